@@ -1,0 +1,3 @@
+//! The `rego` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! How many extra attempts may still be paid for.

@@ -1,0 +1,1 @@
+//! Completion → outcome: the built-in classifiers and the registry of named ones.

@@ -1,0 +1,1 @@
+//! A survival curve over buckets: what latency publishes and the planner reads.

@@ -1,0 +1,1 @@
+//! The front door: key → site → driver → verdict.

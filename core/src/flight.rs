@@ -1,0 +1,1 @@
+//! One call in the air, finished from many threads: state word, baton.

@@ -1,0 +1,1 @@
+//! When a second attempt is worth it: triggers, the planner, the gate.

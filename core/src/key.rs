@@ -1,0 +1,1 @@
+//! What a caller names: a low-cardinality call site, `namespace.name`.

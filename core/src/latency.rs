@@ -1,0 +1,1 @@
+//! How long attempts take: a censored histogram, and the trigger published from it.

@@ -1,0 +1,1 @@
+//! The trait through which drivers tell whoever listens.

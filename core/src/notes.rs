@@ -1,0 +1,1 @@
+//! What happened, in order: bounded notes and the timeline made of them.

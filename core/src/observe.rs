@@ -1,0 +1,1 @@
+//! Observers, the event ring, exposition.

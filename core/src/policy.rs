@@ -1,0 +1,1 @@
+//! Numbers that cannot be wrong: draft → policy, and the documents they come from.

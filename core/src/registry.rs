@@ -1,0 +1,1 @@
+//! Key → site: insert-only, bounded.

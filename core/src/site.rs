@@ -1,0 +1,1 @@
+//! Everything the calls of one key share, counters included.

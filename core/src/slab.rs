@@ -1,0 +1,1 @@
+//! `Slab<T>`: generation-stamped slots.

@@ -1,0 +1,1 @@
+//! The wheel: who wakes when.

@@ -1,0 +1,1 @@
+//! How a call ended and why: the closed list of reasons.

@@ -1,0 +1,3 @@
+//! The project's recipes: `cargo xtask check | test | tidy | gen | …`.
+
+fn main() {}
