@@ -29,3 +29,12 @@ mod timer;
 mod verdict;
 
 pub use clock::{Clock, ManualClock, Nanos};
+pub use completion::{Completion, CompletionKind, IoKind, Method, Pushback};
+pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use notes::{
+    AttemptId, AttemptKind, AttemptRecord, AttemptSet, Attribute, CallFacts, Event, MAX_NOTES,
+    Note, Notes, Timeline,
+};
+pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
+pub use policy::{Budget, Clamp, Funding, Idempotent, Jitter, Mode, Policy, Trigger};
+pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};

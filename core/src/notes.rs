@@ -1,1 +1,162 @@
 //! What happened, in order: bounded notes and the timeline made of them.
+//!
+//! Notes are data, never a path: the machine writes them the same way whether or not anybody will
+//! read them. A call whose first attempt succeeds writes none; its timeline is rebuilt from start,
+//! end and verdict.
+
+mod attempt;
+mod timeline;
+mod waterfall;
+
+pub use attempt::{AttemptId, AttemptKind, AttemptSet};
+pub use timeline::{AttemptRecord, Attribute, CallFacts, Timeline};
+
+use crate::{
+    clock::Nanos,
+    completion::Completion,
+    outcome::{CancelReason, Outcome},
+    verdict::{BudgetDecision, HedgeReason, Verdict},
+};
+
+/// The most notes a call keeps; later ones are counted.
+pub const MAX_NOTES: usize = 64;
+
+/// One thing that happened, and when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Note {
+    /// When, on the engine's clock.
+    pub at: Nanos,
+    /// What.
+    pub what: Event,
+}
+
+/// What can happen in a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An attempt was launched. The first of a call has no such note: it is launched at the start.
+    Launched {
+        /// Which.
+        attempt: AttemptId,
+        /// Its retry group.
+        retry_index: u8,
+        /// 0 for the group's primary.
+        hedge_index: u8,
+    },
+    /// An attempt ended.
+    Ended {
+        /// Which.
+        attempt: AttemptId,
+        /// When the operation started to run.
+        started: Nanos,
+        /// What the classifier made of it.
+        outcome: Outcome,
+        /// The facts, where the driver had them.
+        facts: Option<Completion>,
+        /// It had been given up before: a success still counts, anything else is only told.
+        late: bool,
+    },
+    /// An attempt was asked to stop.
+    CancelRequested {
+        /// Which.
+        attempt: AttemptId,
+        /// When the operation started to run.
+        started: Nanos,
+        /// Why.
+        reason: CancelReason,
+    },
+    /// A budget was asked to pay for an extra attempt.
+    Budget {
+        /// For a retry or for a hedge: which of the two budgets.
+        kind: AttemptKind,
+        /// How much it was asked for.
+        cost: u16,
+        /// What it said.
+        decision: BudgetDecision,
+    },
+    /// The next retry group was decided upon; it starts then.
+    BackingOff {
+        /// The end of the wait.
+        until: Nanos,
+    },
+    /// A hedge was due and was not launched.
+    HedgeSkipped {
+        /// Why.
+        reason: HedgeReason,
+    },
+    /// In observe mode: what the policy would have done.
+    WouldHave {
+        /// A retry or a hedge.
+        kind: AttemptKind,
+    },
+    /// The next backoff would have passed the deadline.
+    WouldNotFit {
+        /// How long it would have been.
+        wait: Nanos,
+    },
+    /// The call ended.
+    Done {
+        /// How.
+        verdict: Verdict,
+    },
+}
+
+/// The notes of one call: bounded, and without an allocation until the first is written.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    notes: Vec<Note>,
+    dropped: u32,
+}
+
+impl Notes {
+    /// No notes.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { notes: Vec::new(), dropped: 0 }
+    }
+
+    /// Writes one, or counts it when there are [`MAX_NOTES`] already.
+    #[cold]
+    #[inline(never)]
+    pub fn push(&mut self, at: Nanos, what: Event) {
+        if self.notes.len() < MAX_NOTES {
+            self.notes.push(Note { at, what });
+        } else {
+            self.dropped = self.dropped.saturating_add(1);
+        }
+    }
+
+    /// All of them, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// How many there were no room for.
+    #[must_use]
+    pub const fn dropped(&self) -> u32 {
+        self.dropped
+    }
+
+    /// Forgets all, keeps the memory.
+    pub fn clear(&mut self) {
+        self.notes.clear();
+        self.dropped = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_bounded_and_the_rest_is_counted() {
+        let mut notes = Notes::new();
+        for at in 0..100 {
+            notes.push(Nanos::from_nanos(at), Event::Done { verdict: Verdict::Success });
+        }
+        assert_eq!((notes.as_slice().len(), notes.dropped()), (MAX_NOTES, 36));
+        assert_eq!(notes.as_slice()[63].at, Nanos::from_nanos(63));
+    }
+}
