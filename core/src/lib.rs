@@ -12,6 +12,7 @@ mod control;
 mod curve;
 mod drive;
 mod engine;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod flight;
 mod hedge;
 mod key;
@@ -21,10 +22,13 @@ mod notes;
 mod observe;
 mod outcome;
 mod policy;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod registry;
 mod site;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod slab;
 mod sync;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod timer;
 mod verdict;
 
@@ -38,3 +42,12 @@ pub use notes::{
 pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
 pub use policy::{Budget, Clamp, Funding, Idempotent, Jitter, Mode, Policy, Trigger};
 pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
+
+/// The shared rooms, for the models of the `loom-tests` crate and nobody else.
+#[cfg(rego_loom)]
+#[doc(hidden)]
+pub mod rooms {
+    pub mod flight {
+        pub use crate::flight::*;
+    }
+}
