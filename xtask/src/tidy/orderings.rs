@@ -88,8 +88,13 @@ fn is_explained(lines: &[&str], operation: &Operation<'_>) -> bool {
     let text = |line: &&str| line.trim_start_matches('/').trim().to_owned();
     let Some(first) = comment.iter().position(|line| begins(&text(line))) else { return false };
     let text = comment[first..].iter().map(text).collect::<Vec<_>>().join(" ");
-    let named = |name: &&str| words(&text).any(|word| word == *name);
-    text.starts_with("Orderings") || operation.orderings.iter().any(named)
+    text.starts_with("Orderings") || operation.orderings.iter().any(|name| names(&text, name))
+}
+
+/// Whether a comment names an ordering; `AcqRel` may be told as its two halves.
+fn names(text: &str, ordering: &str) -> bool {
+    let halves = ordering == "AcqRel";
+    words(text).any(|word| word == ordering || halves && matches!(word, "Acquire" | "Release"))
 }
 
 /// Whether a comment begins with the name of an ordering, or speaks of several.
@@ -120,6 +125,7 @@ mod tests {
             "fn f() {\n// What it is for.\n// AcqRel: because.\nx.swap(1, Ordering::AcqRel);\n}",
             "fn f() {\n// AcqRel, then Acquire: because.\nx.compare_exchange(\na,\nb,\nOrdering::AcqRel,\n\nOrdering::Acquire,\n);\n}",
             "fn f() {\n// Orderings: see the top.\nx.compare_exchange(a, b, Ordering::AcqRel, Ordering::Acquire);\n}",
+            "fn f() {\n// Release: one half. Acquire: the other.\nx.swap(1, Ordering::AcqRel);\n}",
             "fn f() {\n// SeqCst: because.\nfence(Ordering::SeqCst);\n}",
             "fn f() {\nx.load(Ordering::Relaxed); // Relaxed: a number.\n}",
             "fn f() {\na.cmp(&b) == Ordering::Less;\n}",
@@ -138,6 +144,7 @@ mod tests {
             "fn f() {\n\"// Release\";\nx.store(1, Ordering::Release);\n}",
             "fn f() {\n// Release: far.\na;\nb;\nc;\nd;\nx.store(1, Ordering::Release);\n}",
             "fn f() {\n// Release: the next.\nx.store(1, Ordering::Relaxed);\n}",
+            "fn f() {\n// AcqRel: the next.\nx.store(1, Ordering::Release);\n}",
             "fn f() {\n// Relaxed: a.\nx.load(Ordering::Relaxed);\n// And this?\ny.load(Ordering::Relaxed);\n}",
             "fn f() {\nx.load(Ordering::Relaxed); // A number.\n}",
             "use atomic::Ordering::{Acquire, Release};",
