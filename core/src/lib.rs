@@ -1,6 +1,14 @@
 //! rego: a resilience engine.
 
 #![allow(dead_code, unused_imports, reason = "rooms are being moved in")]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_types,
+        clippy::disallowed_methods,
+        reason = "tests may use what they like"
+    )
+)]
 
 mod backoff;
 mod budget;
