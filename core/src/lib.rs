@@ -48,7 +48,11 @@ pub use notes::{
     Note, Notes, Timeline,
 };
 pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
-pub use policy::{Budget, Clamp, Funding, Idempotent, Jitter, Mode, Policy, Trigger};
+pub use policy::{
+    Budget, Clamp, ClassRule, Funding, HedgeDraft, Idempotent, Jitter, Mode, Policy, PolicyBuilder,
+    PolicyDraft, PolicyError, PolicyErrorKind, PolicyErrors, RatioBudget, RetryDraft, Strictness,
+    Trigger,
+};
 pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
 
 /// The shared rooms, for the models of the `loom-tests` crate and nobody else.
