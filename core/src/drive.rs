@@ -1,1 +1,127 @@
 //! Drivers own time and threads: they feed events to the machine and do what it says.
+//!
+//! `inline` runs attempts on the caller's own thread, `pool` on threads the caller supplies;
+//! `manual` leaves both to the host. All drive the same machine.
+
+mod attempt;
+mod cancel;
+mod error;
+pub(crate) mod inline;
+mod seed;
+mod tell;
+
+pub use attempt::{Attempt, Nested};
+pub use cancel::{CancelGuard, CancelToken};
+pub use error::Error;
+
+use crate::{
+    classify::{self, Context},
+    clock::{Clock, Nanos},
+    completion::Completion,
+    listener::Listener,
+    notes::{AttemptId, Notes},
+    outcome::Outcome,
+    policy::Idempotent,
+    site::{Site, Terms},
+    sync::Arc,
+};
+
+pub(crate) use seed::Seeds;
+
+/// What every driver needs of its engine.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) clock: Clock,
+    pub(crate) seeds: Seeds,
+    pub(crate) listener: Option<Arc<dyn Listener>>,
+}
+
+/// What one call asks for besides its key's policy.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// How long the caller will wait, counted from the call's start.
+    pub(crate) within: Option<Nanos>,
+    /// Until when the caller will wait, on the engine's clock.
+    pub(crate) until: Option<Nanos>,
+    pub(crate) idempotent: Idempotent,
+    pub(crate) cancel: Option<CancelToken>,
+    pub(crate) priority: u8,
+    /// Part of a call that retries by itself.
+    pub(crate) no_retries: bool,
+}
+
+impl Options {
+    fn deadline(&self, now: Nanos) -> Nanos {
+        let within = self.within.map_or(Nanos::NEVER, |within| now + within);
+        within.min(self.until.unwrap_or(Nanos::NEVER))
+    }
+
+    /// What the call says of idempotency, else what its policy says.
+    fn idempotent(&self, terms: &Terms) -> Idempotent {
+        match self.idempotent {
+            Idempotent::Unset => terms.policy.idempotent,
+            said => said,
+        }
+    }
+}
+
+/// What an operation said of its attempt, besides what it returned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Report {
+    Facts(Completion),
+    Outcome(Outcome),
+}
+
+/// What is known of an attempt that has ended: its facts, and what the classifier makes of them.
+#[inline]
+pub(crate) fn judge<T, E: 'static>(
+    site: &Site,
+    terms: &Terms,
+    idempotent: Idempotent,
+    attempt: AttemptId,
+    result: &Result<T, E>,
+    report: Option<Report>,
+) -> (Outcome, Option<Completion>) {
+    let facts = match (report, result) {
+        (Some(Report::Outcome(outcome)), _) => return (outcome, None),
+        (Some(Report::Facts(facts)), _) => facts,
+        (None, Ok(_)) => Completion::ok(),
+        (None, Err(error)) => Completion::from_any(error),
+    };
+    (judge_facts(site, terms, idempotent, attempt, &facts), Some(facts))
+}
+
+#[inline]
+pub(crate) fn judge_facts(
+    site: &Site,
+    terms: &Terms,
+    idempotent: Idempotent,
+    attempt: AttemptId,
+    facts: &Completion,
+) -> Outcome {
+    let context = Context { idempotent, attempt };
+    let outcome = classify::judge(&terms.classifier, facts, &context);
+    if outcome.reason == crate::outcome::Reason::PanicInClassifier {
+        site.counters.add(crate::site::Counter::HookPanics, 1);
+    }
+    outcome
+}
+
+/// The notes of a call, told to the listener as they come.
+pub(crate) struct Teller<'a> {
+    listener: Option<&'a dyn Listener>,
+    told: usize,
+}
+
+impl Teller<'_> {
+    /// Tells what was noted since the last time.
+    #[inline]
+    pub(crate) fn tell(&mut self, site: &Site, notes: &Notes) {
+        if let Some(listener) = self.listener {
+            for note in &notes.as_slice()[self.told..] {
+                listener.noted(site.name(), note);
+            }
+            self.told = notes.as_slice().len();
+        }
+    }
+}

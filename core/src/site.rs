@@ -1,1 +1,143 @@
 //! Everything the calls of one key share, counters included.
+
+mod counters;
+
+pub(crate) use counters::{Counter, Counters, ReasonCount};
+
+use crate::{
+    budget::{BudgetState, Health},
+    classify::Named,
+    clock::Nanos,
+    latency::{Latency, Sharding},
+    notes::Attribute,
+    policy::{Mode, Policy},
+    sync::{Arc, AtomicU32, CachePadded, Ordering, Swap, SwapGuard},
+    verdict::PolicySource,
+};
+
+/// Abandoned attempts that still run: always allowed up to this many.
+const ABANDONED_ALLOWED: u32 = 8;
+
+/// Everything the calls of one key share.
+#[derive(Debug)]
+pub(crate) struct Site {
+    name: Box<str>,
+    terms: Swap<Terms>,
+    pub(crate) latency: Latency,
+    pub(crate) counters: Counters,
+    health: Health,
+    /// Flights of this key in the air, and abandoned attempts that still run. Written by drivers
+    /// that hand attempts off, never by a call on its caller's thread.
+    gauges: CachePadded<Gauges>,
+}
+
+#[derive(Debug, Default)]
+struct Gauges {
+    in_flight: AtomicU32,
+    abandoned: AtomicU32,
+}
+
+/// The terms on which calls of a key are made: the policy and what its names stand for. Calls
+/// keep the terms they started with.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) policy: Policy,
+    /// The stricter of the policy's mode and the engine's.
+    pub(crate) mode: Mode,
+    pub(crate) source: PolicySource,
+    pub(crate) classifier: Named,
+    /// `None`: nothing limits retries, by name.
+    pub(crate) retry_budget: Option<Arc<BudgetState>>,
+    pub(crate) hedge_budget: Option<Arc<BudgetState>>,
+    /// Normalisations and fallbacks, for timelines.
+    pub(crate) attributes: Vec<Attribute>,
+}
+
+impl Terms {
+    pub(crate) fn budgets(&self) -> impl Iterator<Item = &BudgetState> {
+        self.retry_budget.iter().chain(&self.hedge_budget).map(|budget| &**budget)
+    }
+}
+
+impl Site {
+    pub(crate) fn new(name: &str, terms: Arc<Terms>) -> Self {
+        Self {
+            name: name.into(),
+            terms: Swap::new(terms),
+            latency: Latency::new(Sharding::PerThread),
+            counters: Counters::default(),
+            health: Health::new(),
+            gauges: CachePadded::default(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The terms of now.
+    #[inline]
+    pub(crate) fn terms(&self) -> SwapGuard<Terms> {
+        self.terms.load()
+    }
+
+    pub(crate) fn shared_terms(&self) -> Arc<Terms> {
+        self.terms.load_full()
+    }
+
+    pub(crate) fn install(&self, terms: Arc<Terms>) {
+        self.terms.store(terms);
+    }
+
+    /// A driver that hands attempts off takes a call into the air …
+    pub(crate) fn take_off(&self) {
+        // Relaxed: a gauge; nothing is published by it.
+        self.gauges.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// … and brings it down again.
+    pub(crate) fn land(&self) {
+        // Relaxed: a gauge; nothing is published by it.
+        let before = self.gauges.in_flight.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(before > 0, "every landing has a take-off");
+    }
+
+    /// An attempt was given up and still runs …
+    pub(crate) fn abandon(&self) {
+        // Relaxed: a gauge; nothing is published by it.
+        self.gauges.abandoned.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// … and has ended after all.
+    pub(crate) fn abandoned_ended(&self) {
+        // Relaxed: a gauge; nothing is published by it.
+        let before = self.gauges.abandoned.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(before > 0, "an attempt ends once");
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        // Relaxed: a gauge.
+        self.gauges.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn abandoned(&self) -> u32 {
+        // Relaxed: a gauge.
+        self.gauges.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// A first attempt failed without a server's answer.
+    pub(crate) fn first_failed(&self) {
+        self.health.failed();
+    }
+
+    /// Whether most of the recent first attempts succeeded.
+    pub(crate) fn is_healthy(&self, now: Nanos) -> bool {
+        self.health.is_healthy(now, || self.latency.totals().events)
+    }
+
+    /// Whether so many abandoned attempts still run that extra ones would only add to them.
+    pub(crate) fn too_many_abandoned(&self) -> bool {
+        let abandoned = self.abandoned();
+        abandoned > ABANDONED_ALLOWED && abandoned > self.in_flight() / 10
+    }
+}

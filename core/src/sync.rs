@@ -16,7 +16,7 @@ pub(crate) use cell::Cell;
 pub(crate) use mutex::Mutex;
 pub(crate) use parker::{Parker, Unparker};
 pub(crate) use shard::{SHARDS, Shard};
-pub(crate) use swap::Swap;
+pub(crate) use swap::{Swap, SwapGuard};
 
 pub(crate) use crossbeam_utils::CachePadded;
 

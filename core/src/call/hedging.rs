@@ -1,0 +1,121 @@
+//! When a hedge is launched, skipped, or armed again.
+
+use super::{
+    AttemptKind, Call, Counter, Event, HedgeReason, Mode, Nanos, Reserved, State, Step, With,
+};
+use crate::{
+    backoff::{self, Stream},
+    hedge,
+    policy::Trigger,
+    verdict::BudgetDecision,
+};
+
+impl Call {
+    /// The group's primary has just been launched: when is its first hedge due?
+    pub(super) fn arm_hedge(&mut self, with: &With<'_>) {
+        self.wake = Nanos::NEVER;
+        if with.terms.policy.hedge.enabled {
+            self.arm_enabled_hedge(with);
+        }
+    }
+
+    #[inline(never)]
+    fn arm_enabled_hedge(&mut self, with: &With<'_>) {
+        if with.rules.no_hedging.is_some() || with.terms.mode == Mode::Off {
+            return;
+        }
+        let trigger = self.trigger(with);
+        let random = backoff::draw(self.seed.into(), Stream::Hedge, self.legs.retry_index().into());
+        if hedge::draw(trigger.probability, random) {
+            self.wake = self.now + trigger.delay;
+        } else if trigger.is_suspended() {
+            with.site.counters.add(Counter::HedgesSuspended, 1);
+        }
+    }
+
+    /// The delay of now, and how often it is used: one load.
+    fn trigger(&self, with: &With<'_>) -> crate::curve::Trigger {
+        let settings = &with.terms.policy.hedge;
+        match settings.trigger {
+            Trigger::Fixed => crate::curve::Trigger::always(settings.delay),
+            Trigger::Quantile(_) | Trigger::Load(_) => {
+                let published = with.site.latency.trigger();
+                if published.is_unset() {
+                    crate::curve::Trigger::always(settings.delay)
+                } else {
+                    published
+                }
+            }
+        }
+    }
+
+    /// The last thing time can bring: one hedge, if it is due.
+    pub(super) fn hedge_if_due(&mut self, with: &mut With<'_>) -> Step {
+        debug_assert_eq!(self.state, State::Running);
+        if self.now >= self.wake && !self.legs.any_queued() {
+            if let Some(step) = self.hedge(with) {
+                return step;
+            }
+        }
+        self.rest(with)
+    }
+
+    #[cold]
+    fn hedge(&mut self, with: &mut With<'_>) -> Option<Step> {
+        let settings = &with.terms.policy.hedge;
+        let again = self.now + self.trigger(with).delay;
+        self.wake = Nanos::NEVER;
+        if self.group.is_terminal() || self.legs.hedges() >= settings.max_hedges {
+            return None;
+        }
+        if self.deadline - self.now < settings.min_delay {
+            self.skip_hedge(with, HedgeReason::DeadlineNear);
+            return None;
+        }
+        if with.terms.mode == Mode::Observe {
+            with.notes.push(self.now, Event::WouldHave { kind: AttemptKind::Hedge });
+            return None;
+        }
+        if with.site.too_many_abandoned() {
+            self.wake = again;
+            self.skip_hedge(with, HedgeReason::AbandonedLimit);
+            return None;
+        }
+        let Some(reserved) = self.pay_for_hedge(with) else {
+            // Denied, not dead: the slot is kept and armed again.
+            self.wake = again;
+            self.skip_hedge(with, HedgeReason::Denied);
+            return None;
+        };
+        let attempt = self.deal_id();
+        self.legs.add_hedge(self.now);
+        let hedge_index = self.legs.hedges();
+        if hedge_index < settings.max_hedges {
+            self.wake = again;
+        }
+        with.site.counters.add(Counter::HedgesLaunched, 1);
+        let retry_index = self.legs.retry_index();
+        with.notes.push(self.now, Event::Launched { attempt, retry_index, hedge_index });
+        Some(Step::Launch(self.launch(with, attempt, hedge_index, reserved)))
+    }
+
+    fn pay_for_hedge(&self, with: &mut With<'_>) -> Option<Reserved> {
+        let cost = with.terms.policy.hedge.cost;
+        let (decision, reserved) = match &with.terms.hedge_budget {
+            None => (BudgetDecision::NoBudget, Reserved::Nothing),
+            Some(budget) => {
+                let healthy = || with.site.is_healthy(self.now);
+                let paid = budget.withdraw(with.shard, cost.into(), self.now, healthy);
+                let placed = if paid.is_allowed() { budget.reserve(with.shard) } else { paid };
+                (placed, Reserved::Hedge)
+            }
+        };
+        with.notes.push(self.now, Event::Budget { kind: AttemptKind::Hedge, cost, decision });
+        decision.is_allowed().then_some(reserved)
+    }
+
+    pub(super) fn skip_hedge(&self, with: &mut With<'_>, reason: HedgeReason) {
+        with.site.counters.hedge_skipped(reason);
+        with.notes.push(self.now, Event::HedgeSkipped { reason });
+    }
+}

@@ -1,0 +1,255 @@
+//! Every rule of precedence, by name.
+
+use super::*;
+
+const FOREVER: Nanos = Nanos::NEVER;
+
+#[test]
+fn a_first_success_launches_once_and_writes_nothing() {
+    let mut bench = Bench::new(policy());
+    assert_eq!(launched(bench.start(ms(0), FOREVER, 1)), 0);
+    assert_eq!(bench.outcome(0, Outcome::success(), ms(3)), Step::Done(Verdict::Success));
+    assert_eq!(bench.answer(), Some(0));
+    assert!(bench.notes.as_slice().is_empty());
+    assert_eq!(bench.observed(), (1, 0));
+}
+
+#[test]
+fn a_deadline_that_has_passed_launches_nothing() {
+    let mut bench = Bench::new(policy());
+    assert_eq!(bench.start(ms(5), ms(5), 1), Step::Done(Verdict::DeadlineExceeded));
+    assert_eq!(bench.answer(), None);
+    assert_eq!(bench.call.expect("started").attempts(), 0);
+}
+
+#[test]
+fn success_beats_everything_that_has_not_ended_the_call() {
+    // Delivered past the deadline, before anybody noticed it.
+    let mut bench = Bench::new(policy());
+    let _ = bench.start(ms(0), ms(10), 1);
+    assert_eq!(bench.outcome(0, Outcome::success(), ms(50)), Step::Done(Verdict::Success));
+}
+
+#[test]
+fn a_success_after_done_changes_nothing_and_is_counted() {
+    let mut bench = Bench::new(policy());
+    let _ = bench.start(ms(0), ms(10), 1);
+    assert_eq!(bench.time(ms(10)), Step::Done(Verdict::DeadlineExceeded));
+    assert_eq!(bench.outcome(0, Outcome::success(), ms(11)), Step::Over);
+    assert_eq!(bench.site.counters.get(Counter::Late), 1);
+    assert_eq!(bench.call.expect("started").verdict(), Some(Verdict::DeadlineExceeded));
+}
+
+#[test]
+fn cancel_beats_the_deadline_and_every_later_outcome() {
+    let mut bench = Bench::new(policy());
+    let _ = bench.start(ms(0), ms(10), 1);
+    assert_eq!(bench.cancel(ms(20)), Step::Done(Verdict::Cancelled));
+    assert_eq!(bench.abandoned(), [0]);
+    assert_eq!(bench.outcome(0, Outcome::non_retryable(Class::Server), ms(21)), Step::Over);
+}
+
+#[test]
+fn shutdown_ends_a_call_that_runs_and_one_that_waits() {
+    let mut bench = Bench::new(policy());
+    let _ = bench.start(ms(0), FOREVER, 1);
+    let Step::Wait(_) = bench.outcome(0, transient(), ms(1)) else { panic!("a backoff") };
+    assert_eq!(bench.shutdown(ms(2)), Step::Done(Verdict::Shutdown));
+    assert_eq!(bench.answer(), Some(0), "the last real error is kept");
+}
+
+#[test]
+fn a_failure_past_the_deadline_is_deadline_exceeded_with_the_last_real_error() {
+    for outcome in
+        [transient(), Outcome::non_retryable(Class::Server), Outcome::abort(), panicked()]
+    {
+        let mut bench = Bench::new(policy());
+        let _ = bench.start(ms(0), ms(10), 1);
+        assert_eq!(bench.outcome(0, outcome, ms(10)), Step::Done(Verdict::DeadlineExceeded));
+        assert_eq!(bench.answer(), Some(0));
+    }
+}
+
+#[test]
+fn terminal_outcomes_end_the_call_whatever_attempts_are_left() {
+    for (outcome, verdict) in [
+        (Outcome::non_retryable(Class::Server), Verdict::NonRetryable),
+        (Outcome::abort(), Verdict::Aborted),
+        (panicked(), Verdict::Panicked),
+    ] {
+        let mut bench = Bench::new(policy());
+        let _ = bench.start(ms(0), FOREVER, 1);
+        assert_eq!(bench.outcome(0, outcome, ms(1)), Step::Done(verdict));
+    }
+}
+
+#[test]
+fn a_backoff_that_would_pass_the_deadline_is_not_slept() {
+    let mut bench = Bench::new(policy());
+    let _ = bench.start(ms(0), ms(15), 1);
+    // 10 ms of backoff from 6 ms on would end at 16 ms.
+    assert_eq!(bench.outcome(0, transient(), ms(6)), Step::Done(Verdict::DeadlineExceeded));
+    let fits = |note: &crate::notes::Note| note.what == Event::WouldNotFit { wait: ms(10) };
+    assert!(bench.notes.as_slice().iter().any(fits));
+    assert_eq!(grants(&bench.retry_budget), 0, "nothing was paid for it");
+}
+
+#[test]
+fn retry_after_is_never_shortened() {
+    let mut bench = Bench::new(policy());
+    let _ = bench.start(ms(0), FOREVER, 1);
+    let Step::Wait(until) = bench.outcome(0, transient().backoff(ms(700)), ms(1)) else {
+        panic!("a backoff")
+    };
+    assert!((ms(701)..=ms(772)).contains(&until), "{until}");
+    assert_eq!(bench.time(ms(700)), Step::Wait(until));
+    assert_eq!(launched(bench.time(until)), 1);
+}
+
+#[test]
+fn retry_after_beyond_the_limit_or_the_deadline_ends_the_call() {
+    let mut bench = Bench::new(policy());
+    let _ = bench.start(ms(0), FOREVER, 1);
+    let step = bench.outcome(0, transient().backoff(Nanos::from_secs(6)), ms(1));
+    assert_eq!(step, Step::Done(Verdict::RetryAfterExceedsDeadline));
+    let told = bench.call.expect("started").retry_after().expect("the server's value");
+    assert!(told >= Nanos::from_secs(6) && told < Nanos::from_millis(6_001));
+
+    let _ = bench.start(ms(0), ms(500), 1);
+    let step = bench.outcome(0, transient().backoff(ms(500)), ms(1));
+    assert_eq!(step, Step::Done(Verdict::RetryAfterExceedsDeadline));
+}
+
+#[test]
+fn retry_after_outranks_the_attempt_limits() {
+    let mut one = policy();
+    one.retry.max_attempts = 1;
+    let mut bench = Bench::new(one);
+    let _ = bench.start(ms(0), FOREVER, 1);
+    let step = bench.outcome(0, transient().backoff(Nanos::from_secs(60)), ms(1));
+    assert_eq!(step, Step::Done(Verdict::RetryAfterExceedsDeadline));
+}
+
+#[test]
+fn the_class_limit_outranks_the_general_limit_and_the_budget() {
+    let mut policy = policy();
+    policy.retry.max_attempts = 1;
+    policy.retry.per_class[Class::Throttled as usize].max_attempts = 1;
+    let mut bench = Bench::with_tokens(policy, 0, 0);
+    let _ = bench.start(ms(0), FOREVER, 1);
+    let step = bench.outcome(0, Outcome::retryable(Class::Throttled), ms(1));
+    assert_eq!(step, Step::Done(Verdict::MaxAttemptsPerClass));
+    let _ = bench.start(ms(0), FOREVER, 1);
+    assert_eq!(bench.outcome(0, transient(), ms(1)), Step::Done(Verdict::MaxAttempts));
+}
+
+#[test]
+fn a_denied_retry_returns_the_last_real_error() {
+    let mut bench = Bench::with_tokens(policy(), 1, 0);
+    let _ = bench.start(ms(0), FOREVER, 1);
+    let Step::Wait(until) = bench.outcome(0, transient(), ms(1)) else { panic!("a backoff") };
+    assert_eq!(launched(bench.time(until)), 1);
+    assert_eq!(bench.outcome(1, transient(), ms(30)), Step::Done(Verdict::BudgetDenied));
+    assert_eq!(bench.answer(), Some(1));
+    assert_eq!(grants(&bench.retry_budget), 1);
+}
+
+#[test]
+fn too_many_abandoned_attempts_end_retries() {
+    let mut bench = Bench::new(policy());
+    (0..9).for_each(|_| bench.site.abandon());
+    let _ = bench.start(ms(0), FOREVER, 1);
+    assert_eq!(bench.outcome(0, transient(), ms(1)), Step::Done(Verdict::AbandonedLimit));
+}
+
+#[test]
+fn a_refused_primary_ends_the_call() {
+    let mut bench = Bench::new(policy());
+    let _ = bench.start(ms(0), FOREVER, 1);
+    assert_eq!(bench.rejected(0, ms(0)), Step::Done(Verdict::ExecutorRejected));
+    assert_eq!(bench.rejected(0, ms(0)), Step::Over);
+}
+
+#[test]
+fn a_call_inside_another_that_retries_does_not() {
+    let mut bench = Bench::new(policy());
+    bench.rules.retries = false;
+    let _ = bench.start(ms(0), FOREVER, 1);
+    assert_eq!(bench.outcome(0, transient(), ms(1)), Step::Done(Verdict::MaxAttempts));
+}
+
+#[test]
+fn observe_makes_one_attempt_and_says_what_it_would_have_done() {
+    let mut policy = hedging();
+    policy.mode = Mode::Observe;
+    let mut bench = Bench::new(policy);
+    let _ = bench.start(ms(0), FOREVER, 1);
+    assert_eq!(bench.time(ms(20)), Step::Wait(Nanos::from_secs(30)));
+    assert_eq!(bench.outcome(0, transient(), ms(30)), Step::Done(Verdict::MaxAttempts));
+    let would_have: Vec<_> = bench
+        .notes
+        .as_slice()
+        .iter()
+        .filter_map(|note| match note.what {
+            Event::WouldHave { kind } => Some(kind),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(would_have, [AttemptKind::Hedge, AttemptKind::Retry]);
+    assert_eq!(grants(&bench.retry_budget) + grants(&bench.hedge_budget), 0);
+}
+
+#[test]
+fn an_attempt_timeout_is_retried_only_where_repeating_is_safe() {
+    let mut short = policy();
+    short.retry.attempt_timeout = ms(10);
+    let mut bench = Bench::new(short.clone());
+    let _ = bench.start(ms(0), FOREVER, 1);
+    assert_eq!(bench.time(ms(9)), Step::Wait(ms(10)));
+    assert_eq!(bench.time(ms(10)), Step::Wait(ms(20)), "a backoff of 10 ms");
+    assert_eq!(bench.abandoned(), [0]);
+
+    let mut bench = Bench::new(short);
+    bench.rules.idempotent = Idempotent::No;
+    let _ = bench.start(ms(0), FOREVER, 1);
+    assert_eq!(bench.time(ms(10)), Step::Done(Verdict::NonRetryable));
+    assert_eq!(bench.answer(), None, "there is no real error to return");
+}
+
+#[test]
+fn a_late_success_of_an_earlier_group_wins() {
+    let mut policy = policy();
+    policy.retry.attempt_timeout = ms(10);
+    let mut bench = Bench::new(policy);
+    let _ = bench.start(ms(0), FOREVER, 1);
+    let _ = bench.time(ms(10));
+    assert_eq!(launched(bench.time(ms(20))), 1);
+    assert_eq!(bench.outcome(0, Outcome::success(), ms(25)), Step::Done(Verdict::Success));
+    assert_eq!(bench.answer(), Some(0));
+    assert_eq!(bench.abandoned(), [1]);
+    // Both primaries were observed once, at the age at which they were given up.
+    assert_eq!(bench.observed(), (0, 2));
+}
+
+#[test]
+fn a_late_failure_settles_nothing() {
+    let mut policy = policy();
+    policy.retry.attempt_timeout = ms(10);
+    let mut bench = Bench::new(policy);
+    let _ = bench.start(ms(0), FOREVER, 1);
+    let _ = bench.time(ms(10));
+    assert_eq!(launched(bench.time(ms(20))), 1);
+    let step = bench.outcome(0, Outcome::non_retryable(Class::Server), ms(25));
+    assert_eq!(step, Step::Wait(ms(30)), "attempt 1 goes on until its own timeout");
+    assert_eq!(bench.site.counters.get(Counter::Late), 1);
+}
+
+#[test]
+fn the_backoff_of_a_class_is_its_own() {
+    let mut policy = policy();
+    policy.retry.per_class[Class::Throttled as usize].initial_backoff = ms(100);
+    let mut bench = Bench::new(policy);
+    let _ = bench.start(ms(0), FOREVER, 1);
+    let step = bench.outcome(0, Outcome::retryable(Class::Throttled), ms(1));
+    assert_eq!(step, Step::Wait(ms(101)));
+}

@@ -1,0 +1,76 @@
+//! How a call ended, for whoever asked: the frame, the notes, the timeline.
+
+use super::{Host, Teller};
+use crate::{
+    call::Call,
+    clock::Nanos,
+    listener::Listener,
+    notes::{Attribute, CallFacts, Notes, Timeline},
+    policy::Mode,
+    site::{Site, Terms},
+    verdict::Verdict,
+};
+
+/// A call that has ended, as its driver knows it.
+#[derive(Debug)]
+pub(crate) struct Ended<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) terms: &'a Terms,
+    pub(crate) call: &'a Call,
+    pub(crate) notes: &'a Notes,
+    pub(crate) verdict: Verdict,
+    pub(crate) started: Nanos,
+    pub(crate) first_started: Nanos,
+    pub(crate) ended: Nanos,
+}
+
+impl Ended<'_> {
+    fn facts(&self) -> CallFacts {
+        let policy = &self.terms.policy;
+        CallFacts {
+            policy_id: policy.id.to_string(),
+            policy_version: policy.version.to_string(),
+            policy_source: self.terms.source,
+            answer: self.call.answer(),
+            first_started: self.first_started,
+            ..CallFacts::new(self.site.name(), self.started, self.ended, self.verdict)
+        }
+    }
+
+    #[cold]
+    pub(crate) fn timeline(&self) -> Timeline {
+        let mut attributes = self.terms.attributes.clone();
+        match self.terms.mode {
+            Mode::Active => {}
+            Mode::Observe => attributes.push(Attribute::new("mode", "observe")),
+            Mode::Off => attributes.push(Attribute::new("mode", "off")),
+        }
+        Timeline::new(self.facts(), attributes, self.notes)
+    }
+}
+
+impl<'a> Teller<'a> {
+    /// Tells the listener, if there is one, that a call starts.
+    #[inline]
+    pub(crate) fn start(host: &'a Host, site: &Site, now: Nanos) -> Self {
+        let listener = host.listener.as_deref();
+        if let Some(listener) = listener {
+            listener.started(site.name(), now);
+        }
+        Self { listener, told: 0 }
+    }
+
+    /// Tells the rest, and that the call has ended.
+    #[inline]
+    pub(crate) fn end(&mut self, ended: &Ended<'_>) {
+        self.tell(ended.site, ended.notes);
+        if let Some(listener) = self.listener {
+            self.tell_end(listener, ended);
+        }
+    }
+
+    #[cold]
+    fn tell_end(&self, listener: &dyn Listener, ended: &Ended<'_>) {
+        listener.ended(&ended.facts());
+    }
+}
