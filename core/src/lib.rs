@@ -40,8 +40,13 @@ mod sync;
 mod timer;
 mod verdict;
 
+pub use classify::Classifier;
 pub use clock::{Clock, ManualClock, Nanos};
 pub use completion::{Completion, CompletionKind, IoKind, Method, Pushback};
+pub use drive::{Attempt, CancelGuard, CancelToken, Error, Nested};
+pub use engine::{
+    AlreadyInitialised, BuildError, CallBuilder, CallSite, Engine, EngineBuilder, OTHER, init, run,
+};
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use notes::{
     AttemptId, AttemptKind, AttemptRecord, AttemptSet, Attribute, CallFacts, Event, MAX_NOTES,
@@ -51,7 +56,7 @@ pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
 pub use policy::{
     Budget, Clamp, ClassRule, Funding, HedgeDraft, Idempotent, Jitter, Mode, Policy, PolicyBuilder,
     PolicyDraft, PolicyError, PolicyErrorKind, PolicyErrors, RatioBudget, RetryDraft, Strictness,
-    Trigger,
+    Trigger, UnknownMode,
 };
 pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
 

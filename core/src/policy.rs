@@ -12,7 +12,7 @@ pub use budget::{Budget, Funding, RatioBudget};
 pub use builder::PolicyBuilder;
 pub use draft::{ClassRule, HedgeDraft, PolicyDraft, RetryDraft, Strictness};
 pub use error::{PolicyError, PolicyErrorKind, PolicyErrors};
-pub use words::{Idempotent, Jitter, Mode, Trigger};
+pub use words::{Idempotent, Jitter, Mode, Trigger, UnknownMode};
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ use crate::{
     budget::{BudgetState, Deposits},
     classify::Named,
     policy::{Budget, Hedge},
+    site::Own,
     sync::Arc,
     verdict::{BudgetDecision, PolicySource},
 };
@@ -72,7 +73,11 @@ impl Bench {
             attributes: Vec::new(),
         });
         Self {
-            site: Site::new("svc.Get", Arc::clone(&terms)),
+            site: Site::new(
+                "svc.Get",
+                Own { retry: Arc::clone(&retry_budget), hedge: Arc::clone(&hedge_budget) },
+                Arc::clone(&terms),
+            ),
             terms,
             retry_budget,
             hedge_budget,
