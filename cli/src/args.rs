@@ -2,14 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use crate::{client::Url, scenario::Scenario};
 
-/// See a resilience engine make a bad backend good, with the price beside the gain.
+/// See a resilience engine make a bad backend good, with the price beside the gain
 #[derive(Debug, Parser)]
 #[command(name = "rego", version, args_conflicts_with_subcommands = true)]
-#[command(help_template = HELP, after_help = AFTER)]
+#[command(disable_help_subcommand = true, after_help = AFTER)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -29,6 +29,7 @@ pub(crate) enum Command {
 pub(crate) struct RunArgs {
     /// How the embedded backend misbehaves
     #[arg(long, value_name = "NAME", default_value = "stragglers", value_enum)]
+    #[arg(hide_possible_values = true)]
     #[arg(help_heading = "Load")]
     pub(crate) scenario: Scenario,
 
@@ -41,7 +42,7 @@ pub(crate) struct RunArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub(crate) rate: u32,
 
-    /// How long each of the four lanes is measured, such as 11s, 500ms or 2m
+    /// How long each lane is measured, such as 500ms, 11s or 2m
     #[arg(long, value_name = "TIME", default_value = "11s", help_heading = "Load")]
     #[arg(value_parser = duration)]
     pub(crate) duration: Duration,
@@ -67,15 +68,14 @@ pub(crate) struct RunArgs {
     pub(crate) html: Option<PathBuf>,
 }
 
-const HELP: &str = "\
-{about}
-
-{usage-heading} {usage}
-
-{all-args}{after-help}
-";
-
 const AFTER: &str = "\
+Scenarios:
+  stragglers  10 ms at the median, one attempt in a hundred takes 500 ms
+  brownout    the middle fifth of the run is ten times slower
+  outage      for five seconds in the middle every attempt fails: 503, or a reset connection
+  pushback    one call in 25 is told 429 or 503 with Retry-After
+  correlated  one call in a hundred is slow wherever it is sent
+
 Examples:
   rego                                       the default: stragglers, about a minute
   rego --scenario outage --html report.html  five seconds of failures, with a plot
@@ -90,13 +90,32 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(3_600);
 const MOST_CALLS: u128 = 5_000_000;
 
+impl Cli {
+    /// Reads the program's command line.
+    ///
+    /// # Errors
+    ///
+    /// What clap has to say, which may be the help that was asked for.
+    pub(crate) fn read() -> Result<RunArgs, clap::Error> {
+        let cli = Self::try_parse()?;
+        let args = match cli.command {
+            Some(Command::Run(args)) => args,
+            None => cli.run,
+        };
+        match args.check() {
+            Ok(()) => Ok(args),
+            Err(message) => Err(Self::command().error(ErrorKind::ValueValidation, message)),
+        }
+    }
+}
+
 impl RunArgs {
     /// What single flags cannot know.
     ///
     /// # Errors
     ///
     /// One line that says which flags do not go together.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), String> {
         let calls = u128::from(self.rate) * self.duration.as_millis() / 1_000;
         if calls > MOST_CALLS {
             return Err(format!(
@@ -105,6 +124,17 @@ impl RunArgs {
         }
         Ok(())
     }
+}
+
+/// A usage error in one line.
+pub(crate) fn in_one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().take_while(|line| {
+        !line.starts_with("Usage:") && !line.starts_with("For more information")
+    });
+    let parts: Vec<_> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+    let line = parts.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 /// Reads a length of time: a number and a unit.
@@ -131,7 +161,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 

@@ -17,22 +17,21 @@ mod stop;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
-
-use args::{Cli, Command};
+use args::Cli;
 use run::Ended;
 
 const FAILED: u8 = 1;
+const BAD_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let args = match cli.command {
-        Some(Command::Run(args)) => args,
-        None => cli.run,
+    let args = match Cli::read() {
+        Ok(args) => args,
+        Err(error) if error.use_stderr() => {
+            eprintln!("rego: {}; try rego --help", args::in_one_line(&error));
+            return ExitCode::from(BAD_USAGE);
+        }
+        Err(help) => help.exit(),
     };
-    if let Err(message) = args.check() {
-        Cli::command().error(ErrorKind::ValueValidation, message).exit();
-    }
     match run::run(&args) {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Broken) => ExitCode::from(FAILED),

@@ -8,15 +8,15 @@ use fastrand::Rng;
 /// A way for a backend to be bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scenario {
-    /// 10 ms at the median, one attempt in a hundred takes 500 ms
+    /// 10 ms at the median, one attempt in a hundred takes 500 ms.
     Stragglers,
-    /// the middle fifth of the run is ten times slower
+    /// The middle fifth of the run is ten times slower.
     Brownout,
-    /// for five seconds in the middle every attempt fails: 503, or the connection is reset
+    /// For five seconds in the middle every attempt fails: 503, or the connection is reset.
     Outage,
-    /// one call in 25 is told 429 or 503 with Retry-After
+    /// One call in 25 is told 429 or 503 with `Retry-After`.
     Pushback,
-    /// one call in a hundred is slow wherever it is sent
+    /// One call in a hundred is slow wherever it is sent.
     Correlated,
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn write(report: &Report, mut out: impl Write) -> Result<(), Box<dyn 
         .with_max_value_divisor(1e6)
         .begin_log_with(&mut out, &mut serializer)?;
     for lane in &report.lanes {
-        let name = lane.name.replace(' ', "-");
+        let name = lane.name.replace(" + ", "+").replace(' ', "-");
         let tag = Tag::new(&name).ok_or("a lane's name cannot be a tag")?;
         for (second, histogram) in (0..).zip(by_second(&lane.samples)) {
             let start = lane.began + SECOND * second;

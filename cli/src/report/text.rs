@@ -15,7 +15,7 @@ const HEAD: [&str; 2] = [
      won/sent   denied",
 ];
 
-/// The report as text, at most 100 columns wide but for the waterfall.
+/// The report as text.
 pub(crate) fn text(report: &Report) -> String {
     let mut out = String::new();
     write(&mut out, report).expect("a string takes all that is written to it");
@@ -103,7 +103,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         }
     }
     if let Some(worst) = report.lanes.iter().map(|lane| lane.summary.lag_p99).max() {
-        notes.push(format!("calls started at most {worst:.1?} late, 99 in 100 of them"));
+        notes.push(format!("99 of 100 calls started within {worst:.1?} of their time"));
     }
     notes
 }
