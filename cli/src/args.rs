@@ -133,7 +133,7 @@ pub(crate) fn in_one_line(error: &clap::Error) -> String {
         !line.starts_with("Usage:") && !line.starts_with("For more information")
     });
     let parts: Vec<_> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
-    let line = parts.join(" ");
+    let line = parts.join(" ").replace(" tip: ", "; ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 

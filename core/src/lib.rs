@@ -1,6 +1,14 @@
 //! rego: a resilience engine.
 
 #![allow(dead_code, unused_imports, reason = "rooms are being moved in")]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_types,
+        clippy::disallowed_methods,
+        reason = "tests may use what they like"
+    )
+)]
 
 mod backoff;
 mod budget;
@@ -12,6 +20,7 @@ mod control;
 mod curve;
 mod drive;
 mod engine;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod flight;
 mod hedge;
 mod key;
@@ -21,10 +30,13 @@ mod notes;
 mod observe;
 mod outcome;
 mod policy;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod registry;
 mod site;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod slab;
 mod sync;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod timer;
 mod verdict;
 
@@ -36,5 +48,18 @@ pub use notes::{
     Note, Notes, Timeline,
 };
 pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
-pub use policy::{Budget, Clamp, Funding, Idempotent, Jitter, Mode, Policy, Trigger};
+pub use policy::{
+    Budget, Clamp, ClassRule, Funding, HedgeDraft, Idempotent, Jitter, Mode, Policy, PolicyBuilder,
+    PolicyDraft, PolicyError, PolicyErrorKind, PolicyErrors, RatioBudget, RetryDraft, Strictness,
+    Trigger,
+};
 pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
+
+/// The shared rooms, for the models of the `loom-tests` crate and nobody else.
+#[cfg(rego_loom)]
+#[doc(hidden)]
+pub mod rooms {
+    pub mod flight {
+        pub use crate::flight::*;
+    }
+}

@@ -1,14 +1,74 @@
 //! Numbers that cannot be wrong: draft → policy, and the documents they come from.
 
 mod budget;
+mod builder;
+mod draft;
+mod error;
+mod getters;
+mod normalize;
+mod words;
 
-pub use budget::{Budget, Funding};
+pub use budget::{Budget, Funding, RatioBudget};
+pub use builder::PolicyBuilder;
+pub use draft::{ClassRule, HedgeDraft, PolicyDraft, RetryDraft, Strictness};
+pub use error::{PolicyError, PolicyErrorKind, PolicyErrors};
+pub use words::{Idempotent, Jitter, Mode, Trigger};
 
 use std::sync::Arc;
 
 use crate::{clock::Nanos, outcome::Class};
 
+/// The budget that allows all. It is asked for by this name and never defined.
+pub(crate) const UNLIMITED: &str = "unlimited";
+
 /// How calls of a key are made: numbers that cannot be wrong.
+///
+/// A policy is made by [`Policy::builder`], by a preset, or by a document; every way checks the
+/// same limits. A value outside its range is put to the nearest end of it, and
+/// [`Policy::normalized`] tells so; more than a factor of 2 outside it is an error
+/// ([`Strictness`] says when).
+///
+/// | field | default | range |
+/// |---|---|---|
+/// | `mode` | `active` | `active`, `observe`, `off` |
+/// | `idempotent` | unset | unset, yes, no |
+/// | `retry.max_attempts` | 3 | 1 to 10; 0 is an error |
+/// | `retry.initial_backoff` | 10 ms | 10 µs to 30 s |
+/// | `retry.max_backoff` | 250 ms, or the initial one if that is longer | the initial one to 30 s |
+/// | `retry.multiplier` | 2 | 1 to 10 |
+/// | `retry.jitter` | full | none, full, equal, decorrelated |
+/// | `retry.attempt_timeout` | off | at least 100 µs |
+/// | `retry.overall_timeout` | 30 s | at least 100 µs |
+/// | `retry.max_retry_after` | 5 s | any |
+/// | `retry.classifier` | `auto` | a registered name |
+/// | `retry.budget` | the site's own, cost 1 | a defined name; cost 1 to 1000 |
+/// | `retry.per_class` | none | as for all classes; the backoff at most `retry.max_backoff` |
+/// | `hedge.enabled` | no | needs `idempotent` = yes |
+/// | `hedge.max_hedges` | 1 | 1 to 3, `load` allows 1; 0 is an error |
+/// | `hedge.trigger` | fixed | fixed, quantile in (0, 1), load in (0, 1] |
+/// | `hedge.delay` | 200 ms | at least 100 µs |
+/// | `hedge.min_delay` | 100 µs | at least 100 µs |
+/// | `hedge.max_delay` | 10 s, or the shortest one if that is longer | at least the shortest one |
+/// | `hedge.cancel_on_first_terminal` | yes | yes, no |
+/// | `hedge.budget` | the site's own for hedges, cost 1 | a defined name; cost 1 to 1000 |
+/// | `id`, `version` | empty | at most 256 bytes, no control characters |
+///
+/// ```
+/// use std::time::Duration;
+/// use rego::Policy;
+///
+/// let policy = Policy::builder()
+///     .max_attempts(4)
+///     .attempt_timeout(Duration::from_millis(300))
+///     .overall_timeout(Duration::from_secs(1))
+///     .idempotent(true)
+///     .hedge_quantile(0.95)
+///     .build()?;
+/// assert_eq!(policy.max_attempts(), 4);
+/// assert_eq!(policy.overall_timeout(), Some(Duration::from_secs(1)));
+/// assert!(policy.normalized().is_empty());
+/// # Ok::<(), rego::PolicyErrors>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     pub(crate) id: Arc<str>,
@@ -17,33 +77,9 @@ pub struct Policy {
     pub(crate) idempotent: Idempotent,
     pub(crate) retry: Retry,
     pub(crate) hedge: Hedge,
+    /// Hedging was asked for without a declaration of idempotency: it is off.
+    pub(crate) hedging_refused: bool,
     pub(crate) normalized: Vec<Clamp>,
-}
-
-/// Whether the policy acts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Mode {
-    /// It does.
-    #[default]
-    Active = 0,
-    /// One attempt; what would have been done is recorded.
-    Observe = 1,
-    /// One plain attempt.
-    Off = 2,
-}
-
-/// Whether repeating a request is safe.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Idempotent {
-    /// Nobody said.
-    #[default]
-    Unset = 0,
-    /// It is.
-    Yes = 1,
-    /// It is not.
-    No = 2,
 }
 
 /// The retry half of a policy.
@@ -74,21 +110,6 @@ pub(crate) struct PerClass {
     pub(crate) cost: u16,
 }
 
-/// How a backoff is spread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Jitter {
-    /// Not at all.
-    None = 0,
-    /// Uniform in [0, b).
-    #[default]
-    Full = 1,
-    /// Uniform in [b/2, b).
-    Equal = 2,
-    /// Uniform in [initial, 3 × the previous wait), at most the maximum.
-    Decorrelated = 3,
-}
-
 /// The hedge half of a policy.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Hedge {
@@ -104,20 +125,15 @@ pub(crate) struct Hedge {
     pub(crate) cost: u16,
 }
 
-/// What decides when a hedge is due.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Trigger {
-    /// The policy's delay.
-    #[default]
-    Fixed,
-    /// This quantile of the latency, in (0, 1).
-    Quantile(f64),
-    /// At most this much extra load, in (0, 1]; the planner picks delay and probability.
-    Load(f64),
-}
-
 /// A value that was out of its range and was put to the nearest end of it.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// ```
+/// let policy = rego::Policy::builder().max_attempts(12).build()?;
+/// let clamp = &policy.normalized()[0];
+/// assert_eq!(clamp.to_string(), "retry.max_attempts: 12 became 10");
+/// # Ok::<(), rego::PolicyErrors>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Clamp {
     /// The field, as written in a document: `retry.max_backoff`.
@@ -128,7 +144,14 @@ pub struct Clamp {
     pub used: String,
 }
 
+impl std::fmt::Display for Clamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} became {}", self.field, self.asked, self.used)
+    }
+}
+
 impl Default for Policy {
+    /// The conservative policy of a key that nobody spoke of.
     fn default() -> Self {
         Self {
             id: "".into(),
@@ -137,6 +160,7 @@ impl Default for Policy {
             idempotent: Idempotent::Unset,
             retry: Retry::default(),
             hedge: Hedge::default(),
+            hedging_refused: false,
             normalized: Vec::new(),
         }
     }
@@ -176,3 +200,6 @@ impl Default for Hedge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

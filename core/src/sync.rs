@@ -4,6 +4,8 @@
 //! the real source. Three things have twins because loom cannot look into the crates behind them:
 //! [`Mutex`] (parking_lot), [`Swap`] (arc-swap) and [`Parker`] (std's thread parking).
 
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this room is the door")]
+
 mod cell;
 mod mutex;
 mod parker;
@@ -18,14 +20,20 @@ pub(crate) use swap::Swap;
 
 pub(crate) use crossbeam_utils::CachePadded;
 
+#[cfg(rego_loom)]
+use loom::sync as real;
 #[cfg(not(rego_loom))]
-pub(crate) use std::sync::{
+use std::sync as real;
+
+pub(crate) use real::{
     Arc,
-    atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    atomic::{Ordering, fence},
 };
 
-#[cfg(rego_loom)]
-pub(crate) use loom::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
-};
+// Aliases, because `clippy::disallowed_types` looks through a re-export and would find every user.
+pub(crate) type AtomicBool = real::atomic::AtomicBool;
+pub(crate) type AtomicPtr<T> = real::atomic::AtomicPtr<T>;
+pub(crate) type AtomicU8 = real::atomic::AtomicU8;
+pub(crate) type AtomicU32 = real::atomic::AtomicU32;
+pub(crate) type AtomicU64 = real::atomic::AtomicU64;
+pub(crate) type AtomicUsize = real::atomic::AtomicUsize;

@@ -1,0 +1,170 @@
+//! A share of what the server answers, with a floor for healthy sites that are called seldom.
+
+use std::time::Duration;
+
+use crate::{
+    clock::Nanos,
+    policy::Funding,
+    sync::{AtomicU64, Mutex, Ordering, Shard},
+};
+
+use super::{Deposits, Report, gcra::Gcra, striped::Striped, token, window::Window};
+
+/// What every budget of this kind starts with, and the least its ceiling ever is, unless its cap
+/// is lower.
+const START: u32 = 5;
+
+/// `repr(C)`: a deposit at the ceiling reads one line.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Ratio {
+    /// What an answer, and what the beginning of a call, pay in. One of them at most is not 0.
+    per_answer: AtomicU64,
+    per_call: AtomicU64,
+    purse: Striped,
+    floor: Gcra,
+    deposits: Deposits,
+    rules: Mutex<Rules>,
+}
+
+/// The fields of [`Budget::Ratio`](crate::policy::Budget::Ratio).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Definition {
+    pub(super) ratio: f64,
+    pub(super) window: Duration,
+    pub(super) cap: u32,
+    pub(super) min_per_sec: f64,
+    pub(super) funding: Funding,
+}
+
+#[derive(Debug)]
+struct Rules {
+    ratio: u64,
+    cap: u32,
+    funding: Funding,
+    window: Window,
+}
+
+impl Ratio {
+    pub(super) fn new(definition: Definition, deposits: Deposits, now: Nanos) -> Self {
+        let Definition { ratio, window, cap, min_per_sec, funding } = definition;
+        let ratio = token::from_f64(ratio);
+        let (per_answer, per_call) = per_event(ratio, funding, deposits);
+        let start = token::whole(START.min(cap));
+        Self {
+            per_answer: AtomicU64::new(per_answer),
+            per_call: AtomicU64::new(per_call),
+            purse: Striped::new(start, start, deposits == Deposits::PerCall),
+            floor: Gcra::new(seconds_worth(min_per_sec), min_per_sec, 0, now),
+            deposits,
+            rules: Mutex::new(Rules {
+                ratio,
+                cap,
+                funding,
+                window: Window::new(window.into(), now),
+            }),
+        }
+    }
+
+    #[inline]
+    pub(super) fn begin(&self, shard: Shard) {
+        self.pay_in(shard, &self.per_call);
+    }
+
+    #[inline]
+    pub(super) fn answered(&self, shard: Shard) {
+        self.pay_in(shard, &self.per_answer);
+    }
+
+    #[inline]
+    pub(super) fn withdraw(&self, cost: u32, now: Nanos, healthy: impl FnOnce() -> bool) -> bool {
+        self.purse.withdraw(token::whole(cost)) || self.withdraw_floor(cost, now, healthy)
+    }
+
+    pub(super) fn refresh(&self, report: Report, now: Nanos) {
+        let mut rules = self.rules.lock();
+        let paying = match rules.funding {
+            Funding::Successes => report.answered,
+            Funding::Requests => report.attempts,
+        };
+        rules.window.report(report.since, now, paying);
+        let ceiling = rules.ceiling();
+        match self.deposits {
+            Deposits::PerCall => self.purse.set_ceiling(ceiling),
+            Deposits::OnRefresh => {
+                let earned = rules.ratio.saturating_mul(paying);
+                self.purse.set_ceiling(ceiling.max(one_second_of(earned, now - report.since)));
+                self.purse.credit(earned);
+            }
+        }
+    }
+
+    pub(super) fn available(&self) -> f64 {
+        token::to_f64(self.purse.balance())
+    }
+
+    pub(super) fn issued_at_most(&self, now: Nanos) -> f64 {
+        token::to_f64(self.purse.issued_at_most()) + self.floor.granted_at_most(now)
+    }
+
+    pub(super) fn redefine(&self, definition: Definition, now: Nanos) {
+        let Definition { ratio, window, cap, min_per_sec, funding } = definition;
+        let mut rules = self.rules.lock();
+        rules.ratio = token::from_f64(ratio);
+        rules.cap = cap;
+        rules.funding = funding;
+        rules.window.resize(window.into(), now);
+        let (per_answer, per_call) = per_event(rules.ratio, funding, self.deposits);
+        // Relaxed, both: a call that overlaps a reload pays by either definition.
+        self.per_answer.store(per_answer, Ordering::Relaxed);
+        self.per_call.store(per_call, Ordering::Relaxed);
+        self.purse.set_ceiling(rules.ceiling());
+        self.floor.redefine(seconds_worth(min_per_sec), min_per_sec, now);
+    }
+
+    #[inline]
+    fn pay_in(&self, shard: Shard, amount: &AtomicU64) {
+        // Relaxed: any definition that was in force is correct.
+        let amount = amount.load(Ordering::Relaxed);
+        if amount > 0 {
+            self.purse.deposit(shard, amount);
+        }
+    }
+
+    /// Health is looked at last but one: it may cost a microsecond, and only a floor that has
+    /// something to give needs it.
+    #[cold]
+    fn withdraw_floor(&self, cost: u32, now: Nanos, healthy: impl FnOnce() -> bool) -> bool {
+        self.floor.has(cost, now) && healthy() && self.floor.take(cost, now)
+    }
+}
+
+impl Rules {
+    /// What the answers of the last window pay for, at most the cap, at least the start.
+    fn ceiling(&self) -> u64 {
+        let earned = self.ratio.saturating_mul(self.window.sum());
+        earned.max(token::whole(START)).min(token::whole(self.cap))
+    }
+}
+
+/// What an answer pays in, and what a call does.
+fn per_event(ratio: u64, funding: Funding, deposits: Deposits) -> (u64, u64) {
+    match (deposits, funding) {
+        (Deposits::OnRefresh, _) => (0, 0),
+        (Deposits::PerCall, Funding::Successes) => (ratio, 0),
+        (Deposits::PerCall, Funding::Requests) => (0, ratio),
+    }
+}
+
+/// The floor's burst: what it grants in a second, at least one attempt if any.
+fn seconds_worth(per_sec: f64) -> u32 {
+    per_sec.ceil() as u32
+}
+
+/// `tokens` were earned over `length`: as much of them as a second's share.
+fn one_second_of(tokens: u64, length: Nanos) -> u64 {
+    let second = Nanos::from_secs(1).as_nanos();
+    let length = length.as_nanos().max(second);
+    // At most `tokens`.
+    (u128::from(tokens) * u128::from(second) / u128::from(length)) as u64
+}

@@ -1,0 +1,355 @@
+use std::{
+    sync::{Barrier, atomic::AtomicU32, mpsc},
+    thread,
+};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{clock::Nanos, sync::Cell};
+
+fn you(drive: Drive<'_>) -> Hold<'_> {
+    match drive {
+        Drive::You(hold) => hold,
+        other => panic!("nobody holds the flight, and yet {other:?}"),
+    }
+}
+
+#[test]
+fn one_attempt_from_begin_to_freed() {
+    let flight = Flight::new();
+    let mut hold = flight.begin();
+    let generation = hold.generation();
+    let ticket = hold.launch().unwrap();
+    hold.let_go().unwrap();
+    assert!(!flight.is_over(generation));
+
+    flight.claim(generation, ticket).unwrap();
+    let mut hold = you(flight.ready(generation, ticket));
+    assert_eq!(hold.take(), Some(News::Ready(ticket)));
+    assert_eq!(hold.take(), None);
+    assert_eq!(hold.end().unwrap(), Exit::Freed);
+    assert!(flight.is_over(generation));
+    assert_eq!(flight.begin().generation(), generation.next());
+}
+
+#[test]
+fn what_is_stale_changes_nothing() {
+    let flight = Flight::new();
+    let mut hold = flight.begin();
+    let old = hold.generation();
+    let ticket = hold.launch().unwrap();
+    assert_eq!(flight.claim(old.next(), ticket), Err(Stale), "a generation to come");
+    assert_eq!(flight.claim(old, Ticket::truncated(1)), Err(Stale), "never launched");
+    assert_eq!(flight.claim(old, ticket), Ok(()));
+    assert_eq!(flight.claim(old, ticket), Err(Stale), "a second finisher");
+    assert!(matches!(flight.ready(old, ticket), Drive::Elsewhere));
+    assert_eq!(flight.claim(old, ticket), Err(Stale), "published");
+    assert_eq!(hold.take(), Some(News::Ready(ticket)));
+    assert_eq!(flight.claim(old, ticket), Err(Stale), "taken");
+    assert_eq!(hold.end().unwrap(), Exit::Freed);
+
+    let mut hold = flight.begin();
+    let again = hold.launch().unwrap();
+    assert_eq!(again, ticket);
+    let before = format!("{flight:?}");
+    assert_eq!(flight.claim(old, ticket), Err(Stale));
+    assert!(matches!(flight.knock_time(old), Drive::Late));
+    assert!(matches!(flight.poll(old), Drive::Late));
+    assert_eq!(flight.cancel(old), Cancel::Late);
+    assert!(flight.is_over(old));
+    assert_eq!(format!("{flight:?}"), before);
+}
+
+#[test]
+fn a_holder_cannot_let_go_of_news() {
+    let flight = Flight::new();
+    let mut hold = flight.begin();
+    let generation = hold.generation();
+    let (first, second) = (hold.launch().unwrap(), hold.launch().unwrap());
+    assert!(matches!(flight.knock_time(generation), Drive::Elsewhere));
+    assert_eq!(flight.cancel(generation), Cancel::Elsewhere);
+    assert!(matches!(flight.ready(generation, second), Drive::Elsewhere));
+    assert!(matches!(flight.ready(generation, first), Drive::Elsewhere));
+    let mut taken = Vec::new();
+    loop {
+        match hold.let_go() {
+            Ok(()) => break,
+            Err(held) => hold = held,
+        }
+        taken.extend(hold.take());
+    }
+    assert_eq!(taken, [News::Ready(first), News::Ready(second), News::Cancel, News::Time]);
+    assert_eq!(flight.cancel(generation), Cancel::Next);
+    let mut hold = you(flight.poll(generation));
+    assert_eq!(hold.take(), Some(News::Cancel));
+}
+
+#[test]
+fn a_result_that_came_in_is_not_lost_at_the_end() {
+    let flight = Flight::new();
+    let mut hold = flight.begin();
+    let generation = hold.generation();
+    let (first, second) = (hold.launch().unwrap(), hold.launch().unwrap());
+    assert!(matches!(flight.ready(generation, first), Drive::Elsewhere));
+    let mut hold = hold.end().expect_err("a result is there");
+    assert_eq!(hold.take(), Some(News::Ready(first)));
+    assert_eq!(hold.end().unwrap(), Exit::Occupied);
+    assert!(flight.is_over(generation));
+    flight.claim(generation, second).unwrap();
+    assert!(matches!(flight.ready(generation, second), Drive::Late));
+    assert_eq!(flight.retire(generation, second), Exit::Freed);
+    assert_eq!(flight.claim(generation, second), Err(Stale));
+}
+
+#[test]
+fn a_seat_has_one_attempt_and_the_last_alone() {
+    let flight = Flight::new();
+    let mut hold = flight.begin();
+    let generation = hold.generation();
+    let tickets: Vec<Ticket> = (0..SEATS).map(|_| hold.launch().unwrap()).collect();
+    assert_eq!(hold.launch(), Err(Full));
+    // Others leave; the oldest keeps its seat, and the next in turn is its own.
+    assert!(matches!(flight.ready(generation, tickets[1]), Drive::Elsewhere));
+    assert_eq!(hold.take(), Some(News::Ready(tickets[1])));
+    assert_eq!(hold.launch(), Err(Full));
+    assert!(matches!(flight.ready(generation, tickets[0]), Drive::Elsewhere));
+    assert_eq!(hold.take(), Some(News::Ready(tickets[0])));
+    let next = hold.launch().unwrap();
+    assert_eq!((usize::from(next.get()), next.seat()), (SEATS, 0));
+    assert_eq!(flight.claim(generation, tickets[0]), Err(Stale), "its seat is another's now");
+    assert_eq!(flight.claim(generation, next), Ok(()));
+}
+
+#[test]
+fn launches_are_counted_to_the_end() {
+    let flight = Flight::new();
+    let mut hold = flight.begin();
+    let generation = hold.generation();
+    for number in 0..LAUNCHES {
+        let ticket = hold.launch().unwrap();
+        assert_eq!(ticket.get(), number);
+        assert!(matches!(flight.ready(generation, ticket), Drive::Elsewhere));
+        assert_eq!(hold.take(), Some(News::Ready(ticket)));
+    }
+    assert_eq!(hold.launch(), Err(Full));
+    assert_eq!(hold.end().unwrap(), Exit::Freed);
+}
+
+#[test]
+fn generations_come_round_to_one_and_never_to_zero() {
+    let last = Generation::truncated(u32::MAX);
+    assert_eq!(last.next(), Generation::FIRST);
+    let flight = Flight { word: AtomicU64::new(Word::vacant(last).bits()) };
+    assert_eq!(flight.begin().end().unwrap(), Exit::Freed);
+    assert_eq!(flight.begin().generation(), Generation::FIRST);
+}
+
+#[test]
+fn the_latest_time_does_not_go_back() {
+    let latest = Latest::new(Nanos::from_nanos(5));
+    assert_eq!(latest.advance(Nanos::from_nanos(3)), Nanos::from_nanos(5));
+    assert_eq!(latest.advance(Nanos::from_nanos(8)), Nanos::from_nanos(8));
+}
+
+proptest! {
+    #[test]
+    fn ids_survive_the_host(slot in 0..FlightId::SLOTS, bits in 1u32..1 << 30, number in 0..LAUNCHES) {
+        let flight = FlightId::new(slot, Generation::truncated(bits));
+        let attempt = flight.attempt(Ticket::truncated(number));
+        prop_assert_eq!(FlightId::from_bits(flight.to_bits()), Some(flight));
+        prop_assert_eq!(AttemptRef::from_bits(attempt.to_bits()), Some(attempt));
+        prop_assert_eq!(FlightId::from_bits(attempt.to_bits()), None);
+        prop_assert_eq!(AttemptRef::from_bits(flight.to_bits()), None);
+        prop_assert_ne!(flight.to_bits(), 0);
+    }
+
+    #[test]
+    fn forged_ids_are_refused_or_found_stale(bits: u64) {
+        let flight = Flight::new();
+        if let Some(id) = AttemptRef::from_bits(bits) {
+            prop_assert_eq!(id.to_bits(), bits);
+            prop_assert_eq!(flight.claim(id.flight().generation(), id.ticket()), Err(Stale));
+        }
+        if let Some(id) = FlightId::from_bits(bits) {
+            prop_assert_eq!(id.to_bits(), bits);
+            prop_assert_eq!(flight.cancel(id.generation()), Cancel::Late);
+        }
+    }
+}
+
+/// A call of a toy engine: each result that arrives launches `fan` more attempts until `goal` have
+/// been seen, then the call ends. `machine` is the plain data that only a holder may touch.
+struct Toy {
+    flight: Flight,
+    payload: [Cell<u64>; SEATS],
+    machine: Cell<Machine>,
+    /// How often each ticket was driven, or settled late.
+    settled: [AtomicU32; LAUNCHES as usize],
+    launched: AtomicU32,
+    freed: AtomicU32,
+}
+
+#[derive(Default)]
+struct Machine {
+    seen: u32,
+    fan: u32,
+    goal: u32,
+    sum: u64,
+}
+
+// SAFETY: because a payload is touched by its claimer before READY and by the holder after it, and
+// the machine by the holder alone; that this is so is what the tests are about.
+unsafe impl Sync for Toy {}
+
+fn written_by(ticket: Ticket) -> u64 {
+    u64::from(ticket.get()) * 1_000_003 + 7
+}
+
+impl Toy {
+    fn new(fan: u32, goal: u32) -> Self {
+        Self {
+            flight: Flight::new(),
+            payload: std::array::from_fn(|_| Cell::new(0)),
+            machine: Cell::new(Machine { fan, goal, ..Machine::default() }),
+            settled: std::array::from_fn(|_| AtomicU32::new(0)),
+            launched: AtomicU32::new(0),
+            freed: AtomicU32::new(0),
+        }
+    }
+
+    fn settle(&self, ticket: Ticket) {
+        self.settled[usize::from(ticket.get())].fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn freed(&self, exit: Exit) {
+        if exit == Exit::Freed {
+            self.freed.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn launch(&self, hold: &mut Hold<'_>, run: &impl Fn(Ticket)) {
+        if let Ok(ticket) = hold.launch() {
+            self.launched.fetch_add(1, Ordering::SeqCst);
+            run(ticket);
+        }
+    }
+
+    /// The driver's loop.
+    fn drive(&self, mut hold: Hold<'_>, run: &impl Fn(Ticket)) {
+        loop {
+            while let Some(news) = hold.take() {
+                let News::Ready(ticket) = news else { continue };
+                // SAFETY: because the result was published for the holder.
+                let value = self.payload[ticket.seat()].with(|value| unsafe { *value });
+                assert_eq!(value, written_by(ticket));
+                self.settle(ticket);
+                // SAFETY: because this thread holds the flight.
+                let machine = self.machine.with_mut(|machine| unsafe { &mut *machine });
+                machine.seen += 1;
+                machine.sum += value;
+                if machine.seen < machine.goal {
+                    for _ in 0..machine.fan {
+                        self.launch(&mut hold, run);
+                    }
+                }
+            }
+            // SAFETY: because this thread holds the flight.
+            let machine = self.machine.with(|machine| unsafe { &*machine });
+            let over = machine.seen >= machine.goal;
+            let left = if over { hold.end().map(|exit| self.freed(exit)) } else { hold.let_go() };
+            match left {
+                Ok(()) => return,
+                Err(held) => hold = held,
+            }
+        }
+    }
+
+    fn finish(&self, generation: Generation, ticket: Ticket, run: &impl Fn(Ticket)) {
+        self.flight.claim(generation, ticket).expect("finished once");
+        // SAFETY: because the claim gave the seat to this thread.
+        self.payload[ticket.seat()].with_mut(|value| unsafe { *value = written_by(ticket) });
+        match self.flight.ready(generation, ticket) {
+            Drive::You(hold) => self.drive(hold, run),
+            Drive::Elsewhere => {}
+            Drive::Late => {
+                self.settle(ticket);
+                self.freed(self.flight.retire(generation, ticket));
+            }
+        }
+    }
+}
+
+/// Runs one toy call on `workers` threads, with `noise` more that knock and cancel, until every
+/// attempt is settled.
+fn fly(toy: &Toy, workers: usize, first: u32, spins: &[u32]) {
+    let (send, receive) = mpsc::channel::<Option<(Generation, Ticket)>>();
+    let receive = std::sync::Mutex::new(receive);
+    let barrier = Barrier::new(workers + 1);
+    thread::scope(|scope| {
+        for worker in 0..workers {
+            let (send, receive, barrier) = (send.clone(), &receive, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                loop {
+                    let task = receive.lock().unwrap().recv().unwrap();
+                    let Some((generation, ticket)) = task else { break };
+                    let spin = spins[(usize::from(ticket.get()) + worker) % spins.len()];
+                    (0..spin).for_each(|_| std::hint::spin_loop());
+                    if spin.is_multiple_of(3) {
+                        let run = |t| send.send(Some((generation, t))).unwrap();
+                        if let Drive::You(hold) = toy.flight.knock_time(generation) {
+                            toy.drive(hold, &run);
+                        }
+                    }
+                    if spin.is_multiple_of(5) {
+                        let _ = toy.flight.cancel(generation);
+                    }
+                    toy.finish(generation, ticket, &|t| send.send(Some((generation, t))).unwrap());
+                    // The last attempt to be settled sends everybody home.
+                    if toy.freed.load(Ordering::SeqCst) == 1 {
+                        (0..workers).for_each(|_| send.send(None).unwrap());
+                    }
+                }
+            });
+        }
+        let mut hold = toy.flight.begin();
+        let generation = hold.generation();
+        let run = |ticket| send.send(Some((generation, ticket))).unwrap();
+        for _ in 0..first {
+            toy.launch(&mut hold, &run);
+        }
+        barrier.wait();
+        toy.drive(hold, &run);
+        if toy.freed.load(Ordering::SeqCst) == 1 {
+            (0..workers).for_each(|_| send.send(None).unwrap());
+        }
+    });
+    let launched = toy.launched.load(Ordering::SeqCst);
+    for (ticket, settled) in toy.settled.iter().enumerate() {
+        let expected = u32::from(ticket < launched as usize);
+        assert_eq!(settled.load(Ordering::SeqCst), expected, "ticket {ticket} of {launched}");
+    }
+    assert_eq!(toy.freed.load(Ordering::SeqCst), 1);
+    // SAFETY: because every thread has been joined.
+    let machine = toy.machine.with(|machine| unsafe { &*machine });
+    assert!(machine.seen <= launched && machine.sum >= u64::from(machine.seen) * 7);
+}
+
+#[test]
+fn every_completion_is_driven_once_whatever_the_interleaving() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed as u32
+    };
+    for _ in 0..3_000 {
+        let workers = 2 + random() as usize % 2;
+        let goal = 1 + random() % 20;
+        let (first, fan) = (1 + random() % 4, 1 + random() % 3);
+        let spins: Vec<u32> = (0..7).map(|_| random() % 400).collect();
+        fly(&Toy::new(fan, goal), workers, first, &spins);
+    }
+}

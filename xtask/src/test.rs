@@ -1,0 +1,230 @@
+//! `test`: every test there is, language by language, and one closing line.
+
+mod tally;
+
+use std::fs;
+
+use crate::shell::{Failure, Root, Run};
+use tally::Tally;
+
+/// How the tests of one language are run.
+struct Language {
+    name: &'static str,
+    /// Where its tests are: without it the language is not ours yet, and nothing is said.
+    tests: &'static str,
+    /// A command that works where the toolchain is.
+    probe: &'static [&'static str],
+    /// The packages of a Debian-like system that bring the toolchain.
+    packages: &'static [&'static str],
+    run: fn(&Root, &mut Tally) -> Result<(), Failure>,
+}
+
+const LANGUAGES: &[Language] = &[
+    Language {
+        name: "Rust",
+        tests: "Cargo.toml",
+        probe: &["cargo", "--version"],
+        packages: &["rustup"],
+        run: rust,
+    },
+    Language {
+        name: "C",
+        tests: "ffi/tests/c",
+        probe: &["cc", "--version"],
+        packages: &["gcc", "libc6-dev"],
+        run: c,
+    },
+    Language {
+        name: "C++",
+        tests: "bindings/cpp/tests",
+        probe: &["c++", "--version"],
+        packages: &["g++"],
+        run: cpp,
+    },
+    Language {
+        name: "Go",
+        tests: "bindings/go/go.mod",
+        probe: &["go", "version"],
+        packages: &["golang-go"],
+        run: go,
+    },
+];
+
+impl Language {
+    fn is_missing(&self, root: &Root) -> bool {
+        root.has(self.tests) && !root.program(self.probe[0], &self.probe[1..]).works()
+    }
+
+    fn install(&self) -> String {
+        format!("apt-get install -y {}", self.packages.join(" "))
+    }
+}
+
+/// Runs every test, of every language whose toolchain is there. A toolchain that is missing is a
+/// skip, or a failure where `CI=true`.
+pub(crate) fn run(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
+    if !arguments.is_empty() {
+        let why = "test takes no arguments; for some of the tests: cargo test -p rego-engine NAME";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let strict = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    let total = run_all(root, LANGUAGES, strict);
+    println!("{total}");
+    if total.failed == 0 { Ok(()) } else { Err(Failure::Reported) }
+}
+
+fn run_all(root: &Root, languages: &[Language], strict: bool) -> Tally {
+    let mut total = Tally::default();
+    for language in languages.iter().filter(|language| root.has(language.tests)) {
+        println!("== {}", language.name);
+        if language.is_missing(root) {
+            let (probe, install) = (language.probe.join(" "), language.install());
+            println!("SKIPPED {}: `{probe}` does not work here; as root: {install}", language.name);
+            if strict {
+                println!("CI=true makes that a failure");
+                total.failed += 1;
+            } else {
+                total.skipped += 1;
+            }
+            continue;
+        }
+        let mut tally = Tally::default();
+        let result = (language.run)(root, &mut tally);
+        if let Err(Failure::Failed(message) | Failure::Usage(message)) = &result {
+            println!("{message}");
+        }
+        // A runner that fails without naming a test (it did not compile, it crashed) is one.
+        if result.is_err() && tally.failed == 0 {
+            tally.failed = 1;
+        }
+        total += tally;
+    }
+    total
+}
+
+/// Installs the toolchains that [`run`] would miss, on a Debian-like system.
+pub(crate) fn setup(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
+    if !arguments.is_empty() {
+        return Err(Failure::Usage("setup takes no arguments".to_owned()));
+    }
+    let missing: Vec<_> = LANGUAGES.iter().filter(|language| language.is_missing(root)).collect();
+    let packages: Vec<_> = missing.iter().flat_map(|language| language.packages).copied().collect();
+    if packages.is_empty() {
+        println!("every toolchain that the tests need is here");
+        return Ok(());
+    }
+    let is_root = root.program("id", &["-u"]).capture()?.trim() == "0";
+    let apt = |arguments: &[&str]| match is_root {
+        true => root.program("apt-get", arguments).go(),
+        false => root.program("sudo", &[&["apt-get"], arguments].concat()).go(),
+    };
+    apt(&["update"])?;
+    apt(&[&["install", "-y", "--no-install-recommends"], &packages[..]].concat())
+}
+
+fn rust(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
+    let test = root.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    test.watched(|line| *tally += Tally::of_cargo(line))
+}
+
+fn go(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
+    build_library(root)?;
+    let go = |arguments: &[&str]| -> Run {
+        root.program("go", arguments).folder(&root.join("bindings/go"))
+    };
+    go(&["vet", "./..."]).go()?;
+    go(&["test", "-v", "./..."]).watched(|line| *tally += Tally::of_go(line))
+}
+
+fn c(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
+    programs(root, "ffi/tests/c", "c", &["cc", "-std=c11"], tally)
+}
+
+fn cpp(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
+    programs(root, "bindings/cpp/tests", "cpp", &["c++", "-std=c++17"], tally)
+}
+
+/// Compiles every source file of a folder into a program, against the header and the static
+/// library, and runs it. Each is one test: it passes by returning 0.
+fn programs(
+    root: &Root,
+    folder: &str,
+    extension: &str,
+    compiler: &[&str],
+    tally: &mut Tally,
+) -> Result<(), Failure> {
+    build_library(root)?;
+    let unreadable = |error| Failure::Failed(format!("cannot read {folder}: {error}"));
+    let mut names: Vec<String> = fs::read_dir(root.join(folder))
+        .map_err(unreadable)?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(&format!(".{extension}")).map(str::to_owned))
+        .collect();
+    names.sort();
+    for name in names {
+        let source = format!("{folder}/{name}.{extension}");
+        let program = format!("target/debug/{extension}-test-{name}");
+        let flags = ["-Wall", "-Wextra", "-Werror", "-Iinclude", "-o", &program, &source];
+        let library = ["target/debug/librego.a", "-lpthread", "-ldl", "-lm"];
+        let compile = root.program(compiler[0], &[&compiler[1..], &flags, &library].concat());
+        match compile.go().and_then(|()| root.program(&format!("./{program}"), &[]).go()) {
+            Ok(()) => tally.passed += 1,
+            Err(Failure::Failed(message) | Failure::Usage(message)) => {
+                println!("{message}");
+                tally.failed += 1;
+            }
+            Err(Failure::Reported) => tally.failed += 1,
+        }
+    }
+    if tally.failed == 0 { Ok(()) } else { Err(Failure::Reported) }
+}
+
+/// The C library, for the languages that link it.
+fn build_library(root: &Root) -> Result<(), Failure> {
+    if root.has("ffi/Cargo.toml") { root.cargo(&["build", "-p", "rego-ffi"]).go() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn language(
+        probe: &'static [&'static str],
+        run: fn(&Root, &mut Tally) -> Result<(), Failure>,
+    ) -> Language {
+        Language { name: "test", tests: "Cargo.toml", probe, packages: &["package"], run }
+    }
+
+    fn three_pass(_: &Root, tally: &mut Tally) -> Result<(), Failure> {
+        tally.passed = 3;
+        Ok(())
+    }
+
+    #[test]
+    fn a_missing_toolchain_is_a_skip_and_in_ci_a_failure() {
+        let there = language(&["true"], three_pass);
+        let missing = language(&["no-such-program"], |_, _| panic!("ran without its toolchain"));
+        let languages = [there, missing];
+        let root = Root::find();
+        let tally = run_all(&root, &languages, false);
+        assert_eq!(tally, Tally { passed: 3, failed: 0, skipped: 1 });
+        let tally = run_all(&root, &languages, true);
+        assert_eq!(tally, Tally { passed: 3, failed: 1, skipped: 0 });
+    }
+
+    #[test]
+    fn a_language_without_tests_is_not_mentioned() {
+        let elsewhere = Language { tests: "no/such/folder", ..language(&["true"], three_pass) };
+        assert_eq!(run_all(&Root::find(), &[elsewhere], true), Tally::default());
+    }
+
+    #[test]
+    fn a_runner_that_fails_without_a_count_is_one_failure() {
+        let broken = language(&["true"], |_, _| Err(Failure::Reported));
+        let counted = language(&["true"], |_, tally| {
+            tally.failed = 2;
+            Err(Failure::Reported)
+        });
+        assert_eq!(run_all(&Root::find(), &[broken, counted], false).failed, 3);
+    }
+}
