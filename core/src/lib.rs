@@ -67,4 +67,16 @@ pub mod rooms {
     pub mod flight {
         pub use crate::flight::*;
     }
+    pub mod registry {
+        pub use crate::registry::*;
+    }
+    pub mod slab {
+        pub use crate::slab::*;
+    }
+    pub mod sync {
+        pub use crate::sync::{Cell, SHARDS, Shard};
+    }
+    pub mod timer {
+        pub use crate::timer::*;
+    }
 }
