@@ -68,6 +68,8 @@ pub(crate) struct Launch {
     pub(crate) hedge_index: u8,
     /// The attempt must be over by then, if it starts now.
     pub(crate) deadline: Nanos,
+    /// The call must be over by then: for drivers whose attempts start later than now.
+    pub(crate) call_deadline: Nanos,
     /// What must be given back when the attempt ends.
     pub(crate) reserved: Reserved,
 }
@@ -364,6 +366,16 @@ impl Call {
     /// Whether the policy retries or hedges after the current group.
     pub(crate) fn retries_left(&self, with: &With<'_>) -> bool {
         self.may_retry(with) && self.legs.retry_index() + 1 < with.terms.policy.retry.max_attempts
+    }
+
+    /// The soonest at which a queued attempt could need attention, had it started just now: drivers
+    /// that are not told of starts look in then.
+    pub(crate) fn look_in(&self, with: &With<'_>) -> Nanos {
+        if self.state != State::Running || !self.legs.any_queued() {
+            return Nanos::NEVER;
+        }
+        let timeout = self.now + with.terms.policy.retry.attempt_timeout;
+        if self.wake.is_never() { timeout } else { timeout.min(self.now + self.hedge_delay(with)) }
     }
 
     /// Time never goes backwards in here.

@@ -4,7 +4,7 @@
 //! from. It never changes; a reload makes another one and swaps it in. Balances live outside of it,
 //! so a reload keeps them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use crate::{
     budget::{BudgetState, Deposits},
@@ -14,6 +14,7 @@ use crate::{
     notes::Attribute,
     policy::{Budget, Mode, Policy, Trigger, UNLIMITED},
     site::{Own, Terms},
+    sync::Arc,
     verdict::PolicySource,
 };
 

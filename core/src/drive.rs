@@ -7,12 +7,14 @@ mod attempt;
 mod cancel;
 mod error;
 pub(crate) mod inline;
+pub(crate) mod pool;
 mod seed;
 mod tell;
 
 pub use attempt::{Attempt, Nested};
 pub use cancel::{CancelGuard, CancelToken};
 pub use error::Error;
+pub use pool::{Executor, Rejected, Task, Worker, Workers};
 
 use crate::{
     classify::{self, Context},

@@ -8,18 +8,22 @@ pub use builder::{BuildError, EngineBuilder};
 pub use call::CallBuilder;
 pub use global::{AlreadyInitialised, init, run};
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use crate::{
     clock::{Clock, Nanos},
     control::{self, Book},
-    drive::{self, Attempt, Error, Host, Options},
+    drive::{self, Attempt, Error, Executor, Host, Options},
     key::{self, Key},
     notes::Timeline,
     policy::{Mode, Policy},
     registry::{Named, Registry},
     site::Site,
-    sync::{Mutex, Swap},
+    sync::{self, Mutex, Swap},
 };
 
 /// The key under which calls are made whose own key is no key, or one too many.
@@ -56,6 +60,7 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     host: Arc<Host>,
+    executor: Option<Arc<dyn Executor>>,
     sites: Registry<Site>,
     book: Swap<Book>,
     /// Held while a book is revised: readers never wait for it.
@@ -78,7 +83,8 @@ struct Inner {
 #[derive(Clone)]
 pub struct CallSite {
     host: Arc<Host>,
-    site: Arc<Site>,
+    executor: Option<Arc<dyn Executor>>,
+    site: sync::Arc<Site>,
 }
 
 impl Engine {
@@ -124,10 +130,38 @@ impl Engine {
         self.site(key).call().run_with_timeline(op)
     }
 
+    /// Runs `op` on the executor's threads, hedged as the policy of `key` says, and returns as soon
+    /// as one attempt wins; this thread waits. What loses is asked to stop and finishes later.
+    ///
+    /// Without an executor, and on a thread that is itself one of its [`Workers`](crate::Workers),
+    /// it is made as by [`run`](Self::run): parking a worker inside the pool it waits for would be
+    /// a deadlock. The same holds for any other pool, which rego cannot see: do not call this from
+    /// the threads of the executor.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    ///
+    /// # Panics
+    ///
+    /// Where an attempt panicked and no other answered, its panic goes on here.
+    pub fn race<T, E, F>(&self, key: &str, op: F) -> Result<T, Error<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.site(key).race(op)
+    }
+
     /// The call site of a key.
     #[must_use]
     pub fn site(&self, key: &str) -> CallSite {
-        CallSite { host: Arc::clone(&self.0.host), site: self.0.find_shared(key) }
+        CallSite {
+            host: Arc::clone(&self.0.host),
+            executor: self.0.executor.clone(),
+            site: self.0.find_shared(key),
+        }
     }
 
     /// Puts a policy in force for `svc.Method` or `svc.*`, for calls that start from now on.
@@ -163,7 +197,7 @@ impl Engine {
         let _one_at_a_time = self.0.revising.lock();
         let mut book = self.0.book.load().revise();
         change(&mut book);
-        self.0.book.store(Arc::new(book));
+        self.0.book.store(sync::Arc::new(book));
         self.0.install_everywhere();
     }
 }
@@ -179,13 +213,13 @@ impl Inner {
         }
     }
 
-    fn find_shared(&self, key: &str) -> Arc<Site> {
+    fn find_shared(&self, key: &str) -> sync::Arc<Site> {
         let Ok(key) = key::canonical(key) else { return self.sites.overflow().to_arc() };
         self.sites.get_or_insert_with(key, || self.make_site(key)).to_arc()
     }
 
     #[cold]
-    fn make_site(&self, key: &str) -> Arc<Site> {
+    fn make_site(&self, key: &str) -> sync::Arc<Site> {
         make_site(&self.book.load(), key, self.host.clock.now())
     }
 
@@ -197,14 +231,14 @@ impl Inner {
     }
 }
 
-fn make_site(book: &Book, key: &str, now: Nanos) -> Arc<Site> {
+fn make_site(book: &Book, key: &str, now: Nanos) -> sync::Arc<Site> {
     let own = control::own_budgets(key, now);
-    let terms = Arc::new(book.terms(&parsed(key), &own, now));
-    Arc::new(Site::new(key, own, terms))
+    let terms = sync::Arc::new(book.terms(&parsed(key), &own, now));
+    sync::Arc::new(Site::new(key, own, terms))
 }
 
 fn install(book: &Book, site: &Site, now: Nanos) {
-    site.install(Arc::new(book.terms(&parsed(site.name()), site.own(), now)));
+    site.install(sync::Arc::new(book.terms(&parsed(site.name()), site.own(), now)));
 }
 
 fn parsed(key: &str) -> Key {
@@ -227,6 +261,43 @@ impl CallSite {
         op: impl FnMut(&Attempt<'_>) -> Result<T, E>,
     ) -> Result<T, Error<E>> {
         drive::inline::run(&self.host, &self.site, &Options::default(), op, None)
+    }
+
+    /// As [`Engine::race`], without looking anything up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::run`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Engine::race`].
+    pub fn race<T, E, F>(&self, op: F) -> Result<T, Error<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.race_with(&Options::default(), op, None)
+    }
+
+    fn race_with<T, E, F>(
+        &self,
+        options: &Options,
+        op: F,
+        timeline: Option<&mut Option<Timeline>>,
+    ) -> Result<T, Error<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        match &self.executor {
+            Some(executor) if !drive::pool::on_worker_thread() => {
+                drive::pool::race(&self.host, executor, &self.site, options, op, timeline)
+            }
+            _ => drive::inline::run(&self.host, &self.site, options, op, timeline),
+        }
     }
 
     /// Starts a call with options of its own.
@@ -253,6 +324,13 @@ impl Named for Site {
         self.name()
     }
 }
+
+// A panic in an operation or a hook never leaves an engine half changed: what calls share is
+// counters and words that change in one step each.
+impl UnwindSafe for Engine {}
+impl RefUnwindSafe for Engine {}
+impl UnwindSafe for CallSite {}
+impl RefUnwindSafe for CallSite {}
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

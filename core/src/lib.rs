@@ -43,7 +43,9 @@ mod verdict;
 pub use classify::Classifier;
 pub use clock::{Clock, ManualClock, Nanos};
 pub use completion::{Completion, CompletionKind, IoKind, Method, Pushback};
-pub use drive::{Attempt, CancelGuard, CancelToken, Error, Nested};
+pub use drive::{
+    Attempt, CancelGuard, CancelToken, Error, Executor, Nested, Rejected, Task, Worker, Workers,
+};
 pub use engine::{
     AlreadyInitialised, BuildError, CallBuilder, CallSite, Engine, EngineBuilder, OTHER, init, run,
 };

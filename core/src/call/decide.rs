@@ -153,6 +153,7 @@ impl Call {
             retry_index: self.legs.retry_index(),
             hedge_index,
             deadline: self.deadline.min(self.now + timeout),
+            call_deadline: self.deadline,
             reserved,
         }
     }

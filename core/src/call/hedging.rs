@@ -33,6 +33,10 @@ impl Call {
         }
     }
 
+    pub(super) fn hedge_delay(&self, with: &With<'_>) -> Nanos {
+        self.trigger(with).delay
+    }
+
     /// The delay of now, and how often it is used: one load.
     fn trigger(&self, with: &With<'_>) -> crate::curve::Trigger {
         let settings = &with.terms.policy.hedge;

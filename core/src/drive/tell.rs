@@ -37,6 +37,15 @@ impl Ended<'_> {
         }
     }
 
+    /// Tells the notes that have not been told yet, and that the call has ended.
+    #[cold]
+    pub(crate) fn tell(&self, listener: &dyn Listener, told: usize) {
+        for note in &self.notes.as_slice()[told..] {
+            listener.noted(self.site.name(), note);
+        }
+        listener.ended(&self.facts());
+    }
+
     #[cold]
     pub(crate) fn timeline(&self) -> Timeline {
         let mut attributes = self.terms.attributes.clone();
@@ -63,14 +72,8 @@ impl<'a> Teller<'a> {
     /// Tells the rest, and that the call has ended.
     #[inline]
     pub(crate) fn end(&mut self, ended: &Ended<'_>) {
-        self.tell(ended.site, ended.notes);
         if let Some(listener) = self.listener {
-            self.tell_end(listener, ended);
+            ended.tell(listener, self.told);
         }
-    }
-
-    #[cold]
-    fn tell_end(&self, listener: &dyn Listener, ended: &Ended<'_>) {
-        listener.ended(&ended.facts());
     }
 }

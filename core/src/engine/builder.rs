@@ -8,11 +8,11 @@ use crate::{
     classify::{Classifier, Classifiers},
     clock::Clock,
     control::Book,
-    drive::{Host, Seeds},
+    drive::{Executor, Host, Seeds},
     key::{Key, KeyError},
     policy::{Budget, Mode, Policy, PolicyErrors, UNLIMITED},
     registry::{self, Registry},
-    sync::{Mutex, Swap},
+    sync::{self, Mutex, Swap},
     verdict::PolicySource,
 };
 
@@ -39,7 +39,6 @@ const MODE_VARIABLE: &str = "REGO_MODE";
 ///     .build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "an engine is made by `build`"]
 pub struct EngineBuilder {
     clock: Option<Clock>,
@@ -51,6 +50,7 @@ pub struct EngineBuilder {
     policies: Vec<(String, Policy)>,
     default_policy: Option<Policy>,
     classifiers: Classifiers,
+    executor: Option<Arc<dyn Executor>>,
     errors: Vec<BuildError>,
 }
 
@@ -66,6 +66,7 @@ impl EngineBuilder {
             policies: Vec::new(),
             default_policy: None,
             classifiers: Classifiers::default(),
+            executor: None,
             errors: Vec::new(),
         }
     }
@@ -93,6 +94,12 @@ impl EngineBuilder {
         if let Err(error) = self.classifiers.register(name, classifier) {
             self.errors.push(BuildError::Classifier(error));
         }
+        self
+    }
+
+    /// The threads on which [`Engine::race`] runs attempts: all of them are the caller's.
+    pub fn executor(mut self, executor: impl Executor + 'static) -> Self {
+        self.executor = Some(Arc::new(executor));
         self
     }
 
@@ -146,7 +153,7 @@ impl EngineBuilder {
             let wrong = |source| BuildError::Budget { name: name.clone(), source };
             definition.validate().map_err(wrong)?;
             let state = BudgetState::new(name, definition, Deposits::PerCall, now);
-            book.insert_budget(name, Arc::new(state));
+            book.insert_budget(name, sync::Arc::new(state));
         }
         for (key, policy) in std::mem::take(&mut self.policies) {
             let parsed =
@@ -166,8 +173,9 @@ impl EngineBuilder {
         };
         Ok(Engine(Arc::new(Inner {
             host: Arc::new(host),
+            executor: self.executor,
             sites: Registry::new(self.max_keys, overflow),
-            book: Swap::new(Arc::new(book)),
+            book: Swap::new(sync::Arc::new(book)),
             revising: Mutex::new(()),
         })))
     }
@@ -181,6 +189,15 @@ impl EngineBuilder {
             Ok(value) => value.trim().parse().map_err(|_| BuildError::Mode { value }),
             Err(_) => Ok(built),
         }
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("budgets", &self.budgets)
+            .field("policies", &self.policies)
+            .finish_non_exhaustive()
     }
 }
 

@@ -105,8 +105,42 @@ impl<'a> CallBuilder<'a> {
         op: impl FnMut(&Attempt<'_>) -> Result<T, E>,
     ) -> (Result<T, Error<E>>, Timeline) {
         let mut timeline = None;
-        let CallSite { host, site } = self.site;
+        let CallSite { host, site, .. } = self.site;
         let result = drive::inline::run(host, site, &self.options, op, Some(&mut timeline));
+        (result, timeline.expect("a call that ends writes its timeline"))
+    }
+
+    /// As [`CallSite::race`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::run`](super::Engine::run).
+    ///
+    /// # Panics
+    ///
+    /// As [`Engine::race`](super::Engine::race).
+    pub fn race<T, E, F>(self, op: F) -> Result<T, Error<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.site.race_with(&self.options, op, None)
+    }
+
+    /// As [`race`](Self::race), and tells what happened.
+    ///
+    /// # Panics
+    ///
+    /// As [`Engine::race`](super::Engine::race).
+    pub fn race_with_timeline<T, E, F>(self, op: F) -> (Result<T, Error<E>>, Timeline)
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        let mut timeline = None;
+        let result = self.site.race_with(&self.options, op, Some(&mut timeline));
         (result, timeline.expect("a call that ends writes its timeline"))
     }
 }
