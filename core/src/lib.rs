@@ -60,6 +60,8 @@ pub use policy::{
     PolicyDraft, PolicyError, PolicyErrorKind, PolicyErrors, RatioBudget, RetryDraft, Strictness,
     Trigger, UnknownMode,
 };
+#[cfg(feature = "documents")]
+pub use policy::{Document, Format, Matched, Origin};
 pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
 
 /// The shared rooms, for the models of the `loom-tests` crate and nobody else.
