@@ -34,7 +34,7 @@ mod tests;
 use legs::{Legs, Unfinished};
 
 use crate::{
-    classify,
+    classify::{self, BuiltInClassifier, Named},
     clock::Nanos,
     completion::Completion,
     notes::{AttemptId, AttemptKind, AttemptSet, Event, Notes},
@@ -409,6 +409,17 @@ impl Call {
     }
 }
 
+impl With<'_> {
+    /// What rule of idempotency an attempt timeout falls under: none where the policy's classifier
+    /// knows none.
+    fn timeout_rule(&self) -> Idempotent {
+        match self.terms.classifier {
+            Named::BuiltIn(BuiltInClassifier::Always) => Idempotent::Unset,
+            _ => self.rules.idempotent,
+        }
+    }
+}
+
 impl Call {
     /// The attempt answered the call. The clean first success goes straight through: one bucket,
     /// one deposit, no note.
@@ -512,7 +523,7 @@ impl Call {
     fn expire(&mut self, with: &mut With<'_>) -> Option<Step> {
         let timeout = with.terms.policy.retry.attempt_timeout;
         while let Some(attempt) = self.legs.timed_out(timeout, self.now) {
-            let outcome = classify::timeout(with.rules.idempotent);
+            let outcome = classify::timeout(with.timeout_rule());
             self.note_failure(with, attempt, outcome, None);
             with.abandoned.insert(attempt);
             let step = self.lose_leg(with, attempt, outcome);

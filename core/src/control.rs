@@ -6,6 +6,9 @@
 
 use std::collections::HashMap;
 
+#[cfg(feature = "documents")]
+use crate::policy::{Document, PolicyErrors};
+
 use crate::{
     budget::{BudgetState, Deposits},
     classify::{Classifiers, Named},
@@ -18,43 +21,83 @@ use crate::{
     verdict::PolicySource,
 };
 
-/// One consistent set of policies.
-#[derive(Debug, Default)]
+/// One consistent set of policies: those the program was built with, and over them those of the
+/// document that was loaded last.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
-    exact: HashMap<Box<str>, Entry>,
-    /// By namespace: `svc` for `svc.*`.
-    namespaces: HashMap<Box<str>, Entry>,
-    default: Policy,
-    default_source: PolicySource,
+    built: Layer,
+    loaded: Layer,
+    built_in: Arc<Policy>,
     budgets: HashMap<Box<str>, Arc<BudgetState>>,
     classifiers: Classifiers,
     mode: Mode,
 }
 
-#[derive(Clone, Debug)]
-struct Entry {
-    policy: Policy,
+/// Policies from one place.
+#[derive(Clone, Debug, Default)]
+struct Layer {
     source: PolicySource,
+    exact: HashMap<Box<str>, Arc<Policy>>,
+    /// By namespace: `svc` for `svc.*`.
+    namespaces: HashMap<Box<str>, Arc<Policy>>,
+    default: Option<Arc<Policy>>,
+}
+
+impl Layer {
+    fn insert(&mut self, key: &Key, policy: Arc<Policy>) {
+        if key.name() == "*" && !key.namespace().is_empty() {
+            self.namespaces.insert(key.namespace().into(), policy);
+        } else {
+            self.exact.insert(key.as_str().into(), policy);
+        }
+    }
 }
 
 impl Book {
     pub(crate) fn new(classifiers: Classifiers, mode: Mode) -> Self {
-        Self { classifiers, mode, ..Self::default() }
+        let built = Layer { source: PolicySource::Static, ..Layer::default() };
+        Self { built, classifiers, mode, ..Self::default() }
     }
 
     /// Puts a policy in for `svc.Method` or for all of `svc.*`.
-    pub(crate) fn insert(&mut self, key: &Key, policy: Policy, source: PolicySource) {
-        let entry = Entry { policy, source };
-        if key.name() == "*" && !key.namespace().is_empty() {
-            self.namespaces.insert(key.namespace().into(), entry);
-        } else {
-            self.exact.insert(key.as_str().into(), entry);
-        }
+    pub(crate) fn insert(&mut self, key: &Key, policy: Policy) {
+        self.built.insert(key, Arc::new(policy));
     }
 
-    pub(crate) fn set_default(&mut self, policy: Policy, source: PolicySource) {
-        self.default = policy;
-        self.default_source = source;
+    pub(crate) fn set_default(&mut self, policy: Policy) {
+        self.built.default = Some(Arc::new(policy));
+    }
+
+    /// Replaces what was loaded before by this document: all of it, or nothing. Budgets that keep
+    /// their name and kind keep their balance.
+    #[cfg(feature = "documents")]
+    pub(crate) fn load(
+        &mut self,
+        document: &Document,
+        source: PolicySource,
+        now: Nanos,
+    ) -> Result<(), PolicyErrors> {
+        let budgets: Vec<&str> = self.budgets.keys().map(|name| &**name).collect();
+        let classifiers: Vec<&str> = self.classifiers.names().collect();
+        document.validate_names(&budgets, &classifiers)?;
+        let mut loaded = Layer { source, ..Layer::default() };
+        for (pattern, policy) in document.policies() {
+            let key = Key::parse(pattern).expect("a document's keys have been parsed");
+            loaded.insert(
+                &key,
+                std::sync::Arc::unwrap_or_clone(std::sync::Arc::clone(policy)).into(),
+            );
+        }
+        loaded.default = document.own_defaults().map(|policy| Arc::new((**policy).clone()));
+        self.loaded = loaded;
+        for (name, definition) in document.budgets() {
+            let kept = self.budgets.get(name).is_some_and(|live| live.reconfigure(definition, now));
+            if !kept {
+                let state = BudgetState::new(name, definition, Deposits::PerCall, now);
+                self.budgets.insert(name.into(), Arc::new(state));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn set_mode(&mut self, mode: Mode) {
@@ -82,29 +125,24 @@ impl Book {
         &self.classifiers
     }
 
-    /// A copy to change.
-    pub(crate) fn revise(&self) -> Self {
-        Self {
-            exact: self.exact.clone(),
-            namespaces: self.namespaces.clone(),
-            default: self.default.clone(),
-            default_source: self.default_source,
-            budgets: self.budgets.clone(),
-            classifiers: self.classifiers.clone(),
-            mode: self.mode,
-        }
-    }
-
-    /// The policies, and the key each was given for.
-    pub(crate) fn policies(&self) -> impl Iterator<Item = (&str, &Policy)> {
-        let all = self.exact.iter().chain(&self.namespaces);
-        all.map(|(key, entry)| (&**key, &entry.policy))
-    }
-
-    /// Exact, then the namespace, then the default.
+    /// The most particular policy: of the key, of its namespace, of all keys; of two that are
+    /// equally particular, the loaded one.
     fn find(&self, key: &Key) -> (&Policy, PolicySource) {
-        let found = self.exact.get(key.as_str()).or_else(|| self.namespaces.get(key.namespace()));
-        found.map_or((&self.default, self.default_source), |entry| (&entry.policy, entry.source))
+        let layers = [&self.loaded, &self.built];
+        let exact = |layer: &&'_ Layer| layer.exact.contains_key(key.as_str());
+        let namespace = |layer: &&'_ Layer| layer.namespaces.contains_key(key.namespace());
+        if let Some(layer) = layers.into_iter().find(exact) {
+            return (&layer.exact[key.as_str()], layer.source);
+        }
+        if let Some(layer) = layers.into_iter().find(namespace) {
+            return (&layer.namespaces[key.namespace()], layer.source);
+        }
+        for layer in layers {
+            if let Some(policy) = &layer.default {
+                return (policy, layer.source);
+            }
+        }
+        (&self.built_in, PolicySource::Default)
     }
 
     /// The terms of a key. `own` are the site's own budgets, which a policy gets that names none.
@@ -134,7 +172,7 @@ impl Book {
     fn classifier(&self, name: &str, attributes: &mut Vec<Attribute>) -> Named {
         self.classifiers.get(name).unwrap_or_else(|| {
             attributes.push(Attribute::new("classifier_not_found", name));
-            Named::Auto
+            Named::default()
         })
     }
 

@@ -101,7 +101,7 @@ pub(crate) fn judge_facts(
     attempt: AttemptId,
     facts: &Completion,
 ) -> Outcome {
-    let context = Context { idempotent, attempt };
+    let context = Context::new(idempotent).attempt(attempt);
     let outcome = classify::judge(&terms.classifier, facts, &context);
     if outcome.reason == crate::outcome::Reason::PanicInClassifier {
         site.counters.add(crate::site::Counter::HookPanics, 1);

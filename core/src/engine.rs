@@ -9,6 +9,7 @@ pub use call::CallBuilder;
 pub use global::{AlreadyInitialised, init, run};
 
 use std::{
+    convert::Infallible,
     fmt,
     panic::{RefUnwindSafe, UnwindSafe},
     sync::Arc,
@@ -24,6 +25,7 @@ use crate::{
     registry::{Named, Registry},
     site::Site,
     sync::{self, Mutex, Swap},
+    verdict::PolicySource,
 };
 
 /// The key under which calls are made whose own key is no key, or one too many.
@@ -171,14 +173,50 @@ impl Engine {
     /// As [`Key::parse`].
     pub fn set_policy(&self, key: &str, policy: Policy) -> Result<(), key::KeyError> {
         let key = Key::parse(key)?;
-        self.revise(|book| book.insert(&key, policy, crate::verdict::PolicySource::Static));
-        Ok(())
+        self.revise(|book| {
+            book.insert(&key, policy);
+            Ok(())
+        })
+    }
+
+    /// Puts a document in force, in place of the one loaded before: all of it, or nothing. Calls in
+    /// the air keep the terms they started with; budgets that keep their name and kind keep their
+    /// balance; latency keeps its samples.
+    ///
+    /// ```
+    /// use rego::{Document, Engine, Format};
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// let text = "schema = 1\n[policies.\"svc.Get\".retry]\nmax_attempts = 5\n";
+    /// engine.load(&Document::parse(text, Format::Toml, "policies.toml")?)?;
+    /// assert_eq!(engine.site("svc.Get").policy().max_attempts(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every budget and classifier that is named and not defined; what was in force stays so.
+    #[cfg(feature = "documents")]
+    pub fn load(&self, document: &crate::Document) -> Result<(), crate::PolicyErrors> {
+        let source = match document.origin() {
+            crate::Origin::File(_) => PolicySource::File,
+            crate::Origin::Remote(_) => PolicySource::Remote,
+        };
+        let now = self.0.host.clock.now();
+        self.revise(|book| book.load(document, source, now))
     }
 
     /// The kill switch: `Observe` makes one attempt per call and records what would have been
     /// done, `Off` makes one plain attempt. For calls that start from now on.
     pub fn set_mode(&self, mode: Mode) {
-        self.revise(|book| book.set_mode(mode));
+        let set = self.revise(|book| {
+            book.set_mode(mode);
+            Ok::<_, Infallible>(())
+        });
+        match set {
+            Ok(()) => {}
+            Err(never) => match never {},
+        }
     }
 
     /// The engine's own mode.
@@ -193,12 +231,14 @@ impl Engine {
         &self.0.host.clock
     }
 
-    fn revise(&self, change: impl FnOnce(&mut Book)) {
+    /// Changes a copy of the book and swaps it in, or leaves all as it was.
+    fn revise<E>(&self, change: impl FnOnce(&mut Book) -> Result<(), E>) -> Result<(), E> {
         let _one_at_a_time = self.0.revising.lock();
-        let mut book = self.0.book.load().revise();
-        change(&mut book);
+        let mut book = Book::clone(&self.0.book.load());
+        change(&mut book)?;
         self.0.book.store(sync::Arc::new(book));
         self.0.install_everywhere();
+        Ok(())
     }
 }
 

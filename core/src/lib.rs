@@ -40,7 +40,9 @@ mod sync;
 mod timer;
 mod verdict;
 
-pub use classify::Classifier;
+pub use classify::{
+    BuiltInClassifier, Classifier, ClassifierError, Classifiers, Context, HttpClassifier,
+};
 pub use clock::{Clock, ManualClock, Nanos};
 pub use completion::{Completion, CompletionKind, IoKind, Method, Pushback};
 pub use drive::{

@@ -67,7 +67,7 @@ impl Bench {
             mode: policy.mode,
             policy,
             source: PolicySource::Static,
-            classifier: Named::Auto,
+            classifier: Named::default(),
             retry_budget: Some(Arc::clone(&retry_budget)),
             hedge_budget: Some(Arc::clone(&hedge_budget)),
             attributes: Vec::new(),

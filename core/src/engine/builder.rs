@@ -13,7 +13,6 @@ use crate::{
     policy::{Budget, Mode, Policy, PolicyErrors, UNLIMITED},
     registry::{self, Registry},
     sync::{self, Mutex, Swap},
-    verdict::PolicySource,
 };
 
 /// The variable that sets an engine's mode from outside: `active`, `observe` or `off`.
@@ -91,7 +90,7 @@ impl EngineBuilder {
 
     /// A classifier that policies may name.
     pub fn classifier(mut self, name: &str, classifier: impl Classifier + 'static) -> Self {
-        if let Err(error) = self.classifiers.register(name, classifier) {
+        if let Err(error) = self.classifiers.add(name, classifier) {
             self.errors.push(BuildError::Classifier(error));
         }
         self
@@ -159,11 +158,11 @@ impl EngineBuilder {
             let parsed =
                 Key::parse(&key).map_err(|source| BuildError::Key { key: key.clone(), source })?;
             check_names(&book, &key, &policy)?;
-            book.insert(&parsed, policy, PolicySource::Static);
+            book.insert(&parsed, policy);
         }
         if let Some(policy) = self.default_policy.take() {
             check_names(&book, "the default policy", &policy)?;
-            book.set_default(policy, PolicySource::Static);
+            book.set_default(policy);
         }
         let overflow = make_site(&book, OTHER, now);
         let host = Host {

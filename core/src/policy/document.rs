@@ -175,6 +175,11 @@ impl Document {
         self.defaults.as_ref().unwrap_or(&self.built_in)
     }
 
+    /// Its defaults, if it has any.
+    pub(crate) fn own_defaults(&self) -> Option<&Arc<Policy>> {
+        self.defaults.as_ref()
+    }
+
     /// Where it comes from.
     #[must_use]
     pub const fn origin(&self) -> &Origin {

@@ -38,7 +38,7 @@ fn a_cancelled_timer_does_not_fire_and_its_id_names_nothing() {
     let first = timers.arm(HERE, SECOND, 1).unwrap().id;
     assert!(timers.cancel(first));
     assert!(!timers.cancel(first));
-    assert_eq!(fired(&timers, SECOND).0, []);
+    assert_eq!(fired(&timers, SECOND).0, [0u64; 0]);
     let second = timers.arm(HERE, SECOND + SECOND, 2).unwrap().id;
     assert_eq!(second.index, first.index, "the same slot");
     assert!(!timers.cancel(first));
@@ -72,7 +72,7 @@ fn a_past_deadline_fires_at_the_next_advance() {
 fn time_that_goes_back_changes_nothing() {
     let timers = Timers::new(8);
     let _ = timers.arm(HERE, SECOND + nanos(10), 1).unwrap();
-    assert_eq!(fired(&timers, SECOND).0, []);
+    assert_eq!(fired(&timers, SECOND).0, [0u64; 0]);
     assert_eq!(fired(&timers, nanos(3)), (vec![], SECOND + nanos(10)));
     timers.check();
     assert_eq!(fired(&timers, SECOND + nanos(10)).0, [1]);
@@ -101,7 +101,11 @@ fn the_far_ends_of_time() {
         }
         for (user, &deadline) in deadlines.iter().enumerate() {
             assert!(timers.next_deadline() <= deadline);
-            assert_eq!(fired(&timers, deadline - nanos(1)).0, [], "early by one: {deadline}");
+            assert_eq!(
+                fired(&timers, deadline - nanos(1)).0,
+                [0u64; 0],
+                "early by one: {deadline}"
+            );
             timers.check();
             let next = deadlines.get(user + 1).copied().unwrap_or(Nanos::NEVER);
             assert_eq!(fired(&timers, deadline), (vec![user as u64], next));
