@@ -15,6 +15,8 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "documents")]
+use crate::policy::{Document, Origin, PolicyErrors};
 use crate::{
     clock::{Clock, Nanos},
     control::{self, Book},
@@ -197,10 +199,10 @@ impl Engine {
     ///
     /// Every budget and classifier that is named and not defined; what was in force stays so.
     #[cfg(feature = "documents")]
-    pub fn load(&self, document: &crate::Document) -> Result<(), crate::PolicyErrors> {
+    pub fn load(&self, document: &Document) -> Result<(), PolicyErrors> {
         let source = match document.origin() {
-            crate::Origin::File(_) => PolicySource::File,
-            crate::Origin::Remote(_) => PolicySource::Remote,
+            Origin::File(_) => PolicySource::File,
+            Origin::Remote(_) => PolicySource::Remote,
         };
         let now = self.0.host.clock.now();
         self.revise(|book| book.load(document, source, now))
@@ -333,7 +335,7 @@ impl CallSite {
         F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
     {
         match &self.executor {
-            Some(executor) if !drive::pool::on_worker_thread() => {
+            Some(executor) if !options.is_cancelled() && !drive::pool::on_worker_thread() => {
                 drive::pool::race(&self.host, executor, &self.site, options, op, timeline)
             }
             _ => drive::inline::run(&self.host, &self.site, options, op, timeline),

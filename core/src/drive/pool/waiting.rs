@@ -10,8 +10,8 @@ use crate::{
     call::Rules,
     clock::Nanos,
     drive::{
-        Attempt, CancelToken, Error, Host, Options,
-        inline::{self, Kept, conclude},
+        Attempt, Error, Host, Options,
+        ending::{Kept, conclude},
         tell::Ended,
     },
     notes::Timeline,
@@ -34,9 +34,6 @@ where
     E: Send + 'static,
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
-    if options.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
-        return inline::run(host, site, options, op, timeline);
-    }
     let now = host.clock.now();
     if let Some(listener) = &host.listener {
         listener.started(site.name(), now);
@@ -67,7 +64,7 @@ where
         token.signal().on_raise(move || race.cancel())
     });
     while !race.flight.is_over(race.generation) {
-        if let Some(ticket) = race.take_here() {
+        if let Some(ticket) = race.here.take() {
             Arc::clone(race).run_attempt(ticket);
             continue;
         }
