@@ -1,7 +1,7 @@
 use super::*;
 use crate::curve::Probability;
 use proptest::prelude::*;
-use std::{panic, sync::atomic, thread};
+use std::{panic, thread};
 
 mod studies;
 
@@ -151,15 +151,15 @@ fn threads_record_and_refresh_and_every_leg_is_counted_once() {
     const THREADS: u64 = 4;
     const EACH: u64 = 50_000;
     let latency = Latency::new(Sharding::PerThread);
-    let planning = atomic::AtomicBool::new(false);
-    let refreshed = atomic::AtomicU64::new(0);
+    let planning = AtomicBool::new(false);
+    let refreshed = AtomicU64::new(0);
     let refresh = || {
         let mut alone = |reading: &Reading<'_>| {
-            assert!(!planning.swap(true, atomic::Ordering::SeqCst), "two refreshers");
-            refreshed.fetch_add(1, atomic::Ordering::Relaxed);
+            assert!(!planning.swap(true, Ordering::SeqCst), "two refreshers");
+            refreshed.fetch_add(1, Ordering::Relaxed);
             // Let the others try.
             thread::yield_now();
-            planning.store(false, atomic::Ordering::SeqCst);
+            planning.store(false, Ordering::SeqCst);
             reading.in_force
         };
         latency.refresh(Nanos::ZERO, &mut alone)
@@ -193,7 +193,7 @@ fn threads_record_and_refresh_and_every_leg_is_counted_once() {
     assert_eq!(refresh(), Some(all));
     let histogram = latency.histogram().expect("nobody refreshes");
     assert_eq!(histogram.iter().map(|at| at.1).sum::<u64>(), all.events);
-    assert!(refreshed.load(atomic::Ordering::Relaxed) > 1);
+    assert!(refreshed.load(Ordering::Relaxed) > 1);
 }
 
 #[derive(Clone, Copy, Debug)]
