@@ -48,6 +48,7 @@ where
     };
     site.take_off();
     let race = Race::start(host, executor, site, start, op);
+    race.site.refresh_if_due(&race.terms, now);
     wait(&race, options, &parker);
     site.land();
     take_answer(&race, now, timeline)
