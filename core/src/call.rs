@@ -40,14 +40,11 @@ use group::Group;
 use legs::{Legs, Unfinished};
 
 use crate::{
-    classify::{self, BuiltInClassifier, Named},
     clock::Nanos,
-    completion::Completion,
-    notes::{AttemptId, AttemptKind, AttemptSet, Event, Notes},
-    outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason},
-    policy::{Idempotent, Mode, Policy},
-    site::{Counter, Site, Terms},
-    sync::Shard,
+    notes::{AttemptId, AttemptKind, Event},
+    outcome::{Class, Outcome, OutcomeKind},
+    policy::{Mode, Policy},
+    site::Counter,
     verdict::{HedgeReason, Verdict},
 };
 

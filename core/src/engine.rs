@@ -26,7 +26,7 @@ use crate::{
     policy::{Mode, Policy},
     registry::{Named, Registry},
     site::Site,
-    sync::{self, Mutex, Swap},
+    sync::{Arc as Shared, Mutex, Swap},
     verdict::PolicySource,
 };
 
@@ -88,7 +88,7 @@ struct Inner {
 pub struct CallSite {
     host: Arc<Host>,
     executor: Option<Arc<dyn Executor>>,
-    site: sync::Arc<Site>,
+    site: Shared<Site>,
 }
 
 impl Engine {
@@ -238,7 +238,7 @@ impl Engine {
         let _one_at_a_time = self.0.revising.lock();
         let mut book = Book::clone(&self.0.book.load());
         change(&mut book)?;
-        self.0.book.store(sync::Arc::new(book));
+        self.0.book.store(Shared::new(book));
         self.0.install_everywhere();
         Ok(())
     }
@@ -255,13 +255,13 @@ impl Inner {
         }
     }
 
-    fn find_shared(&self, key: &str) -> sync::Arc<Site> {
+    fn find_shared(&self, key: &str) -> Shared<Site> {
         let Ok(key) = key::canonical(key) else { return self.sites.overflow().to_arc() };
         self.sites.get_or_insert_with(key, || self.make_site(key)).to_arc()
     }
 
     #[cold]
-    fn make_site(&self, key: &str) -> sync::Arc<Site> {
+    fn make_site(&self, key: &str) -> Shared<Site> {
         make_site(&self.book.load(), key, self.host.clock.now())
     }
 
@@ -273,14 +273,14 @@ impl Inner {
     }
 }
 
-fn make_site(book: &Book, key: &str, now: Nanos) -> sync::Arc<Site> {
+fn make_site(book: &Book, key: &str, now: Nanos) -> Shared<Site> {
     let own = control::own_budgets(key, now);
-    let terms = sync::Arc::new(book.terms(&parsed(key), &own, now));
-    sync::Arc::new(Site::new(key, own, terms))
+    let terms = Shared::new(book.terms(&parsed(key), &own, now));
+    Shared::new(Site::new(key, own, terms))
 }
 
 fn install(book: &Book, site: &Site, now: Nanos) {
-    site.install(sync::Arc::new(book.terms(&parsed(site.name()), site.own(), now)));
+    site.install(Shared::new(book.terms(&parsed(site.name()), site.own(), now)));
 }
 
 fn parsed(key: &str) -> Key {

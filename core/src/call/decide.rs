@@ -1,8 +1,7 @@
 //! What follows when a group has ended without an answer: the next group, or the end.
 
 use super::{
-    ASKED_UNIT, Call, Class, Counter, Event, Group, Launch, Mode, Nanos, Reserved, State, Step,
-    Verdict, With,
+    Call, Class, Counter, Event, Group, Launch, Mode, Nanos, Reserved, State, Step, Verdict, With,
 };
 use crate::{
     backoff,

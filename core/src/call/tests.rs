@@ -14,6 +14,13 @@ use crate::{
     sync::Arc,
     verdict::{BudgetDecision, PolicySource},
 };
+use crate::{
+    notes::{AttemptSet, Notes},
+    outcome::{CancelReason, Reason},
+    policy::Idempotent,
+    site::{Site, Terms},
+    sync::Shard,
+};
 
 pub(super) fn ms(millis: u64) -> Nanos {
     Nanos::from_millis(millis)

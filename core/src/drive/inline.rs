@@ -12,7 +12,7 @@ use super::{
     tell::Ended,
 };
 use crate::{
-    call::{Call, Launch, Reserved, Rules, Step, With},
+    call::{Call, Launch, Rules, Step, With},
     clock::Nanos,
     completion::Completion,
     notes::{AttemptSet, Notes, Timeline},

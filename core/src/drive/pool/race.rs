@@ -1,9 +1,6 @@
 //! A call in the air: its machine, driven by whoever holds the flight.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use super::{
     executor::{Executor, Runs, Task},
@@ -13,17 +10,15 @@ use super::{
 use crate::{
     call::{Call, Launch, Rules, Step, With},
     clock::Nanos,
-    completion::Completion,
     drive::{
         Attempt, Host,
         cancel::Raised,
-        ending::{Kept, panicked, release},
-        judge,
+        ending::{Kept, release},
     },
     flight::{Drive, Flight, Generation, Hold, News, SEATS, Ticket},
     notes::{AttemptId, AttemptSet, Notes},
     site::{Counter, Site, Terms},
-    sync::{self, AtomicU64, Cell, Ordering, Shard, Unparker},
+    sync::{Arc as Shared, AtomicU64, Cell, Ordering, Shard, Unparker},
     verdict::Verdict,
 };
 
@@ -35,8 +30,8 @@ pub(super) struct Race<T, E, F> {
     pub(super) flight: Flight,
     pub(super) generation: Generation,
     pub(super) host: Arc<Host>,
-    pub(super) site: sync::Arc<Site>,
-    pub(super) terms: sync::Arc<Terms>,
+    pub(super) site: Shared<Site>,
+    pub(super) terms: Shared<Terms>,
     pub(super) rules: Rules,
     executor: Arc<dyn Executor>,
     pub(super) caller: Unparker,
@@ -84,7 +79,7 @@ where
     pub(super) fn start(
         host: &Arc<Host>,
         executor: &Arc<dyn Executor>,
-        site: &sync::Arc<Site>,
+        site: &Shared<Site>,
         start: Start,
         op: F,
     ) -> Arc<Self> {
@@ -116,7 +111,7 @@ where
             flight,
             generation,
             host: Arc::clone(host),
-            site: sync::Arc::clone(site),
+            site: Shared::clone(site),
             terms,
             rules: start.rules,
             executor: Arc::clone(executor),

@@ -16,7 +16,7 @@ use crate::{
     },
     notes::Timeline,
     site::Site,
-    sync::{self, Parker},
+    sync::{Arc as Shared, Parker},
     verdict::Verdict,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 pub(crate) fn race<T, E, F>(
     host: &Arc<Host>,
     executor: &Arc<dyn Executor>,
-    site: &sync::Arc<Site>,
+    site: &Shared<Site>,
     options: &Options,
     op: F,
     timeline: Option<&mut Option<Timeline>>,
