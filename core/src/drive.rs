@@ -29,6 +29,7 @@ use crate::{
     sync::Arc,
 };
 
+pub(crate) use pool::Alarms;
 pub(crate) use seed::Seeds;
 
 /// What every driver needs of its engine.
@@ -37,6 +38,16 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) seeds: Seeds,
     pub(crate) listener: Option<Arc<dyn Listener>>,
+    /// Set if races run their primaries on the caller's thread.
+    pub(crate) alarms: Option<Arc<Alarms>>,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(alarms) = &self.alarms {
+            alarms.close();
+        }
+    }
 }
 
 /// What one call asks for besides its key's policy.

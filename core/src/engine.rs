@@ -3,10 +3,12 @@
 mod builder;
 mod call;
 mod global;
+mod timer;
 
-pub use builder::{BuildError, EngineBuilder};
+pub use builder::{BuildError, EngineBuilder, TimerThread};
 pub use call::CallBuilder;
 pub use global::{AlreadyInitialised, init, run};
+pub use timer::Timer;
 
 use std::{
     convert::Infallible,
@@ -225,6 +227,14 @@ impl Engine {
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.0.book.load().mode()
+    }
+
+    /// The timer of races that run [inline-first](EngineBuilder::inline_first), for a thread to be
+    /// donated to; `None` for an engine that needs none.
+    #[must_use]
+    pub fn timer(&self) -> Option<Timer> {
+        let alarms = self.0.host.alarms.clone()?;
+        Some(Timer::new(alarms, self.0.host.clock.clone()))
     }
 
     /// The clock it runs on.

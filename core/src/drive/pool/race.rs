@@ -1,8 +1,12 @@
 //! A call in the air: its machine, driven by whoever holds the flight.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use super::{
+    alarm::{Alarm, Ring},
     executor::{Executor, Runs, Task},
     here::Here,
     seat::{End, Order, Seat},
@@ -38,6 +42,7 @@ pub(super) struct Race<T, E, F> {
     /// When the caller is to look in again (ns).
     wake_at: AtomicU64,
     pub(super) here: Here,
+    pub(super) alarm: Alarm,
     machine: Cell<Machine<T, E>>,
     seats: [Seat<T, E>; SEATS],
     pub(super) op: F,
@@ -118,6 +123,7 @@ where
             caller: start.caller,
             wake_at: AtomicU64::new(Nanos::NEVER.as_nanos()),
             here: Here::default(),
+            alarm: Alarm::default(),
             machine: Cell::new(machine),
             seats: std::array::from_fn(|_| Seat::new()),
             op,
@@ -141,6 +147,25 @@ where
         if let Drive::You(hold) = self.flight.knock_time(self.generation) {
             self.drive(hold, None);
         }
+    }
+
+    /// Has a busy caller's call looked after when the machine wants to be.
+    pub(super) fn set_alarm(&self) {
+        if let Some(alarms) = &self.host.alarms {
+            self.alarm.set(alarms, self.wake_at());
+        }
+    }
+
+    /// The caller runs an attempt itself. Where there are alarms, they are its timer meanwhile.
+    pub(super) fn run_here(self: &Arc<Self>, ticket: Ticket) {
+        let Some(alarms) = &self.host.alarms else {
+            return Arc::clone(self).run_attempt(ticket);
+        };
+        if self.alarm.hang_up(alarms, Arc::clone(self) as Arc<dyn Ring>) {
+            self.set_alarm();
+        }
+        Arc::clone(self).run_attempt(ticket);
+        self.alarm.take_down(alarms);
     }
 
     /// The caller's token was cancelled.
@@ -187,6 +212,7 @@ where
             }
         }
         self.caller.unpark();
+        self.set_alarm();
         self.run_hooks(raised);
     }
 
@@ -237,10 +263,21 @@ where
         self.seat(ticket).prepare(Order { launch, retries_left });
         machine.call.on_queued(launch.attempt);
         machine.queued.insert(launch.attempt);
-        // A refusal is reported by the task itself when it is dropped.
-        let _ = self.executor.execute(Task::new(Arc::clone(self) as Arc<dyn Runs>, ticket));
+        let here = self.host.alarms.is_some() && launch.hedge_index == 0;
+        if !(here && self.here.offer(ticket)) {
+            self.hand_off(ticket);
+        }
         let now = self.host.clock.now();
         self.with(machine, raised, |call, with| call.on_time(with, now))
+    }
+
+    /// A refusal is reported by the task itself when it is dropped, by an executor that panics too.
+    fn hand_off(self: &Arc<Self>, ticket: Ticket) {
+        let task = Task::new(Arc::clone(self) as Arc<dyn Runs>, ticket);
+        let handed_off = catch_unwind(AssertUnwindSafe(|| self.executor.execute(task)));
+        if handed_off.is_err() {
+            self.site.counters.add(Counter::HookPanics, 1);
+        }
     }
 
     fn hear(&self, machine: &mut Machine<T, E>, news: News, raised: &mut Raised) -> Step {
@@ -374,6 +411,17 @@ where
         self.seats
             .iter()
             .find(|seat| seat.order().is_some_and(|order| order.launch.attempt == attempt))
+    }
+}
+
+impl<T, E, F> Ring for Race<T, E, F>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    fn ring(self: Arc<Self>) {
+        self.knock_time();
     }
 }
 

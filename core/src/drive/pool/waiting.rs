@@ -17,7 +17,7 @@ use crate::{
     notes::Timeline,
     site::Site,
     sync::{Arc as Shared, Parker},
-    verdict::Verdict,
+    verdict::{HedgeReason, Verdict},
 };
 
 /// Runs a call on the executor's threads and waits for its answer.
@@ -40,8 +40,10 @@ where
     }
     let parker = Parker::new();
     let idempotent = options.idempotent(&site.terms());
+    let no_timer = host.alarms.as_ref().is_some_and(|alarms| !alarms.is_running());
+    let no_hedging = no_timer.then_some(HedgeReason::NoTimer);
     let start = Start {
-        rules: Rules { idempotent, retries: !options.no_retries, no_hedging: None },
+        rules: Rules { idempotent, retries: !options.no_retries, no_hedging },
         now,
         deadline: options.deadline(now),
         caller: parker.unparker(),
@@ -66,7 +68,7 @@ where
     });
     while !race.flight.is_over(race.generation) {
         if let Some(ticket) = race.here.take() {
-            Arc::clone(race).run_attempt(ticket);
+            race.run_here(ticket);
             continue;
         }
         let until = race.wake_at();
