@@ -28,7 +28,7 @@ pub(crate) fn run<T, E, F>(
     host: &Host,
     site: &Site,
     options: &Options,
-    mut op: F,
+    op: F,
     timeline: Option<&mut Option<Timeline>>,
 ) -> Result<T, Error<E>>
 where
@@ -54,52 +54,15 @@ where
         abandoned: AttemptSet::EMPTY,
     };
     if terms.policy.hedge.enabled {
-        site.counters.add(Counter::NoExecutor, 1);
+        site.counters.hedge_skipped(HedgeReason::NoExecutor);
     }
-    let deadline = options.deadline(started);
-    let (mut call, mut step) = if options.is_cancelled() {
+    let (mut call, step) = if options.is_cancelled() {
         Call::refuse(&mut with, started, Verdict::Cancelled)
     } else {
-        Call::start(&mut with, started, deadline, host.seeds.next())
+        Call::start(&mut with, started, options.deadline(started), host.seeds.next())
     };
-    let mut now = started;
-    let mut kept = Kept::Nothing;
-    let verdict = loop {
-        step = match step {
-            Step::Launch(launch) => {
-                let retries_left = call.retries_left(&with);
-                let ran = attempt(
-                    host,
-                    site,
-                    &terms,
-                    rules.idempotent,
-                    options,
-                    launch,
-                    retries_left,
-                    &mut op,
-                );
-                now = host.clock.now();
-                release(&terms, launch.reserved);
-                with.facts = ran.facts;
-                let step = call.on_outcome(&mut with, launch.attempt, ran.outcome, now);
-                if call.answer() == Some(launch.attempt) {
-                    kept = ran.result;
-                }
-                step
-            }
-            Step::Wait(until) => {
-                now = wait(host, options, until);
-                if options.is_cancelled() {
-                    call.on_cancel(&mut with, now)
-                } else {
-                    call.on_time(&mut with, now)
-                }
-            }
-            Step::Done(verdict) => break verdict,
-            Step::Over => unreachable!("the loop ends with Done"),
-        };
-        teller.tell(site, with.notes);
-    };
+    let mut inline = Inline { host, options, op, kept: Kept::Nothing, now: started };
+    let verdict = inline.drive(&mut call, &mut with, step, &mut teller);
     let ended = Ended {
         site,
         terms: &terms,
@@ -108,49 +71,88 @@ where
         verdict,
         started,
         first_started: started,
-        ended: now,
+        ended: inline.now,
     };
     teller.end(&ended);
     if let Some(timeline) = timeline {
         *timeline = Some(ended.timeline());
     }
-    conclude(verdict, &call, kept)
+    conclude(verdict, &call, inline.kept)
 }
 
-struct Ran<T, E> {
-    outcome: Outcome,
-    facts: Option<Completion>,
-    result: Kept<T, E>,
+/// The caller's side of a call: its operation, and what is kept of it.
+struct Inline<'a, T, E, F> {
+    host: &'a Host,
+    options: &'a Options,
+    op: F,
+    kept: Kept<T, E>,
+    now: Nanos,
 }
 
-#[expect(clippy::too_many_arguments, reason = "one attempt's surroundings, in one place")]
-#[inline]
-fn attempt<T, E: 'static, F>(
-    host: &Host,
-    site: &Site,
-    terms: &Terms,
-    idempotent: Idempotent,
-    options: &Options,
-    launch: Launch,
-    retries_left: bool,
-    op: &mut F,
-) -> Ran<T, E>
+impl<T, E: 'static, F> Inline<'_, T, E, F>
 where
     F: FnMut(&Attempt<'_>) -> Result<T, E>,
 {
-    let signal = options.cancel.as_ref().map(CancelToken::signal);
-    let attempt = Attempt::new(launch, &host.clock, signal, retries_left);
-    match catch_unwind(AssertUnwindSafe(|| op(&attempt))) {
-        Ok(result) => {
-            let report = attempt.take_report();
-            let (outcome, facts) = judge(site, terms, idempotent, launch.attempt, &result, report);
-            Ran { outcome, facts, result: Kept::Result(result) }
+    /// Does what the machine says until the call has ended.
+    #[inline]
+    fn drive(
+        &mut self,
+        call: &mut Call,
+        with: &mut With<'_>,
+        mut step: Step,
+        teller: &mut Teller<'_>,
+    ) -> Verdict {
+        loop {
+            step = match step {
+                Step::Launch(launch) => {
+                    let (outcome, result) = self.attempt(launch, call.retries_left(with), with);
+                    self.now = self.host.clock.now();
+                    release(with.terms, launch.reserved);
+                    let step = call.on_outcome(with, launch.attempt, outcome, self.now);
+                    if call.answer() == Some(launch.attempt) {
+                        self.kept = result;
+                    }
+                    step
+                }
+                Step::Wait(until) => {
+                    self.now = wait(self.host, self.options, until);
+                    if self.options.is_cancelled() {
+                        call.on_cancel(with, self.now)
+                    } else {
+                        call.on_time(with, self.now)
+                    }
+                }
+                Step::Done(verdict) => return verdict,
+                Step::Over => unreachable!("the loop ends with Done"),
+            };
+            teller.tell(with.site, with.notes);
         }
-        Err(payload) => Ran {
-            outcome: panicked(),
-            facts: Some(Completion::panic()),
-            result: Kept::Panic(payload),
-        },
+    }
+
+    /// Runs the operation, and has its end judged.
+    #[inline]
+    fn attempt(
+        &mut self,
+        launch: Launch,
+        retries_left: bool,
+        with: &mut With<'_>,
+    ) -> (Outcome, Kept<T, E>) {
+        let signal = self.options.cancel.as_ref().map(CancelToken::signal);
+        let attempt = Attempt::new(launch, &self.host.clock, signal, retries_left);
+        match catch_unwind(AssertUnwindSafe(|| (self.op)(&attempt))) {
+            Ok(result) => {
+                let idempotent = with.rules.idempotent;
+                let report = attempt.take_report();
+                let (outcome, facts) =
+                    judge(with.site, with.terms, idempotent, launch.attempt, &result, report);
+                with.facts = facts;
+                (outcome, Kept::Result(result))
+            }
+            Err(payload) => {
+                with.facts = Some(Completion::panic());
+                (panicked(), Kept::Panic(payload))
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! primary does not heed its cancel, the caller waits for it.
 
 mod alarm;
+mod caller;
 mod executor;
 mod finish;
 mod here;

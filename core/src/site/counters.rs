@@ -26,11 +26,8 @@ pub(crate) enum Counter {
     Late,
     /// Nanoseconds that attempts had run when another one won.
     WastedNanos,
-    /// Nanoseconds between a hedge's win and the time its primary had been running: at least this
-    /// was saved.
+    /// Calls for which the engine stood aside.
     PassThrough,
-    /// Calls on their caller's thread under a policy that hedges.
-    NoExecutor,
     /// Panics contained in hooks.
     HookPanics,
 }
