@@ -144,7 +144,7 @@ where
     F: FnMut(&Attempt<'_>) -> Result<T, E>,
 {
     let signal = options.cancel.as_ref().map(super::CancelToken::signal);
-    let attempt = Attempt::new(launch, &host.clock, signal, retries_left);
+    let attempt = Attempt::in_place(launch, &host.clock, signal, retries_left);
     match catch_unwind(AssertUnwindSafe(|| op(&attempt))) {
         Ok(result) => {
             let report = attempt.take_report();
