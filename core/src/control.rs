@@ -83,10 +83,7 @@ impl Book {
         let mut loaded = Layer { source, ..Layer::default() };
         for (pattern, policy) in document.policies() {
             let key = Key::parse(pattern).expect("a document's keys have been parsed");
-            loaded.insert(
-                &key,
-                std::sync::Arc::unwrap_or_clone(std::sync::Arc::clone(policy)).into(),
-            );
+            loaded.insert(&key, Arc::new(Policy::clone(policy)));
         }
         loaded.default = document.own_defaults().map(|policy| Arc::new((**policy).clone()));
         self.loaded = loaded;

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod cancel;
+mod ending;
 mod error;
 pub(crate) mod inline;
 pub(crate) mod pool;
@@ -53,6 +54,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Whether the caller has taken the call back.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
+    }
+
     fn deadline(&self, now: Nanos) -> Nanos {
         let within = self.within.map_or(Nanos::NEVER, |within| now + within);
         within.min(self.until.unwrap_or(Nanos::NEVER))

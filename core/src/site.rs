@@ -1,8 +1,11 @@
 //! Everything the calls of one key share, counters included.
 
 mod counters;
+mod refresh;
 
 pub(crate) use counters::{Counter, Counters, ReasonCount};
+
+use refresh::Refresher;
 
 use crate::{
     budget::{BudgetState, Health},
@@ -11,7 +14,7 @@ use crate::{
     latency::{Latency, Sharding},
     notes::Attribute,
     policy::{Mode, Policy},
-    sync::{Arc, AtomicU32, CachePadded, Ordering, Swap, SwapGuard},
+    sync::{Arc, AtomicU32, CachePadded, Mutex, Ordering, Swap, SwapGuard},
     verdict::PolicySource,
 };
 
@@ -27,6 +30,7 @@ pub(crate) struct Site {
     pub(crate) latency: Latency,
     pub(crate) counters: Counters,
     health: Health,
+    refresher: Mutex<Refresher>,
     /// Flights of this key in the air, and abandoned attempts that still run. Written by drivers
     /// that hand attempts off, never by a call on its caller's thread.
     gauges: CachePadded<Gauges>,
@@ -76,6 +80,7 @@ impl Site {
             latency: Latency::new(Sharding::PerThread),
             counters: Counters::default(),
             health: Health::new(),
+            refresher: Mutex::default(),
             gauges: CachePadded::default(),
         }
     }

@@ -4,6 +4,8 @@
 //! It returns as soon as somebody wins; losers are asked to stop and finish later.
 
 mod executor;
+mod finish;
+mod here;
 mod race;
 mod seat;
 mod waiting;

@@ -12,7 +12,7 @@ use crate::{
     key::{Key, KeyError},
     policy::{Budget, Mode, Policy, PolicyErrors, UNLIMITED},
     registry::{self, Registry},
-    sync::{self, Mutex, Swap},
+    sync::{Arc as Shared, Mutex, Swap},
 };
 
 /// The variable that sets an engine's mode from outside: `active`, `observe` or `off`.
@@ -152,7 +152,7 @@ impl EngineBuilder {
             let wrong = |source| BuildError::Budget { name: name.clone(), source };
             definition.validate().map_err(wrong)?;
             let state = BudgetState::new(name, definition, Deposits::PerCall, now);
-            book.insert_budget(name, sync::Arc::new(state));
+            book.insert_budget(name, Shared::new(state));
         }
         for (key, policy) in std::mem::take(&mut self.policies) {
             let parsed =
@@ -174,7 +174,7 @@ impl EngineBuilder {
             host: Arc::new(host),
             executor: self.executor,
             sites: Registry::new(self.max_keys, overflow),
-            book: Swap::new(sync::Arc::new(book)),
+            book: Swap::new(Shared::new(book)),
             revising: Mutex::new(()),
         })))
     }

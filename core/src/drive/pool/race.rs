@@ -1,35 +1,26 @@
 //! A call in the air: its machine, driven by whoever holds the flight.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use super::{
     executor::{Executor, Runs, Task},
+    here::Here,
     seat::{End, Order, Seat},
 };
 use crate::{
     call::{Call, Launch, Rules, Step, With},
     clock::Nanos,
-    completion::Completion,
     drive::{
         Attempt, Host,
         cancel::Raised,
-        inline::{Kept, panicked, release},
-        judge,
+        ending::{Kept, release},
     },
     flight::{Drive, Flight, Generation, Hold, News, SEATS, Ticket},
     notes::{AttemptId, AttemptSet, Notes},
     site::{Counter, Site, Terms},
-    sync::{self, AtomicU8, AtomicU64, Cell, Ordering, Shard, Unparker},
+    sync::{Arc as Shared, AtomicU64, Cell, Ordering, Shard, Unparker},
     verdict::Verdict,
 };
-
-/// `here`: the caller runs nothing.
-const NOTHING: u8 = 0;
-/// `here`: the caller has left.
-const LEFT: u8 = u8::MAX;
 
 /// Everything one call in the air needs, in one allocation.
 ///
@@ -39,18 +30,17 @@ pub(super) struct Race<T, E, F> {
     pub(super) flight: Flight,
     pub(super) generation: Generation,
     pub(super) host: Arc<Host>,
-    pub(super) site: sync::Arc<Site>,
-    pub(super) terms: sync::Arc<Terms>,
+    pub(super) site: Shared<Site>,
+    pub(super) terms: Shared<Terms>,
     pub(super) rules: Rules,
     executor: Arc<dyn Executor>,
-    caller: Unparker,
+    pub(super) caller: Unparker,
     /// When the caller is to look in again (ns).
     wake_at: AtomicU64,
-    /// The ticket + 1 of an attempt the caller is to run itself, [`NOTHING`] or [`LEFT`].
-    here: AtomicU8,
+    pub(super) here: Here,
     machine: Cell<Machine<T, E>>,
     seats: [Seat<T, E>; SEATS],
-    op: F,
+    pub(super) op: F,
 }
 
 pub(super) struct Machine<T, E> {
@@ -89,7 +79,7 @@ where
     pub(super) fn start(
         host: &Arc<Host>,
         executor: &Arc<dyn Executor>,
-        site: &sync::Arc<Site>,
+        site: &Shared<Site>,
         start: Start,
         op: F,
     ) -> Arc<Self> {
@@ -121,13 +111,13 @@ where
             flight,
             generation,
             host: Arc::clone(host),
-            site: sync::Arc::clone(site),
+            site: Shared::clone(site),
             terms,
             rules: start.rules,
             executor: Arc::clone(executor),
             caller: start.caller,
             wake_at: AtomicU64::new(Nanos::NEVER.as_nanos()),
-            here: AtomicU8::new(NOTHING),
+            here: Here::default(),
             machine: Cell::new(machine),
             seats: std::array::from_fn(|_| Seat::new()),
             op,
@@ -161,19 +151,9 @@ where
         }
     }
 
-    /// The attempt the caller is to run itself.
-    pub(super) fn take_here(&self) -> Option<Ticket> {
-        // Acquire: pairs with the Release that put it there.
-        let here = self.here.swap(NOTHING, Ordering::Acquire);
-        here.checked_sub(1).and_then(Ticket::parse)
-    }
-
     /// The caller leaves: what it was still to run is nobody's.
     pub(super) fn leave(self: &Arc<Self>) {
-        // AcqRel: Acquire as in `take_here`; Release so that whoever finds the caller gone comes
-        // after all it did.
-        let here = self.here.swap(LEFT, Ordering::AcqRel);
-        if let Some(ticket) = here.checked_sub(1).and_then(Ticket::parse) {
+        if let Some(ticket) = self.here.leave() {
             self.finish(ticket, End::NotRun);
         }
     }
@@ -189,7 +169,7 @@ where
     }
 
     /// Does what the machine says until it has nothing more to say.
-    fn drive(self: &Arc<Self>, mut hold: Hold<'_>, mut step: Option<Step>) {
+    pub(super) fn drive(self: &Arc<Self>, mut hold: Hold<'_>, mut step: Option<Step>) {
         let mut raised = Raised::default();
         loop {
             let over = self.machine.with_mut(|machine| {
@@ -369,30 +349,6 @@ where
         }
     }
 
-    /// An attempt ended after its call: it gives back what it held, and is counted.
-    fn settle_late(&self, ticket: Ticket) {
-        let seat = self.seat(ticket);
-        if let Some(order) = seat.order() {
-            release(&self.terms, order.launch.reserved);
-        }
-        if let Some(End::Ran { .. }) = seat.take_end() {
-            self.site.counters.add(Counter::Late, 1);
-        }
-        self.site.abandoned_ended();
-    }
-
-    fn finish(self: &Arc<Self>, ticket: Ticket, end: End<T, E>) {
-        self.seat(ticket).finish(end);
-        match self.flight.ready(self.generation, ticket) {
-            Drive::You(hold) => self.drive(hold, None),
-            Drive::Elsewhere => {}
-            Drive::Late => {
-                self.settle_late(ticket);
-                let _in_an_arc = self.flight.retire(self.generation, ticket);
-            }
-        }
-    }
-
     fn run_hooks(&self, raised: Raised) {
         let panics = raised.run();
         if panics > 0 {
@@ -409,7 +365,7 @@ where
         }
     }
 
-    fn seat(&self, ticket: Ticket) -> &Seat<T, E> {
+    pub(super) fn seat(&self, ticket: Ticket) -> &Seat<T, E> {
         &self.seats[ticket.seat()]
     }
 
@@ -418,62 +374,6 @@ where
         self.seats
             .iter()
             .find(|seat| seat.order().is_some_and(|order| order.launch.attempt == attempt))
-    }
-}
-
-impl<T, E, F> Runs for Race<T, E, F>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
-{
-    fn run_attempt(self: Arc<Self>, ticket: Ticket) {
-        let seat = self.seat(ticket);
-        let Some(Order { mut launch, retries_left }) = seat.order() else {
-            unreachable!("a ticket is handed on with its order")
-        };
-        if seat.signal.is_raised() {
-            return self.finish(ticket, End::NotRun);
-        }
-        let started = self.host.clock.now();
-        seat.start(started);
-        let timeout = self.terms.policy.retry.attempt_timeout;
-        // Its own time starts with the operation, not with the queue.
-        launch.deadline = launch.call_deadline.min(started + timeout);
-        let attempt = Attempt::elsewhere(launch, &self.host.clock, &seat.signal, retries_left);
-        let ran = catch_unwind(AssertUnwindSafe(|| (self.op)(&attempt)));
-        let report = attempt.take_report();
-        let at = self.host.clock.now();
-        let end = match ran {
-            Ok(result) => {
-                let idempotent = self.rules.idempotent;
-                let (outcome, facts) =
-                    judge(&self.site, &self.terms, idempotent, launch.attempt, &result, report);
-                End::Ran { outcome, facts, result: Kept::Result(result), at }
-            }
-            Err(payload) => End::Ran {
-                outcome: panicked(),
-                facts: Some(Completion::panic()),
-                result: Kept::Panic(payload),
-                at,
-            },
-        };
-        self.finish(ticket, end);
-    }
-
-    fn refuse(self: Arc<Self>, ticket: Ticket) {
-        let primary = self.seat(ticket).order().is_some_and(|order| order.launch.hedge_index == 0);
-        // Release: pairs with the Acquire of `take_here`. Relaxed on failure: the caller is gone or
-        // busy with another.
-        let here = || {
-            let mine = ticket.get() + 1;
-            self.here.compare_exchange(NOTHING, mine, Ordering::Release, Ordering::Relaxed).is_ok()
-        };
-        if primary && here() {
-            self.caller.unpark();
-        } else {
-            self.finish(ticket, End::NotRun);
-        }
     }
 }
 

@@ -10,13 +10,13 @@ use crate::{
     call::Rules,
     clock::Nanos,
     drive::{
-        Attempt, CancelToken, Error, Host, Options,
-        inline::{self, Kept, conclude},
+        Attempt, Error, Host, Options,
+        ending::{Kept, conclude},
         tell::Ended,
     },
     notes::Timeline,
     site::Site,
-    sync::{self, Parker},
+    sync::{Arc as Shared, Parker},
     verdict::Verdict,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 pub(crate) fn race<T, E, F>(
     host: &Arc<Host>,
     executor: &Arc<dyn Executor>,
-    site: &sync::Arc<Site>,
+    site: &Shared<Site>,
     options: &Options,
     op: F,
     timeline: Option<&mut Option<Timeline>>,
@@ -34,9 +34,6 @@ where
     E: Send + 'static,
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
-    if options.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
-        return inline::run(host, site, options, op, timeline);
-    }
     let now = host.clock.now();
     if let Some(listener) = &host.listener {
         listener.started(site.name(), now);
@@ -51,6 +48,7 @@ where
     };
     site.take_off();
     let race = Race::start(host, executor, site, start, op);
+    race.site.refresh_if_due(&race.terms, now);
     wait(&race, options, &parker);
     site.land();
     take_answer(&race, now, timeline)
@@ -67,7 +65,7 @@ where
         token.signal().on_raise(move || race.cancel())
     });
     while !race.flight.is_over(race.generation) {
-        if let Some(ticket) = race.take_here() {
+        if let Some(ticket) = race.here.take() {
             Arc::clone(race).run_attempt(ticket);
             continue;
         }
