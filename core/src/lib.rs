@@ -36,6 +36,7 @@ mod site;
 #[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod slab;
 mod sync;
+pub mod testing;
 #[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod timer;
 mod verdict;

@@ -34,18 +34,33 @@ pub struct Attempt<'a> {
     launch: Launch,
     clock: &'a Clock,
     signal: Option<&'a Signal>,
+    /// On its caller's thread.
+    in_place: bool,
     retries_left: bool,
     report: Cell<Option<Report>>,
 }
 
 impl<'a> Attempt<'a> {
-    pub(crate) fn new(
+    /// An attempt on its caller's thread, which only the caller's token can ask to stop.
+    #[inline]
+    pub(crate) fn in_place(
         launch: Launch,
         clock: &'a Clock,
         signal: Option<&'a Signal>,
         retries_left: bool,
     ) -> Self {
-        Self { launch, clock, signal, retries_left, report: Cell::new(None) }
+        Self { launch, clock, signal, in_place: true, retries_left, report: Cell::new(None) }
+    }
+
+    /// An attempt on some other thread, which the engine asks to stop.
+    pub(crate) fn elsewhere(
+        launch: Launch,
+        clock: &'a Clock,
+        signal: &'a Signal,
+        retries_left: bool,
+    ) -> Self {
+        let signal = Some(signal);
+        Self { launch, clock, signal, in_place: false, retries_left, report: Cell::new(None) }
     }
 
     /// Its number in the call: in launch order from 0, never reused.
@@ -129,6 +144,18 @@ impl<'a> Attempt<'a> {
     #[must_use]
     pub fn nested(&self) -> Nested {
         Nested { until: self.launch.deadline, no_retries: self.retries_left }
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        self.clock
+    }
+
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.in_place
+    }
+
+    pub(crate) fn can_be_stopped(&self) -> bool {
+        self.signal.is_some()
     }
 
     pub(crate) fn take_report(&self) -> Option<Report> {

@@ -138,7 +138,7 @@ where
         with: &mut With<'_>,
     ) -> (Outcome, Kept<T, E>) {
         let signal = self.options.cancel.as_ref().map(CancelToken::signal);
-        let attempt = Attempt::new(launch, &self.host.clock, signal, retries_left);
+        let attempt = Attempt::in_place(launch, &self.host.clock, signal, retries_left);
         match catch_unwind(AssertUnwindSafe(|| (self.op)(&attempt))) {
             Ok(result) => {
                 let idempotent = with.rules.idempotent;

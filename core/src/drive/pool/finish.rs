@@ -40,7 +40,7 @@ where
         let timeout = self.terms.policy.retry.attempt_timeout;
         // Its own time starts with the operation, not with the queue.
         launch.deadline = launch.call_deadline.min(started + timeout);
-        let attempt = Attempt::new(launch, &self.host.clock, Some(&seat.signal), retries_left);
+        let attempt = Attempt::elsewhere(launch, &self.host.clock, &seat.signal, retries_left);
         let ran = catch_unwind(AssertUnwindSafe(|| (self.op)(&attempt)));
         let report = attempt.take_report();
         let at = self.host.clock.now();
