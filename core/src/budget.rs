@@ -76,6 +76,7 @@ pub(crate) struct Report {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost each deposit a load")]
 enum Kind {
     Unlimited,
     TokenBucket(Gcra),

@@ -212,3 +212,6 @@ impl Striped {
 fn batch(ceiling: u64) -> u64 {
     (ceiling / (8 * SHARDS as u64)).max(TOKEN)
 }
+
+#[cfg(test)]
+mod tests;
