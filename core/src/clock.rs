@@ -9,9 +9,9 @@ mod nanos;
 pub use manual::ManualClock;
 pub use nanos::Nanos;
 
-use std::{fmt, time::Instant};
+use std::{fmt, sync::Arc, time::Instant};
 
-use crate::sync::{Arc, Parker};
+use crate::sync::Parker;
 
 /// Where an engine takes its time from: monotonic nanoseconds since some fixed, arbitrary point.
 ///

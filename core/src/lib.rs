@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "rooms are being moved in")]
 
 mod backoff;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod budget;
 mod call;
 mod classify;
@@ -24,6 +25,7 @@ mod policy;
 mod registry;
 mod site;
 mod slab;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod sync;
 mod timer;
 mod verdict;
@@ -38,3 +40,12 @@ pub use notes::{
 pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
 pub use policy::{Budget, Clamp, Funding, Idempotent, Jitter, Mode, Policy, Trigger};
 pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
+
+/// The shared rooms, for the models of the `loom-tests` crate and nobody else.
+#[cfg(rego_loom)]
+#[doc(hidden)]
+pub mod rooms {
+    pub mod budget {
+        pub use crate::{budget::*, sync::Shard};
+    }
+}
