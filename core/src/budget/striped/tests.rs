@@ -264,6 +264,8 @@ fn stress_striped(operations: u64) {
         let credited = purse.credited.load(Ordering::Relaxed);
         let in_cells = purse.balance() - purse.central.load(Ordering::Relaxed);
         assert_eq!(issued + rest, initial + credited + in_cells, "equality of what was paid in");
+        while purse.withdraw(TOKEN) {}
+        assert!(purse.balance() < TOKEN, "nothing is stranded in a cell");
     }
 }
 
