@@ -11,6 +11,7 @@
 )]
 
 mod backoff;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod budget;
 mod call;
 mod classify;
@@ -35,6 +36,7 @@ mod registry;
 mod site;
 #[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod slab;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod sync;
 pub mod testing;
 #[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
@@ -72,6 +74,9 @@ pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
 #[cfg(rego_loom)]
 #[doc(hidden)]
 pub mod rooms {
+    pub mod budget {
+        pub use crate::{budget::*, sync::Shard};
+    }
     pub mod flight {
         pub use crate::flight::*;
     }
