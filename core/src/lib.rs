@@ -27,6 +27,7 @@ mod registry;
 mod site;
 #[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod slab;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod sync;
 #[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod timer;
@@ -48,7 +49,7 @@ pub mod rooms {
         pub use crate::slab::*;
     }
     pub mod sync {
-        pub use crate::sync::{Cell, SHARDS, Shard};
+        pub use crate::sync::Shard;
     }
     pub mod timer {
         pub use crate::timer::*;

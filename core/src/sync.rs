@@ -13,7 +13,8 @@ mod swap;
 pub(crate) use cell::Cell;
 pub(crate) use mutex::Mutex;
 pub(crate) use parker::{Parker, Unparker};
-pub(crate) use shard::{SHARDS, Shard};
+pub(crate) use shard::SHARDS;
+pub use shard::Shard;
 pub(crate) use swap::Swap;
 
 pub(crate) use crossbeam_utils::CachePadded;

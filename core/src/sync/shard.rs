@@ -9,11 +9,11 @@ pub(crate) const SHARDS: usize = 2;
 /// A thread's shard. Threads are dealt out in turn, so two threads that both work write to two
 /// shards for as long as there are no more threads than shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shard(u32);
+pub struct Shard(u32);
 
 impl Shard {
     /// The shard with this index, which wraps at [`SHARDS`].
-    pub(crate) const fn new(index: usize) -> Self {
+    pub const fn new(index: usize) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "wrapped to less than SHARDS")]
         Self((index % SHARDS) as u32)
     }
