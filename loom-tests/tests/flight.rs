@@ -1,5 +1,6 @@
 //! `flight`: every result is driven once, by a thread that sees all that was done before.
 #![cfg(rego_loom)]
+#![allow(clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::{
     cell::UnsafeCell,

@@ -1,5 +1,6 @@
 //! `slab`: a slot has one owner at a time, and sees what the last one did.
 #![cfg(rego_loom)]
+#![allow(clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::{
     cell::UnsafeCell,

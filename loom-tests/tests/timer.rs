@@ -1,5 +1,6 @@
 //! `timer`: fired or cancelled, never both; and no deadline is missed.
 #![cfg(rego_loom)]
+#![allow(clippy::unwrap_used, reason = "a model fails by panicking")]
 
 use loom::{sync::Arc, thread};
 use loom_tests::explore;
