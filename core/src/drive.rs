@@ -17,6 +17,8 @@ pub use cancel::{CancelGuard, CancelToken};
 pub use error::Error;
 pub use pool::{Executor, Rejected, Task, Worker, Workers};
 
+use std::sync::Arc;
+
 use crate::{
     classify::{self, Context},
     clock::{Clock, Nanos},
@@ -26,7 +28,6 @@ use crate::{
     outcome::Outcome,
     policy::Idempotent,
     site::{Site, Terms},
-    sync::Arc,
 };
 
 pub(crate) use pool::Alarms;

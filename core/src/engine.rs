@@ -386,7 +386,7 @@ impl RefUnwindSafe for CallSite {}
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("keys", &self.0.sites.len()).finish_non_exhaustive()
+        f.debug_struct("Engine").field("keys", &self.0.sites.count()).finish_non_exhaustive()
     }
 }
 

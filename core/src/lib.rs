@@ -87,7 +87,7 @@ pub mod rooms {
         pub use crate::slab::*;
     }
     pub mod sync {
-        pub use crate::sync::{Cell, SHARDS, Shard};
+        pub use crate::sync::Shard;
     }
     pub mod timer {
         pub use crate::timer::*;

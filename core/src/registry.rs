@@ -114,7 +114,7 @@ impl<T: Named> Registry<T> {
 
     /// How many keys have a value of their own.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         // Relaxed: a figure; nothing is read on the strength of it.
         self.len.load(Ordering::Relaxed)
     }
@@ -138,7 +138,7 @@ impl<T: Named> Registry<T> {
 
     #[cold]
     fn insert(&self, key: &str, make: impl FnOnce() -> Arc<T>) -> Entry<'_, T> {
-        if self.len() >= self.max {
+        if self.count() >= self.max {
             return self.overflow();
         }
         let value = make();
@@ -328,7 +328,7 @@ mod tests {
         let second = registry.get_or_insert_with("a", || unreachable!("it is there"));
         assert!(ptr::eq(first.value(), second.value()));
         assert!(ptr::eq(first.value(), registry.get("a").unwrap().value()));
-        assert_eq!((registry.len(), first.overflowed()), (1, false));
+        assert_eq!((registry.count(), first.overflowed()), (1, false));
     }
 
     #[test]
@@ -356,7 +356,7 @@ mod tests {
             });
             assert_eq!(entry.overflowed(), number >= DEFAULT_MAX);
         }
-        assert_eq!((registry.len(), made), (DEFAULT_MAX, DEFAULT_MAX));
+        assert_eq!((registry.count(), made), (DEFAULT_MAX, DEFAULT_MAX));
         assert_eq!(registry.table.len(), 2 * DEFAULT_MAX);
         assert_eq!(registry.get("user-0").unwrap().name(), "user-0", "the first are still there");
         assert_eq!(registry.iter().count(), DEFAULT_MAX);
@@ -394,7 +394,10 @@ mod tests {
                 assert_eq!(registry.get(key).unwrap().made_by, *made_by, "one value for all");
             }
             let distinct: HashSet<&String> = seen.iter().flatten().map(|(key, _)| key).collect();
-            assert_eq!((registry.len(), registry.iter().count()), (distinct.len(), distinct.len()));
+            assert_eq!(
+                (registry.count(), registry.iter().count()),
+                (distinct.len(), distinct.len())
+            );
             assert!(made.load(Ordering::Relaxed) as usize >= distinct.len());
         }
     }
@@ -415,7 +418,7 @@ mod tests {
                     prop_assert_eq!(entry.made_by, round);
                     model.insert(key.clone(), round);
                 }
-                prop_assert_eq!(registry.len(), model.len());
+                prop_assert_eq!(registry.count(), model.len());
             }
         }
     }

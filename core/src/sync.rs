@@ -12,11 +12,10 @@ mod parker;
 mod shard;
 mod swap;
 
-pub(crate) use cell::Cell;
+pub use cell::Cell;
 pub(crate) use mutex::Mutex;
 pub(crate) use parker::{Parker, Unparker};
-pub(crate) use shard::SHARDS;
-pub use shard::Shard;
+pub use shard::{SHARDS, Shard};
 pub(crate) use swap::{Swap, SwapGuard};
 
 pub(crate) use crossbeam_utils::CachePadded;
