@@ -1,4 +1,24 @@
-//! rego: a resilience engine.
+//! A resilience engine: retries with bounded backoff and timeouts, hedging against tail latency,
+//! budgets against retry storms, classifiers by name, policies by key that change without a deploy,
+//! and a timeline for every call.
+//!
+//! Synchronous, and lock-free where calls meet. All threads are the caller's: [`Engine::run`] works
+//! on the calling one, [`Engine::race`] on those behind an [`Executor`].
+//!
+//! ```
+//! use rego::{Engine, Policy};
+//!
+//! let engine = Engine::builder()
+//!     .policy("user-service.GetUser", Policy::builder().max_attempts(4).build()?)
+//!     .build()?;
+//! let user = engine.run("user-service.GetUser", |_attempt| Ok::<_, std::io::Error>("ada"))?;
+//! assert_eq!(user, "ada");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Where to go from here: [`Policy`] says what can be configured, [`Budget`] what pays for extra
+//! attempts, [`Classifier`] what counts as a failure, [`Timeline`] what a call tells,
+//! [`Error`] how it fails, [`testing`] how to test code that calls it.
 
 #![allow(dead_code, unused_imports, reason = "rooms are being moved in")]
 #![cfg_attr(
@@ -93,3 +113,8 @@ pub mod rooms {
         pub use crate::timer::*;
     }
 }
+
+/// The snippets of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
