@@ -3,11 +3,13 @@
 mod builder;
 mod call;
 mod global;
+mod report;
 mod timer;
 
 pub use builder::{BuildError, EngineBuilder, TimerThread};
 pub use call::CallBuilder;
 pub use global::{AlreadyInitialised, init, run};
+pub use report::{BudgetReport, BudgetSnapshot};
 pub use timer::Timer;
 
 use std::{

@@ -161,7 +161,7 @@ impl Call {
 
     /// The server answered the first attempt: what funds budgets.
     pub(super) fn deposit(&self, with: &With<'_>) {
-        if let Some(budget) = &with.terms.retry_budget {
+        for budget in with.terms.budgets() {
             budget.deposit(with.shard);
         }
     }

@@ -54,10 +54,10 @@ impl Call {
             false => AttemptKind::Retry,
         };
         with.site.counters.win(kind, late);
-        if let Some(budget) = &with.terms.retry_budget
-            && attempt != AttemptId::FIRST
-        {
-            budget.later_success();
+        if attempt != AttemptId::FIRST {
+            for budget in with.terms.budgets() {
+                budget.later_success();
+            }
         }
         let started = self.legs.started(attempt).unwrap_or(self.now);
         with.notes
@@ -83,10 +83,10 @@ impl Call {
                 with.site.first_failed();
             }
         }
-        if let Some(budget) = &with.terms.retry_budget
-            && outcome.kind == OutcomeKind::Retryable
-        {
-            budget.failure();
+        if outcome.kind == OutcomeKind::Retryable {
+            for budget in with.terms.budgets() {
+                budget.failure();
+            }
         }
         self.legs.end(attempt);
         self.ask_to_wait(outcome.backoff_override);
