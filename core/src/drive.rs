@@ -39,12 +39,16 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) seeds: Seeds,
     pub(crate) listener: Option<Arc<dyn Listener>>,
+    /// Threads donated to the engine itself, for races if it has no executor.
+    pub(crate) workers: Workers,
     /// Set if races run their primaries on the caller's thread.
     pub(crate) alarms: Option<Arc<Alarms>>,
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
+        // Tasks keep their host: there are none left.
+        self.workers.close_idle();
         if let Some(alarms) = &self.alarms {
             alarms.close();
         }

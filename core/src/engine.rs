@@ -24,7 +24,7 @@ use crate::policy::{Document, Origin, PolicyErrors};
 use crate::{
     clock::{Clock, Nanos},
     control::{self, Book},
-    drive::{self, Attempt, Error, Executor, Host, Options},
+    drive::{self, Attempt, Error, Executor, Host, Options, Worker},
     key::{self, Key},
     notes::Timeline,
     policy::{Mode, Policy},
@@ -68,7 +68,9 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     host: Arc<Host>,
-    executor: Option<Arc<dyn Executor>>,
+    executor: Arc<dyn Executor>,
+    /// Whether the executor is the host's, not the engine's own workers.
+    own_executor: bool,
     sites: Registry<Site>,
     book: Swap<Book>,
     /// Held while a book is revised: readers never wait for it.
@@ -91,7 +93,8 @@ struct Inner {
 #[derive(Clone)]
 pub struct CallSite {
     host: Arc<Host>,
-    executor: Option<Arc<dyn Executor>>,
+    executor: Arc<dyn Executor>,
+    own_executor: bool,
     site: Shared<Site>,
 }
 
@@ -141,8 +144,8 @@ impl Engine {
     /// Runs `op` on the executor's threads, hedged as the policy of `key` says, and returns as soon
     /// as one attempt wins; this thread waits. What loses is asked to stop and finishes later.
     ///
-    /// Without an executor, and on a thread that is itself one of its [`Workers`](crate::Workers),
-    /// it is made as by [`run`](Self::run): parking a worker inside the pool it waits for would be
+    /// Without an executor and without a [donated thread](Self::worker), and on a thread that is
+    /// itself one of its [`Workers`](crate::Workers), it is made as by [`run`](Self::run): parking a worker inside the pool it waits for would be
     /// a deadlock. The same holds for any other pool, which rego cannot see: do not call this from
     /// the threads of the executor.
     ///
@@ -167,7 +170,8 @@ impl Engine {
     pub fn site(&self, key: &str) -> CallSite {
         CallSite {
             host: Arc::clone(&self.0.host),
-            executor: self.0.executor.clone(),
+            executor: Arc::clone(&self.0.executor),
+            own_executor: self.0.own_executor,
             site: self.0.find_shared(key),
         }
     }
@@ -229,6 +233,26 @@ impl Engine {
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.0.book.load().mode()
+    }
+
+    /// For a thread to be donated to: it runs attempts of [`race`](Self::race)s until the last clone
+    /// of the engine and of its call sites is gone. An engine with an executor of its own gives it
+    /// nothing to do.
+    ///
+    /// ```
+    /// use rego::Engine;
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// let worker = engine.worker();
+    /// let donated = std::thread::spawn(move || worker.run());
+    /// assert_eq!(engine.race("svc.Get", |_| Ok::<_, std::io::Error>(7))?, 7);
+    /// drop(engine);
+    /// donated.join().expect("no panic");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn worker(&self) -> Worker {
+        self.0.host.workers.worker()
     }
 
     /// The timer of races that run [inline-first](EngineBuilder::inline_first), for a thread to be
@@ -346,12 +370,11 @@ impl CallSite {
         E: Send + 'static,
         F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
     {
-        match &self.executor {
-            Some(executor) if !options.is_cancelled() && !drive::pool::on_worker_thread() => {
-                drive::pool::race(&self.host, executor, &self.site, options, op, timeline)
-            }
-            _ => drive::inline::run(&self.host, &self.site, options, op, timeline),
+        let staffed = self.own_executor || self.host.workers.running() > 0;
+        if !staffed || options.is_cancelled() || drive::pool::on_worker_thread() {
+            return drive::inline::run(&self.host, &self.site, options, op, timeline);
         }
+        drive::pool::race(&self.host, &self.executor, &self.site, options, op, timeline)
     }
 
     /// Starts a call with options of its own.

@@ -8,7 +8,7 @@ use crate::{
     classify::{Classifier, Classifiers},
     clock::Clock,
     control::Book,
-    drive::{Executor, Host, Seeds},
+    drive::{Executor, Host, Seeds, Workers},
     key::{Key, KeyError},
     policy::{Budget, Mode, Policy, PolicyErrors, UNLIMITED},
     registry::{self, Registry},
@@ -17,6 +17,9 @@ use crate::{
 
 /// The variable that sets an engine's mode from outside: `active`, `observe` or `off`.
 const MODE_VARIABLE: &str = "REGO_MODE";
+
+/// How many attempts may wait for a donated thread.
+const QUEUE: usize = 1_024;
 
 /// Puts an [`Engine`] together.
 ///
@@ -189,8 +192,10 @@ impl EngineBuilder {
             book.set_default(policy);
         }
         let overflow = make_site(&book, OTHER, now);
+        let workers = Workers::new(QUEUE);
         let host = Host {
             clock,
+            workers: workers.clone(),
             seeds: self.seed.map_or_else(Seeds::random, Seeds::fixed),
             listener: None,
             alarms: self.inline_first.map(|_| Arc::default()),
@@ -200,7 +205,8 @@ impl EngineBuilder {
         }
         Ok(Engine(Arc::new(Inner {
             host: Arc::new(host),
-            executor: self.executor,
+            own_executor: self.executor.is_some(),
+            executor: self.executor.unwrap_or_else(|| Arc::new(workers)),
             sites: Registry::new(self.max_keys, overflow),
             book: Swap::new(Shared::new(book)),
             revising: Mutex::new(()),

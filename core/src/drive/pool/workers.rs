@@ -1,10 +1,11 @@
 //! Threads that the host donates.
 
-use std::{cell::Cell, fmt};
+use std::{cell::Cell, fmt, sync::Arc};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::executor::{Executor, Rejected, Task};
+use crate::sync::{AtomicUsize, Ordering};
 
 thread_local! {
     static WORKING: Cell<bool> = const { Cell::new(false) };
@@ -16,7 +17,7 @@ pub(crate) fn on_worker_thread() -> bool {
     WORKING.try_with(Cell::get).unwrap_or(false)
 }
 
-/// An executor made of threads that the host donates, as with an event loop that is run by
+/// An executor made of threads that the host donates to [`Worker::run`], as with an event loop that is run by
 /// whoever calls it. Clones share one queue.
 ///
 /// ```
@@ -38,6 +39,7 @@ pub(crate) fn on_worker_thread() -> bool {
 pub struct Workers {
     tasks: Sender<Message>,
     queue: Receiver<Message>,
+    running: Arc<AtomicUsize>,
 }
 
 enum Message {
@@ -47,10 +49,8 @@ enum Message {
 }
 
 /// One donated thread's end of [`Workers`].
-pub struct Worker {
-    tasks: Sender<Message>,
-    queue: Receiver<Message>,
-}
+#[derive(Debug)]
+pub struct Worker(Workers);
 
 impl Workers {
     /// Workers whose queue holds `queue` tasks that wait for a thread, at least 1; more are
@@ -58,13 +58,20 @@ impl Workers {
     #[must_use]
     pub fn new(queue: usize) -> Self {
         let (tasks, queue) = bounded(queue.max(1));
-        Self { tasks, queue }
+        Self { tasks, queue, running: Arc::default() }
     }
 
     /// What a donated thread [`run`](Worker::run)s.
     #[must_use]
     pub fn worker(&self) -> Worker {
-        Worker { tasks: self.tasks.clone(), queue: self.queue.clone() }
+        Worker(self.clone())
+    }
+
+    /// How many threads are donated now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        // Relaxed: a gauge; a call that misses the first thread runs on its caller's.
+        self.running.load(Ordering::Relaxed)
     }
 
     /// Gives the donated threads back once each is done with its task. Queued tasks still run;
@@ -72,21 +79,31 @@ impl Workers {
     pub fn close(&self) {
         let _ = self.tasks.send(Message::Close);
     }
+
+    /// As [`close`](Self::close), where nobody is left who could queue anything.
+    pub(crate) fn close_idle(&self) {
+        let _ = self.tasks.try_send(Message::Close);
+    }
 }
 
 impl Worker {
     /// Runs tasks on this thread until the workers are [closed](Workers::close).
     pub fn run(self) {
+        let Workers { tasks, queue, running } = self.0;
         WORKING.set(true);
-        while let Ok(message) = self.queue.recv() {
+        // Relaxed: a gauge.
+        running.fetch_add(1, Ordering::Relaxed);
+        while let Ok(message) = queue.recv() {
             match message {
                 Message::Run(task) => task.run(),
                 Message::Close => {
-                    let _ = self.tasks.try_send(Message::Close);
+                    let _ = tasks.try_send(Message::Close);
                     break;
                 }
             }
         }
+        // Relaxed: a gauge.
+        running.fetch_sub(1, Ordering::Relaxed);
         WORKING.set(false);
     }
 }
@@ -100,11 +117,5 @@ impl Executor for Workers {
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Workers").field("queued", &self.queue.len()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Worker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").finish_non_exhaustive()
     }
 }
