@@ -43,9 +43,14 @@ mod verdict;
 pub use clock::{Clock, ManualClock, Nanos};
 pub use completion::{Completion, CompletionKind, IoKind, Method, Pushback};
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use listener::CallEnded;
 pub use notes::{
     AttemptId, AttemptKind, AttemptRecord, AttemptSet, Attribute, CallFacts, Event, MAX_NOTES,
     Note, Notes, Timeline,
+};
+pub use observe::{
+    AttemptCancelled, AttemptEnded, BudgetDecided, CallStarted, EventRecord, HedgeSpawned,
+    Observer, Told,
 };
 pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
 pub use policy::{

@@ -4,7 +4,7 @@ use super::{Host, Teller};
 use crate::{
     call::Call,
     clock::Nanos,
-    listener::Listener,
+    listener::{CallEnded, Listener},
     notes::{Attribute, CallFacts, Notes, Timeline},
     policy::Mode,
     site::{Site, Terms},
@@ -54,10 +54,8 @@ impl<'a> Teller<'a> {
     #[inline]
     pub(crate) fn start(host: &'a Host, site: &Site, now: Nanos) -> Self {
         let listener = host.listener.as_deref();
-        if let Some(listener) = listener {
-            listener.started(site.name(), now);
-        }
-        Self { listener, told: 0 }
+        let call = listener.map_or(0, |listener| listener.started(site.name(), now));
+        Self { listener, call, told: 0 }
     }
 
     /// Tells the rest, and that the call has ended.
@@ -71,6 +69,20 @@ impl<'a> Teller<'a> {
 
     #[cold]
     fn tell_end(&self, listener: &dyn Listener, ended: &Ended<'_>) {
-        listener.ended(&ended.facts());
+        let policy = &ended.terms.policy;
+        let call = CallEnded {
+            call: self.call,
+            key: ended.site.name(),
+            policy_id: &policy.id,
+            policy_version: &policy.version,
+            policy_source: ended.terms.source,
+            started: ended.started,
+            first_started: ended.first_started,
+            at: ended.ended,
+            verdict: ended.verdict,
+            answer: ended.call.answer(),
+            attempts: ended.call.attempts(),
+        };
+        listener.ended(&call, ended.notes);
     }
 }
