@@ -1,3 +1,44 @@
-//! The `rego` program.
+//! The `rego` program: see the engine make a bad backend good, and what it costs.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod args;
+mod backend;
+mod client;
+mod lanes;
+mod load;
+mod progress;
+mod report;
+mod run;
+mod scenario;
+mod schedule;
+mod stats;
+mod stop;
+
+use std::process::ExitCode;
+
+use args::Cli;
+use run::Ended;
+
+const FAILED: u8 = 1;
+const BAD_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = match Cli::read() {
+        Ok(args) => args,
+        Err(error) if error.use_stderr() => {
+            eprintln!("rego: {}; try rego --help", args::in_one_line(&error));
+            return ExitCode::from(BAD_USAGE);
+        }
+        Err(help) => help.exit(),
+    };
+    match run::run(&args) {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Broken) => ExitCode::from(FAILED),
+        Ok(Ended::Interrupted) => ExitCode::from(stop::INTERRUPTED),
+        Err(message) => {
+            eprintln!("rego: {message}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -34,7 +34,7 @@ mod tests;
 use legs::{Legs, Unfinished};
 
 use crate::{
-    classify,
+    classify::{self, BuiltInClassifier, Named},
     clock::Nanos,
     completion::Completion,
     notes::{AttemptId, AttemptKind, AttemptSet, Event, Notes},
@@ -68,6 +68,8 @@ pub(crate) struct Launch {
     pub(crate) hedge_index: u8,
     /// The attempt must be over by then, if it starts now.
     pub(crate) deadline: Nanos,
+    /// The call must be over by then: for drivers whose attempts start later than now.
+    pub(crate) call_deadline: Nanos,
     /// What must be given back when the attempt ends.
     pub(crate) reserved: Reserved,
 }
@@ -87,6 +89,8 @@ pub(crate) struct With<'a> {
     pub(crate) site: &'a Site,
     pub(crate) terms: &'a Terms,
     pub(crate) rules: Rules,
+    /// When the call started.
+    pub(crate) started: Nanos,
     pub(crate) shard: Shard,
     pub(crate) notes: &'a mut Notes,
     /// The facts behind the outcome, for the record.
@@ -366,6 +370,16 @@ impl Call {
         self.may_retry(with) && self.legs.retry_index() + 1 < with.terms.policy.retry.max_attempts
     }
 
+    /// The soonest at which a queued attempt could need attention, had it started just now: drivers
+    /// that are not told of starts look in then.
+    pub(crate) fn look_in(&self, with: &With<'_>) -> Nanos {
+        if self.state != State::Running || !self.legs.any_queued() {
+            return Nanos::NEVER;
+        }
+        let timeout = self.now + with.terms.policy.retry.attempt_timeout;
+        if self.wake.is_never() { timeout } else { timeout.min(self.now + self.hedge_delay(with)) }
+    }
+
     /// Time never goes backwards in here.
     fn see(&mut self, now: Nanos) {
         self.now = self.now.max(now);
@@ -394,6 +408,17 @@ impl Call {
         }
         self.see(now);
         self.finish(with, verdict)
+    }
+}
+
+impl With<'_> {
+    /// What rule of idempotency an attempt timeout falls under: none where the policy's classifier
+    /// knows none.
+    fn timeout_rule(&self) -> Idempotent {
+        match self.terms.classifier {
+            Named::BuiltIn(BuiltInClassifier::Always) => Idempotent::Unset,
+            _ => self.rules.idempotent,
+        }
     }
 }
 
@@ -431,21 +456,23 @@ impl Call {
         late: bool,
         hedge: u8,
     ) {
+        let started = self.legs.started(attempt).unwrap_or(self.now);
+        let counters = &with.site.counters;
         if late {
-            with.site.counters.add(Counter::Late, 1);
+            counters.add(Counter::Late, 1);
         }
-        let kind = match self.legs.contains(attempt) {
-            true => AttemptKind::of(self.legs.retry_index(), hedge),
-            false if attempt == AttemptId::FIRST => AttemptKind::First,
-            false => AttemptKind::Retry,
-        };
-        with.site.counters.win(kind, late);
+        // To the nanosecond what the histogram was told of a primary.
+        let ran_since = if hedge == 0 { self.legs.primary_started() } else { started };
+        let kind = self.kind_of(attempt);
+        counters.win(kind, late, self.now - ran_since);
+        if self.attempts() == 1 {
+            counters.ended(Verdict::Success, Some(kind), self.now - with.started);
+        }
         if let Some(budget) = &with.terms.retry_budget
             && attempt != AttemptId::FIRST
         {
             budget.later_success();
         }
-        let started = self.legs.started(attempt).unwrap_or(self.now);
         with.notes
             .push(self.now, Event::Ended { attempt, started, outcome, facts: with.facts, late });
     }
@@ -500,7 +527,7 @@ impl Call {
     fn expire(&mut self, with: &mut With<'_>) -> Option<Step> {
         let timeout = with.terms.policy.retry.attempt_timeout;
         while let Some(attempt) = self.legs.timed_out(timeout, self.now) {
-            let outcome = classify::timeout(with.rules.idempotent);
+            let outcome = classify::timeout(with.timeout_rule());
             self.note_failure(with, attempt, outcome, None);
             with.abandoned.insert(attempt);
             let step = self.lose_leg(with, attempt, outcome);
@@ -532,7 +559,8 @@ impl Call {
             self.abandon_all(with, cancel_reason(verdict));
         }
         if !verdict.is_success() || self.attempts() > 1 {
-            with.site.counters.verdict(verdict);
+            let via = self.answer().map(|answer| self.kind_of(answer));
+            with.site.counters.ended(verdict, via, self.now - with.started);
             with.notes.push(self.now, Event::Done { verdict });
         }
         for budget in with.terms.budgets() {
@@ -545,8 +573,7 @@ impl Call {
     #[cold]
     fn abandon_all(&mut self, with: &mut With<'_>, reason: CancelReason) {
         while let Some(attempt) = self.legs.next_alive() {
-            let hedge = self.legs.hedge_index(attempt);
-            let kind = AttemptKind::of(self.legs.retry_index(), hedge);
+            let (hedge, kind) = (self.legs.hedge_index(attempt), self.kind_of(attempt));
             let started = self.legs.started(attempt);
             let age = started.map_or(Nanos::ZERO, |started| self.now - started);
             // Queueing is not slowness: a leg that never ran was not observed.
@@ -569,11 +596,18 @@ impl Call {
         outcome: Outcome,
         facts: Option<Completion>,
     ) {
-        let hedge = self.legs.hedge_index(attempt);
-        let kind = AttemptKind::of(self.legs.retry_index(), hedge);
         let started = self.legs.started(attempt).unwrap_or(self.now);
-        with.site.counters.failure(kind, outcome);
+        with.site.counters.failure(self.kind_of(attempt), outcome, self.now - started);
         with.notes.push(self.now, Event::Ended { attempt, started, outcome, facts, late: false });
+    }
+
+    /// Of earlier groups only the first attempt is known for what it was: others were retries, as
+    /// a rule.
+    fn kind_of(&self, attempt: AttemptId) -> AttemptKind {
+        if self.legs.contains(attempt) {
+            return AttemptKind::of(self.legs.retry_index(), self.legs.hedge_index(attempt));
+        }
+        if attempt == AttemptId::FIRST { AttemptKind::First } else { AttemptKind::Retry }
     }
 }
 

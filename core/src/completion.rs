@@ -6,8 +6,12 @@
 
 mod from_error;
 mod io_kind;
+mod pushback;
 
 pub use io_kind::IoKind;
+pub use pushback::Pushback;
+
+use std::time::SystemTime;
 
 use crate::clock::Nanos;
 
@@ -24,6 +28,9 @@ use crate::clock::Nanos;
 pub struct Completion {
     /// What kind of end it was.
     pub kind: CompletionKind,
+    /// The method of the HTTP request, where there was one: of an exchange that failed below HTTP,
+    /// too.
+    pub method: Option<Method>,
     /// What the server said about trying again.
     pub pushback: Pushback,
     /// The request is known not to have been processed: it never left, or was turned away.
@@ -40,12 +47,10 @@ pub struct Completion {
 pub enum CompletionKind {
     /// It worked.
     Ok,
-    /// An HTTP response, and the method of its request where known.
+    /// An HTTP response.
     Http {
         /// The status code.
         status: u16,
-        /// The method of the request.
-        method: Option<Method>,
     },
     /// A gRPC status code.
     Grpc(u8),
@@ -63,20 +68,8 @@ pub enum CompletionKind {
     Panic,
 }
 
-/// What the server said about trying again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pushback {
-    /// Nothing.
-    #[default]
-    None,
-    /// Not before this much time has passed.
-    RetryAfter(Nanos),
-    /// Not at all (gRPC's negative `grpc-retry-pushback-ms`).
-    DoNotRetry,
-}
-
 /// An HTTP method, as far as repeating the request goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names are the methods")]
 pub enum Method {
@@ -96,7 +89,14 @@ impl Completion {
     /// Facts of this kind and no more.
     #[must_use]
     pub const fn new(kind: CompletionKind) -> Self {
-        Self { kind, pushback: Pushback::None, not_sent: false, idempotency_key: false, code: 0 }
+        Self {
+            kind,
+            method: None,
+            pushback: Pushback::None,
+            not_sent: false,
+            idempotency_key: false,
+            code: 0,
+        }
     }
 
     /// It worked.
@@ -108,7 +108,33 @@ impl Completion {
     /// An HTTP response with this status.
     #[must_use]
     pub const fn http(status: u16) -> Self {
-        Self::new(CompletionKind::Http { status, method: None })
+        Self::new(CompletionKind::Http { status })
+    }
+
+    /// An HTTP response with this status to a request with this method, and its `Retry-After` and
+    /// `Date` headers where it had them. `wall_now` is the wall clock's time: what a date in
+    /// `Retry-After` is measured from when the response has no `Date` of its own.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use rego::{Completion, Nanos, Pushback};
+    ///
+    /// let until = Some("Wed, 21 Oct 2015 07:28:07 GMT");
+    /// let date = Some("Wed, 21 Oct 2015 07:28:00 GMT");
+    /// let facts = Completion::http_with_headers(503, "GET", until, date, SystemTime::now());
+    /// assert_eq!(facts.pushback, Pushback::RetryAfter(Nanos::from_secs(7)));
+    /// ```
+    #[must_use]
+    pub fn http_with_headers(
+        status: u16,
+        method: &str,
+        retry_after: Option<&str>,
+        date: Option<&str>,
+        wall_now: SystemTime,
+    ) -> Self {
+        let pushback = retry_after
+            .map_or(Pushback::None, |value| Pushback::from_retry_after(value, date, wall_now));
+        Self::http(status).method(Method::parse(method)).pushback(pushback)
     }
 
     /// A gRPC status code; values over 16 count as unknown to a classifier.
@@ -153,12 +179,18 @@ impl Completion {
         Self::new(CompletionKind::Panic)
     }
 
-    /// With the method of the HTTP request; without effect on other kinds.
+    /// With the method of the HTTP request. Say it of timeouts and I/O errors, too: a POST that
+    /// may have been processed is not repeated.
     #[must_use]
     pub const fn method(mut self, method: Method) -> Self {
-        if let CompletionKind::Http { status, .. } = self.kind {
-            self.kind = CompletionKind::Http { status, method: Some(method) };
-        }
+        self.method = Some(method);
+        self
+    }
+
+    /// With what the server said about trying again.
+    #[must_use]
+    pub const fn pushback(mut self, pushback: Pushback) -> Self {
+        self.pushback = pushback;
         self
     }
 
@@ -195,5 +227,31 @@ impl Completion {
     pub const fn code(mut self, code: i32) -> Self {
         self.code = code;
         self
+    }
+}
+
+impl Method {
+    /// The method of this name, in whatever case.
+    ///
+    /// ```
+    /// use rego::Method;
+    ///
+    /// assert_eq!(Method::parse("POST"), Method::Post);
+    /// assert_eq!(Method::parse("PURGE"), Method::Other);
+    /// ```
+    #[must_use]
+    pub fn parse(name: &str) -> Self {
+        const NAMED: [(&str, Method); 8] = [
+            ("GET", Method::Get),
+            ("HEAD", Method::Head),
+            ("OPTIONS", Method::Options),
+            ("TRACE", Method::Trace),
+            ("PUT", Method::Put),
+            ("DELETE", Method::Delete),
+            ("POST", Method::Post),
+            ("PATCH", Method::Patch),
+        ];
+        let found = NAMED.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
+        found.map_or(Self::Other, |&(_, method)| method)
     }
 }

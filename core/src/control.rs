@@ -1,1 +1,236 @@
 //! Where policies come from and how they change.
+//!
+//! A [`Book`] is one consistent set: policies, what their names stand for, and where they came
+//! from. It never changes; a reload makes another one and swaps it in. Balances live outside of it,
+//! so a reload keeps them.
+
+use std::collections::HashMap;
+
+#[cfg(feature = "documents")]
+use crate::policy::{Document, PolicyErrors};
+
+use crate::{
+    budget::{BudgetState, Deposits},
+    classify::{Classifiers, Named},
+    clock::Nanos,
+    key::Key,
+    notes::Attribute,
+    policy::{Budget, Mode, Policy, Trigger, UNLIMITED},
+    site::{Own, Terms},
+    sync::Arc,
+    verdict::PolicySource,
+};
+
+/// One consistent set of policies: those the program was built with, and over them those of the
+/// document that was loaded last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Book {
+    built: Layer,
+    loaded: Layer,
+    built_in: Arc<Policy>,
+    budgets: HashMap<Box<str>, Arc<BudgetState>>,
+    classifiers: Classifiers,
+    mode: Mode,
+}
+
+/// Policies from one place.
+#[derive(Clone, Debug, Default)]
+struct Layer {
+    source: PolicySource,
+    exact: HashMap<Box<str>, Arc<Policy>>,
+    /// By namespace: `svc` for `svc.*`.
+    namespaces: HashMap<Box<str>, Arc<Policy>>,
+    default: Option<Arc<Policy>>,
+}
+
+impl Layer {
+    fn insert(&mut self, key: &Key, policy: Arc<Policy>) {
+        if key.name() == "*" && !key.namespace().is_empty() {
+            self.namespaces.insert(key.namespace().into(), policy);
+        } else {
+            self.exact.insert(key.as_str().into(), policy);
+        }
+    }
+}
+
+impl Book {
+    pub(crate) fn new(classifiers: Classifiers, mode: Mode) -> Self {
+        let built = Layer { source: PolicySource::Static, ..Layer::default() };
+        Self { built, classifiers, mode, ..Self::default() }
+    }
+
+    /// Puts a policy in for `svc.Method` or for all of `svc.*`.
+    pub(crate) fn insert(&mut self, key: &Key, policy: Policy) {
+        self.built.insert(key, Arc::new(policy));
+    }
+
+    pub(crate) fn set_default(&mut self, policy: Policy) {
+        self.built.default = Some(Arc::new(policy));
+    }
+
+    /// Replaces what was loaded before by this document: all of it, or nothing. Budgets that keep
+    /// their name and kind keep their balance.
+    #[cfg(feature = "documents")]
+    pub(crate) fn load(
+        &mut self,
+        document: &Document,
+        source: PolicySource,
+        now: Nanos,
+    ) -> Result<(), PolicyErrors> {
+        let budgets: Vec<&str> = self.budgets.keys().map(|name| &**name).collect();
+        let classifiers: Vec<&str> = self.classifiers.names().collect();
+        document.validate_names(&budgets, &classifiers)?;
+        let mut loaded = Layer { source, ..Layer::default() };
+        for (pattern, policy) in document.policies() {
+            let key = Key::parse(pattern).expect("a document's keys have been parsed");
+            loaded.insert(
+                &key,
+                std::sync::Arc::unwrap_or_clone(std::sync::Arc::clone(policy)).into(),
+            );
+        }
+        loaded.default = document.own_defaults().map(|policy| Arc::new((**policy).clone()));
+        self.loaded = loaded;
+        for (name, definition) in document.budgets() {
+            let kept = self.budgets.get(name).is_some_and(|live| live.reconfigure(definition, now));
+            if !kept {
+                let state = BudgetState::new(name, definition, Deposits::PerCall, now);
+                self.budgets.insert(name.into(), Arc::new(state));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// The engine's own mode.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn insert_budget(&mut self, name: &str, budget: Arc<BudgetState>) {
+        self.budgets.insert(name.into(), budget);
+    }
+
+    pub(crate) fn budgets(&self) -> impl Iterator<Item = &Arc<BudgetState>> {
+        self.budgets.values()
+    }
+
+    pub(crate) fn budget(&self, name: &str) -> Option<&Arc<BudgetState>> {
+        self.budgets.get(name)
+    }
+
+    pub(crate) fn classifiers(&self) -> &Classifiers {
+        &self.classifiers
+    }
+
+    /// The most particular policy: of the key, of its namespace, of all keys; of two that are
+    /// equally particular, the loaded one.
+    fn find(&self, key: &Key) -> (&Policy, PolicySource) {
+        let layers = [&self.loaded, &self.built];
+        let exact = |layer: &&'_ Layer| layer.exact.contains_key(key.as_str());
+        let namespace = |layer: &&'_ Layer| layer.namespaces.contains_key(key.namespace());
+        if let Some(layer) = layers.into_iter().find(exact) {
+            return (&layer.exact[key.as_str()], layer.source);
+        }
+        if let Some(layer) = layers.into_iter().find(namespace) {
+            return (&layer.namespaces[key.namespace()], layer.source);
+        }
+        for layer in layers {
+            if let Some(policy) = &layer.default {
+                return (policy, layer.source);
+            }
+        }
+        (&self.built_in, PolicySource::Default)
+    }
+
+    /// The terms of a key. `own` are the site's own budgets, which a policy gets that names none.
+    pub(crate) fn terms(&self, key: &Key, own: &Own, now: Nanos) -> Terms {
+        let (policy, source) = self.find(key);
+        let mut attributes = attributes(policy);
+        let classifier = self.classifier(policy.classifier(), &mut attributes);
+        let retry_budget =
+            self.budget_of(policy.retry_budget(), &own.retry, "retry_budget", &mut attributes);
+        let hedge_budget = if policy.hedge.enabled {
+            let _ = own.hedge.reconfigure(&hedge_budget(policy), now);
+            self.budget_of(policy.hedge_budget(), &own.hedge, "hedge_budget", &mut attributes)
+        } else {
+            None
+        };
+        Terms {
+            mode: policy.mode.stricter(self.mode),
+            policy: policy.clone(),
+            source,
+            classifier,
+            retry_budget,
+            hedge_budget,
+            attributes,
+        }
+    }
+
+    fn classifier(&self, name: &str, attributes: &mut Vec<Attribute>) -> Named {
+        self.classifiers.get(name).unwrap_or_else(|| {
+            attributes.push(Attribute::new("classifier_not_found", name));
+            Named::default()
+        })
+    }
+
+    fn budget_of(
+        &self,
+        name: Option<&str>,
+        own: &Arc<BudgetState>,
+        field: &'static str,
+        attributes: &mut Vec<Attribute>,
+    ) -> Option<Arc<BudgetState>> {
+        match name {
+            None => Some(Arc::clone(own)),
+            Some(UNLIMITED) => None,
+            Some(name) => Some(self.budget(name).map_or_else(
+                || {
+                    attributes.push(Attribute::new("budget_not_found", format!("{field} {name}")));
+                    Arc::clone(own)
+                },
+                Arc::clone,
+            )),
+        }
+    }
+}
+
+/// The budgets a site gets for itself.
+pub(crate) fn own_budgets(key: &str, now: Nanos) -> Own {
+    let retry = Budget::from(Budget::ratio(0.1));
+    let hedge = hedge_budget(&Policy::default());
+    Own {
+        retry: Arc::new(BudgetState::new(key, &retry, Deposits::PerCall, now)),
+        hedge: Arc::new(BudgetState::new(
+            &format!("{key}/hedge"),
+            &hedge,
+            Deposits::OnRefresh,
+            now,
+        )),
+    }
+}
+
+/// What a site's hedges may cost unless its policy names a budget: what its trigger asks for.
+fn hedge_budget(policy: &Policy) -> Budget {
+    let share = match policy.hedge.trigger {
+        Trigger::Fixed => 0.05,
+        Trigger::Quantile(p) => 1.0 - p,
+        Trigger::Load(x) => x,
+    };
+    Budget::ratio(share).cap(10).min_per_sec(0.0).funded_by_requests().into()
+}
+
+fn attributes(policy: &Policy) -> Vec<Attribute> {
+    let mut attributes = Vec::new();
+    if !policy.normalized.is_empty() {
+        let fields: Vec<_> = policy.normalized.iter().map(|clamp| clamp.field).collect();
+        attributes.push(Attribute::new("policy_normalized", "true"));
+        attributes.push(Attribute::new("policy_clamped_fields", fields.join(",")));
+    }
+    if policy.hedging_refused {
+        attributes.push(Attribute::new("hedging_refused", "not_idempotent"));
+    }
+    attributes
+}

@@ -7,12 +7,14 @@ mod attempt;
 mod cancel;
 mod error;
 pub(crate) mod inline;
+pub(crate) mod pool;
 mod seed;
 mod tell;
 
 pub use attempt::{Attempt, Nested};
 pub use cancel::{CancelGuard, CancelToken};
 pub use error::Error;
+pub use pool::{Executor, Rejected, Task, Worker, Workers};
 
 use crate::{
     classify::{self, Context},
@@ -99,7 +101,7 @@ pub(crate) fn judge_facts(
     attempt: AttemptId,
     facts: &Completion,
 ) -> Outcome {
-    let context = Context { idempotent, attempt };
+    let context = Context::new(idempotent).attempt(attempt);
     let outcome = classify::judge(&terms.classifier, facts, &context);
     if outcome.reason == crate::outcome::Reason::PanicInClassifier {
         site.counters.add(crate::site::Counter::HookPanics, 1);

@@ -1,1 +1,385 @@
 //! The front door: key → site → driver → verdict.
+
+mod builder;
+mod call;
+mod global;
+
+pub use builder::{BuildError, EngineBuilder};
+pub use call::CallBuilder;
+pub use global::{AlreadyInitialised, init, run};
+
+use std::{
+    convert::Infallible,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
+
+use crate::{
+    clock::{Clock, Nanos},
+    control::{self, Book},
+    drive::{self, Attempt, Error, Executor, Host, Options},
+    key::{self, Key},
+    notes::Timeline,
+    policy::{Mode, Policy},
+    registry::{Named, Registry},
+    site::Site,
+    sync::{self, Mutex, Swap},
+    verdict::PolicySource,
+};
+
+/// The key under which calls are made whose own key is no key, or one too many.
+pub const OTHER: &str = "other";
+
+/// The front door: one per program, or as many as there are backends to keep apart.
+///
+/// Cheap to clone; every clone is the same engine. Thread-safe. It starts no thread of its own.
+///
+/// ```
+/// use rego::{Engine, Policy};
+/// use std::time::Duration;
+///
+/// let engine = Engine::builder()
+///     .policy(
+///         "user-service.GetUser",
+///         Policy::builder().max_attempts(4).overall_timeout(Duration::from_secs(1)).build()?,
+///     )
+///     .build()?;
+///
+/// let mut failures = 2;
+/// let user = engine.run("user-service.GetUser", |attempt| {
+///     if failures > 0 {
+///         failures -= 1;
+///         return Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+///     }
+///     Ok(format!("found by attempt {}", attempt.number()))
+/// })?;
+/// assert_eq!(user, "found by attempt 2");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    host: Arc<Host>,
+    executor: Option<Arc<dyn Executor>>,
+    sites: Registry<Site>,
+    book: Swap<Book>,
+    /// Held while a book is revised: readers never wait for it.
+    revising: Mutex<()>,
+}
+
+/// A call site of an engine: what a hot path keeps, so that nothing is looked up per call.
+///
+/// Cheap to clone. Thread-safe. Policies change under it.
+///
+/// ```
+/// use rego::Engine;
+///
+/// let engine = Engine::builder().build()?;
+/// let get_user = engine.site("user-service.GetUser");
+/// let user = get_user.run(|_| Ok::<_, std::io::Error>("ada"))?;
+/// assert_eq!(user, "ada");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct CallSite {
+    host: Arc<Host>,
+    executor: Option<Arc<dyn Executor>>,
+    site: sync::Arc<Site>,
+}
+
+impl Engine {
+    /// Starts to build an engine.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::new()
+    }
+
+    /// Runs `op` on this thread until it succeeds or the policy of `key` ends the call. One hash
+    /// and one look-up more than [`CallSite::run`].
+    ///
+    /// A key that cannot be one, or is one too many, shares the policy and the budgets of
+    /// [`OTHER`]; the call is made all the same.
+    ///
+    /// # Errors
+    ///
+    /// The verdict and the last real error. A value is never turned into an error: where the last
+    /// attempt produced one, it is returned, whatever it was classified as.
+    ///
+    /// # Panics
+    ///
+    /// Where the last attempt panicked, its panic goes on here.
+    #[inline]
+    pub fn run<T, E: 'static>(
+        &self,
+        key: &str,
+        op: impl FnMut(&Attempt<'_>) -> Result<T, E>,
+    ) -> Result<T, Error<E>> {
+        drive::inline::run(&self.0.host, self.0.find(key), &Options::default(), op, None)
+    }
+
+    /// As [`run`](Self::run), and tells what happened.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_with_timeline<T, E: 'static>(
+        &self,
+        key: &str,
+        op: impl FnMut(&Attempt<'_>) -> Result<T, E>,
+    ) -> (Result<T, Error<E>>, Timeline) {
+        self.site(key).call().run_with_timeline(op)
+    }
+
+    /// Runs `op` on the executor's threads, hedged as the policy of `key` says, and returns as soon
+    /// as one attempt wins; this thread waits. What loses is asked to stop and finishes later.
+    ///
+    /// Without an executor, and on a thread that is itself one of its [`Workers`](crate::Workers),
+    /// it is made as by [`run`](Self::run): parking a worker inside the pool it waits for would be
+    /// a deadlock. The same holds for any other pool, which rego cannot see: do not call this from
+    /// the threads of the executor.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    ///
+    /// # Panics
+    ///
+    /// Where an attempt panicked and no other answered, its panic goes on here.
+    pub fn race<T, E, F>(&self, key: &str, op: F) -> Result<T, Error<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.site(key).race(op)
+    }
+
+    /// The call site of a key.
+    #[must_use]
+    pub fn site(&self, key: &str) -> CallSite {
+        CallSite {
+            host: Arc::clone(&self.0.host),
+            executor: self.0.executor.clone(),
+            site: self.0.find_shared(key),
+        }
+    }
+
+    /// Puts a policy in force for `svc.Method` or `svc.*`, for calls that start from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::parse`].
+    pub fn set_policy(&self, key: &str, policy: Policy) -> Result<(), key::KeyError> {
+        let key = Key::parse(key)?;
+        self.revise(|book| {
+            book.insert(&key, policy);
+            Ok(())
+        })
+    }
+
+    /// Puts a document in force, in place of the one loaded before: all of it, or nothing. Calls in
+    /// the air keep the terms they started with; budgets that keep their name and kind keep their
+    /// balance; latency keeps its samples.
+    ///
+    /// ```
+    /// use rego::{Document, Engine, Format};
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// let text = "schema = 1\n[policies.\"svc.Get\".retry]\nmax_attempts = 5\n";
+    /// engine.load(&Document::parse(text, Format::Toml, "policies.toml")?)?;
+    /// assert_eq!(engine.site("svc.Get").policy().max_attempts(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every budget and classifier that is named and not defined; what was in force stays so.
+    #[cfg(feature = "documents")]
+    pub fn load(&self, document: &crate::Document) -> Result<(), crate::PolicyErrors> {
+        let source = match document.origin() {
+            crate::Origin::File(_) => PolicySource::File,
+            crate::Origin::Remote(_) => PolicySource::Remote,
+        };
+        let now = self.0.host.clock.now();
+        self.revise(|book| book.load(document, source, now))
+    }
+
+    /// The kill switch: `Observe` makes one attempt per call and records what would have been
+    /// done, `Off` makes one plain attempt. For calls that start from now on.
+    pub fn set_mode(&self, mode: Mode) {
+        let set = self.revise(|book| {
+            book.set_mode(mode);
+            Ok::<_, Infallible>(())
+        });
+        match set {
+            Ok(()) => {}
+            Err(never) => match never {},
+        }
+    }
+
+    /// The engine's own mode.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.0.book.load().mode()
+    }
+
+    /// The clock it runs on.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.host.clock
+    }
+
+    /// Changes a copy of the book and swaps it in, or leaves all as it was.
+    fn revise<E>(&self, change: impl FnOnce(&mut Book) -> Result<(), E>) -> Result<(), E> {
+        let _one_at_a_time = self.0.revising.lock();
+        let mut book = Book::clone(&self.0.book.load());
+        change(&mut book)?;
+        self.0.book.store(sync::Arc::new(book));
+        self.0.install_everywhere();
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// One hash, one look-up; a site is made for a key that is new.
+    #[inline]
+    fn find(&self, key: &str) -> &Site {
+        let Ok(key) = key::canonical(key) else { return self.sites.overflow().value() };
+        match self.sites.get(key) {
+            Some(entry) => entry.value(),
+            None => self.sites.get_or_insert_with(key, || self.make_site(key)).value(),
+        }
+    }
+
+    fn find_shared(&self, key: &str) -> sync::Arc<Site> {
+        let Ok(key) = key::canonical(key) else { return self.sites.overflow().to_arc() };
+        self.sites.get_or_insert_with(key, || self.make_site(key)).to_arc()
+    }
+
+    #[cold]
+    fn make_site(&self, key: &str) -> sync::Arc<Site> {
+        make_site(&self.book.load(), key, self.host.clock.now())
+    }
+
+    fn install_everywhere(&self) {
+        let (book, now) = (self.book.load(), self.host.clock.now());
+        for site in self.sites.iter().chain([self.sites.overflow()]) {
+            install(&book, site.value(), now);
+        }
+    }
+}
+
+fn make_site(book: &Book, key: &str, now: Nanos) -> sync::Arc<Site> {
+    let own = control::own_budgets(key, now);
+    let terms = sync::Arc::new(book.terms(&parsed(key), &own, now));
+    sync::Arc::new(Site::new(key, own, terms))
+}
+
+fn install(book: &Book, site: &Site, now: Nanos) {
+    site.install(sync::Arc::new(book.terms(&parsed(site.name()), site.own(), now)));
+}
+
+fn parsed(key: &str) -> Key {
+    Key::parse(key).expect("sites are made for keys that have been parsed")
+}
+
+impl CallSite {
+    /// As [`Engine::run`], without looking anything up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::run`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Engine::run`].
+    #[inline]
+    pub fn run<T, E: 'static>(
+        &self,
+        op: impl FnMut(&Attempt<'_>) -> Result<T, E>,
+    ) -> Result<T, Error<E>> {
+        drive::inline::run(&self.host, &self.site, &Options::default(), op, None)
+    }
+
+    /// As [`Engine::race`], without looking anything up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::run`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Engine::race`].
+    pub fn race<T, E, F>(&self, op: F) -> Result<T, Error<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        self.race_with(&Options::default(), op, None)
+    }
+
+    fn race_with<T, E, F>(
+        &self,
+        options: &Options,
+        op: F,
+        timeline: Option<&mut Option<Timeline>>,
+    ) -> Result<T, Error<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+    {
+        match &self.executor {
+            Some(executor) if !drive::pool::on_worker_thread() => {
+                drive::pool::race(&self.host, executor, &self.site, options, op, timeline)
+            }
+            _ => drive::inline::run(&self.host, &self.site, options, op, timeline),
+        }
+    }
+
+    /// Starts a call with options of its own.
+    #[must_use]
+    pub fn call(&self) -> CallBuilder<'_> {
+        CallBuilder::new(self)
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.site.name()
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.site.terms().policy.clone()
+    }
+}
+
+impl Named for Site {
+    fn name(&self) -> &str {
+        self.name()
+    }
+}
+
+// A panic in an operation or a hook never leaves an engine half changed: what calls share is
+// counters and words that change in one step each.
+impl UnwindSafe for Engine {}
+impl RefUnwindSafe for Engine {}
+impl UnwindSafe for CallSite {}
+impl RefUnwindSafe for CallSite {}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("keys", &self.0.sites.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CallSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CallSite").field(&self.key()).finish()
+    }
+}

@@ -40,14 +40,25 @@ mod sync;
 mod timer;
 mod verdict;
 
+pub use classify::{
+    BuiltInClassifier, Classifier, ClassifierError, Classifiers, Context, HttpClassifier,
+};
 pub use clock::{Clock, ManualClock, Nanos};
 pub use completion::{Completion, CompletionKind, IoKind, Method, Pushback};
+pub use drive::{
+    Attempt, CancelGuard, CancelToken, Error, Executor, Nested, Rejected, Task, Worker, Workers,
+};
+pub use engine::{
+    AlreadyInitialised, BuildError, CallBuilder, CallSite, Engine, EngineBuilder, OTHER, init, run,
+};
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use listener::CallEnded;
 pub use notes::{
     AttemptId, AttemptKind, AttemptRecord, AttemptSet, Attribute, CallFacts, Event, MAX_NOTES,
     Note, Notes, Timeline,
 };
+#[doc(hidden)]
+pub use observe::metrics_reference;
 pub use observe::{
     AttemptCancelled, AttemptEnded, BudgetDecided, CallStarted, EventRecord, HedgeSpawned,
     Observer, Told,
@@ -56,8 +67,10 @@ pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
 pub use policy::{
     Budget, Clamp, ClassRule, Funding, HedgeDraft, Idempotent, Jitter, Mode, Policy, PolicyBuilder,
     PolicyDraft, PolicyError, PolicyErrorKind, PolicyErrors, RatioBudget, RetryDraft, Strictness,
-    Trigger,
+    Trigger, UnknownMode,
 };
+#[cfg(feature = "documents")]
+pub use policy::{Document, Format, Matched, Origin};
 pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
 
 /// The shared rooms, for the models of the `loom-tests` crate and nobody else.
@@ -66,5 +79,17 @@ pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
 pub mod rooms {
     pub mod flight {
         pub use crate::flight::*;
+    }
+    pub mod registry {
+        pub use crate::registry::*;
+    }
+    pub mod slab {
+        pub use crate::slab::*;
+    }
+    pub mod sync {
+        pub use crate::sync::{Cell, SHARDS, Shard};
+    }
+    pub mod timer {
+        pub use crate::timer::*;
     }
 }

@@ -4,16 +4,21 @@
 //! [`Observer`] and into the [`EventRing`]. None of it changes a result: an observer that panics is
 //! contained and counted, a ring that is full drops and counts.
 
+mod exposition;
 mod observer;
 mod record;
 mod ring;
 #[cfg(test)]
 mod tests;
 
+#[doc(hidden)]
+pub use exposition::reference as metrics_reference;
 pub use observer::{
     AttemptCancelled, AttemptEnded, BudgetDecided, CallStarted, HedgeSpawned, Observer,
 };
 pub use record::{EventRecord, Told};
+
+pub(crate) use exposition::{PolicyUpdates, Snapshot, UpdateResult, write};
 
 use std::{
     fmt, mem,

@@ -153,7 +153,16 @@ impl Outcome {
             OutcomeKind::Success => true,
             OutcomeKind::NonRetryable => {
                 !matches!(self.class, Class::Throttled | Class::Timeout | Class::NotSent)
-                    && !matches!(self.reason, Reason::Panic | Reason::PanicInClassifier)
+                    && !matches!(
+                        self.reason,
+                        // Nobody answered, or only idempotency forbids another attempt.
+                        Reason::Panic
+                            | Reason::PanicInClassifier
+                            | Reason::Io(_)
+                            | Reason::Errno(_)
+                            | Reason::NonIdempotent
+                            | Reason::HttpNonIdempotent
+                    )
             }
             OutcomeKind::Retryable | OutcomeKind::Abort => false,
         }
@@ -199,6 +208,10 @@ impl Class {
 }
 
 impl CancelReason {
+    /// Every reason there is.
+    pub const ALL: [Self; 5] =
+        [Self::LostRace, Self::Terminal, Self::Deadline, Self::Caller, Self::Shutdown];
+
     /// The name used in records and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {

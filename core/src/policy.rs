@@ -2,6 +2,8 @@
 
 mod budget;
 mod builder;
+#[cfg(feature = "documents")]
+mod document;
 mod draft;
 mod error;
 mod getters;
@@ -10,9 +12,11 @@ mod words;
 
 pub use budget::{Budget, Funding, RatioBudget};
 pub use builder::PolicyBuilder;
+#[cfg(feature = "documents")]
+pub use document::{Document, Format, Matched, Origin};
 pub use draft::{ClassRule, HedgeDraft, PolicyDraft, RetryDraft, Strictness};
 pub use error::{PolicyError, PolicyErrorKind, PolicyErrors};
-pub use words::{Idempotent, Jitter, Mode, Trigger};
+pub use words::{Idempotent, Jitter, Mode, Trigger, UnknownMode};
 
 use std::sync::Arc;
 

@@ -1,12 +1,14 @@
 //! Everything the calls of one key share, counters included.
 
 mod counters;
+mod durations;
 
 pub(crate) use counters::{Counter, Counters, ReasonCount};
+pub(crate) use durations::{BOUNDS, Durations, Spread};
 
 use crate::{
     budget::{BudgetState, Health},
-    classify::Named,
+    classify,
     clock::Nanos,
     latency::{Latency, Sharding},
     notes::Attribute,
@@ -22,6 +24,7 @@ const ABANDONED_ALLOWED: u32 = 8;
 #[derive(Debug)]
 pub(crate) struct Site {
     name: Box<str>,
+    own: Own,
     terms: Swap<Terms>,
     pub(crate) latency: Latency,
     pub(crate) counters: Counters,
@@ -45,12 +48,19 @@ pub(crate) struct Terms {
     /// The stricter of the policy's mode and the engine's.
     pub(crate) mode: Mode,
     pub(crate) source: PolicySource,
-    pub(crate) classifier: Named,
+    pub(crate) classifier: classify::Named,
     /// `None`: nothing limits retries, by name.
     pub(crate) retry_budget: Option<Arc<BudgetState>>,
     pub(crate) hedge_budget: Option<Arc<BudgetState>>,
     /// Normalisations and fallbacks, for timelines.
     pub(crate) attributes: Vec<Attribute>,
+}
+
+/// The budgets a site has for itself: what policies get that name none.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) retry: Arc<BudgetState>,
+    pub(crate) hedge: Arc<BudgetState>,
 }
 
 impl Terms {
@@ -60,9 +70,10 @@ impl Terms {
 }
 
 impl Site {
-    pub(crate) fn new(name: &str, terms: Arc<Terms>) -> Self {
+    pub(crate) fn new(name: &str, own: Own, terms: Arc<Terms>) -> Self {
         Self {
             name: name.into(),
+            own,
             terms: Swap::new(terms),
             latency: Latency::new(Sharding::PerThread),
             counters: Counters::default(),
@@ -73,6 +84,10 @@ impl Site {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn own(&self) -> &Own {
+        &self.own
     }
 
     /// The terms of now.

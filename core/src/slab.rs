@@ -96,12 +96,15 @@ impl<T: Default + Linked + Send + Sync> Slab<T> {
     /// A slot, the caller's alone until it gives it back; `None` if all are taken.
     #[inline]
     pub fn acquire(&self, shard: Shard) -> Option<(u32, &T)> {
-        self.reuse(shard).or_else(|| self.grow(shard)).or_else(|| self.take_from_others(shard))
+        match self.reuse(shard) {
+            Some((index, slot, _)) => Some((index, slot)),
+            None => self.grow(shard).or_else(|| self.take_from_others(shard)),
+        }
     }
 
-    /// A slot that was used before and that its shard has at hand.
+    /// A slot that the shard has at hand, and how many have been taken from it so far.
     #[inline]
-    pub fn reuse(&self, shard: Shard) -> Option<(u32, &T)> {
+    pub fn reuse(&self, shard: Shard) -> Option<(u32, &T, u64)> {
         let head = &self.free[shard.index()];
         // Acquire: the link of the first slot was written before it was put there.
         let mut seen = head.load(Ordering::Acquire);
@@ -115,7 +118,7 @@ impl<T: Default + Linked + Send + Sync> Slab<T> {
             // Acquire: what the slot's last user did happens-before what this one does; on
             // failure, as the load above.
             match head.compare_exchange_weak(seen, rest, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => return Some((index, slot)),
+                Ok(_) => return Some((index, slot, seen >> INDEX_BITS)),
                 Err(newer) => seen = newer,
             }
         }
@@ -199,7 +202,8 @@ impl<T: Default + Linked + Send + Sync> Slab<T> {
 
     #[cold]
     fn take_from_others(&self, shard: Shard) -> Option<(u32, &T)> {
-        (1..SHARDS).find_map(|step| self.reuse(Shard::new(shard.index() + step)))
+        let mut others = (1..SHARDS).map(|step| Shard::new(shard.index() + step));
+        others.find_map(|other| self.reuse(other)).map(|(index, slot, _)| (index, slot))
     }
 
     #[inline]

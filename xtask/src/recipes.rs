@@ -57,12 +57,15 @@ pub(crate) fn sanitize(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
         _ => return Err(Failure::Usage("sanitize [thread|address]".to_owned())),
     };
     let target = host(&root.program("rustc", &["-vV"]).capture()?)?;
+    let suppressions = root.join("xtask/tsan.suppressions");
+    let suppressions = format!("suppressions={}", suppressions.display());
     for sanitizer in sanitizers {
         let folder = format!("target/sanitize-{sanitizer}");
         let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer");
         // A target of its own, so that build scripts and macros stay as they are.
         let test = ["test", "-p", "rego-engine", "--lib", "--tests", "--target", &target];
         root.cargo(&[&test[..], &["--target-dir", &folder]].concat())
+            .env("TSAN_OPTIONS", &suppressions)
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTFLAGS", &flags)
             .go()?;

@@ -181,7 +181,11 @@ fn programs(
 
 /// The C library, for the languages that link it.
 fn build_library(root: &Root) -> Result<(), Failure> {
-    if root.has("ffi/Cargo.toml") { root.cargo(&["build", "-p", "rego-ffi"]).go() } else { Ok(()) }
+    if root.has("ffi/Cargo.toml") {
+        root.cargo(&["build", "-p", "rego-ffi", "--target-dir", "target"]).go()
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,10 @@ impl Call {
         }
     }
 
+    pub(super) fn hedge_delay(&self, with: &With<'_>) -> Nanos {
+        self.trigger(with).delay
+    }
+
     /// The delay of now, and how often it is used: one load.
     fn trigger(&self, with: &With<'_>) -> crate::curve::Trigger {
         let settings = &with.terms.policy.hedge;
@@ -110,7 +114,7 @@ impl Call {
                 (placed, Reserved::Hedge)
             }
         };
-        with.notes.push(self.now, Event::Budget { kind: AttemptKind::Hedge, cost, decision });
+        self.note_budget(with, AttemptKind::Hedge, cost, decision);
         decision.is_allowed().then_some(reserved)
     }
 

@@ -27,6 +27,22 @@ pub(crate) struct Signal {
     hooks: Mutex<Vec<Arc<Hook>>>,
 }
 
+/// The hooks of signals that have been raised.
+#[derive(Default)]
+pub(crate) struct Raised(Vec<Arc<Hook>>);
+
+impl Raised {
+    /// Adds another signal's hooks.
+    pub(crate) fn and(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Runs them on this thread. How many panicked.
+    pub(crate) fn run(self) -> u64 {
+        self.0.iter().map(|hook| u64::from(!hook.run())).sum()
+    }
+}
+
 struct Hook {
     state: AtomicU8,
     action: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -42,17 +58,23 @@ impl Signal {
         self.raised.load(Ordering::Acquire)
     }
 
-    /// Raises it and runs the hooks on this thread; a second time does nothing. How many hooks
-    /// panicked.
-    pub(crate) fn raise(&self) -> u64 {
-        let hooks = {
-            let mut hooks = self.hooks.lock();
-            // Release: pairs with `is_raised`. Under the lock, so that a hook is either in the
-            // list we take or finds the signal raised.
-            self.raised.store(true, Ordering::Release);
-            std::mem::take(&mut *hooks)
-        };
-        hooks.iter().map(|hook| u64::from(!hook.run())).sum()
+    /// Raises it; the hooks are the caller's to [run](Raised::run), once it holds nothing that
+    /// others wait for. A second time there are none.
+    #[must_use = "the hooks have not run yet"]
+    pub(crate) fn raise(&self) -> Raised {
+        let mut hooks = self.hooks.lock();
+        // Release: pairs with `is_raised`. Under the lock, so that a hook is either in the list we
+        // take or finds the signal raised.
+        self.raised.store(true, Ordering::Release);
+        Raised(std::mem::take(&mut *hooks))
+    }
+
+    /// Makes it as new, for an attempt that takes over the place of one that has ended.
+    pub(crate) fn reset(&self) {
+        let mut hooks = self.hooks.lock();
+        hooks.clear();
+        // Relaxed: whoever gets to see the attempt has it from the thread that does this.
+        self.raised.store(false, Ordering::Relaxed);
     }
 
     /// Runs `action` when the signal is raised; at once, on this thread, if it has been.
@@ -192,7 +214,7 @@ impl CancelToken {
 
     /// Cancels every call that carries it, those to come too. Hooks run on this thread.
     pub fn cancel(&self) {
-        self.0.raise();
+        let _panics = self.0.raise().run();
     }
 
     /// Whether it was cancelled.
@@ -218,8 +240,8 @@ mod tests {
         let (tell, heard) = mpsc::channel();
         let early = tell.clone();
         let guard = signal.on_raise(move || early.send("early").expect("heard"));
-        signal.raise();
-        signal.raise();
+        signal.raise().run();
+        signal.raise().run();
         let late = signal.on_raise(move || tell.send("late").expect("heard"));
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["early", "late"]);
         drop((guard, late));
@@ -230,7 +252,7 @@ mod tests {
         let signal = Signal::default();
         let (tell, heard) = mpsc::channel();
         drop(signal.on_raise(move || tell.send(()).expect("heard")));
-        signal.raise();
+        signal.raise().run();
         assert!(heard.recv().is_err(), "the hook is gone, and what it held");
     }
 
@@ -247,7 +269,7 @@ mod tests {
             flag.store(true, Ordering::SeqCst);
         });
         thread::scope(|scope| {
-            scope.spawn(|| signal.raise());
+            scope.spawn(|| signal.raise().run());
             enter.recv().expect("the hook runs");
             scope.spawn(move || {
                 release.send(()).expect("the hook waits");
@@ -263,7 +285,7 @@ mod tests {
         let slot = Arc::new(Mutex::new(None));
         let mine = Arc::clone(&slot);
         *slot.lock() = Some(signal.on_raise(move || drop(mine.lock().take())));
-        assert_eq!(signal.raise(), 0);
+        assert_eq!(signal.raise().run(), 0);
         assert!(slot.lock().is_none());
     }
 
@@ -273,7 +295,7 @@ mod tests {
         let _bad = signal.on_raise(|| panic!("a bad hook"));
         let (tell, heard) = mpsc::channel();
         let _good = signal.on_raise(move || tell.send(()).expect("heard"));
-        assert_eq!(signal.raise(), 1);
+        assert_eq!(signal.raise().run(), 1);
         assert!(heard.recv().is_ok(), "the next hook still runs");
     }
 }

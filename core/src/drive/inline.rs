@@ -46,6 +46,7 @@ where
         site,
         terms: &terms,
         rules,
+        started,
         shard: Shard::current(),
         notes: &mut notes,
         facts: None,
@@ -116,7 +117,7 @@ where
 }
 
 /// What is kept of the attempt whose result is the call's.
-pub(super) enum Kept<T, E> {
+pub(crate) enum Kept<T, E> {
     Nothing,
     Result(Result<T, E>),
     Panic(Box<dyn Any + Send>),
@@ -160,12 +161,12 @@ where
 }
 
 /// What the machine is told of an operation that panicked: past any classifier.
-pub(super) fn panicked() -> Outcome {
+pub(crate) fn panicked() -> Outcome {
     Outcome::abort().because(crate::outcome::Reason::Panic)
 }
 
 /// Gives back what an attempt held while it ran.
-pub(super) fn release(terms: &Terms, reserved: Reserved) {
+pub(crate) fn release(terms: &Terms, reserved: Reserved) {
     let budget = match reserved {
         Reserved::Nothing => return,
         Reserved::Retry => &terms.retry_budget,
@@ -198,7 +199,7 @@ fn wait(host: &Host, options: &Options, until: Nanos) -> Nanos {
 }
 
 /// The result of a call: what the last attempt produced, if it is a value, else the verdict.
-pub(super) fn conclude<T, E>(
+pub(crate) fn conclude<T, E>(
     verdict: Verdict,
     call: &Call,
     kept: Kept<T, E>,

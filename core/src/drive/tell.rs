@@ -37,6 +37,29 @@ impl Ended<'_> {
         }
     }
 
+    /// Tells the notes that have not been told yet, and that the call has ended.
+    #[cold]
+    pub(crate) fn tell(&self, listener: &dyn Listener, call: u64, told: usize) {
+        for note in &self.notes.as_slice()[told..] {
+            listener.noted(call, self.site.name(), note);
+        }
+        let policy = &self.terms.policy;
+        let ended = CallEnded {
+            call,
+            key: self.site.name(),
+            policy_id: &policy.id,
+            policy_version: &policy.version,
+            policy_source: self.terms.source,
+            started: self.started,
+            first_started: self.first_started,
+            at: self.ended,
+            verdict: self.verdict,
+            answer: self.call.answer(),
+            attempts: self.call.attempts(),
+        };
+        listener.ended(&ended, self.notes);
+    }
+
     #[cold]
     pub(crate) fn timeline(&self) -> Timeline {
         let mut attributes = self.terms.attributes.clone();
@@ -49,40 +72,26 @@ impl Ended<'_> {
     }
 }
 
+impl Host {
+    /// Tells the listener, if there is one, that a call starts: the number it gives the call.
+    #[inline]
+    pub(crate) fn tell_start(&self, site: &Site, now: Nanos) -> u64 {
+        self.listener.as_ref().map_or(0, |listener| listener.started(site.name(), now))
+    }
+}
+
 impl<'a> Teller<'a> {
     /// Tells the listener, if there is one, that a call starts.
     #[inline]
     pub(crate) fn start(host: &'a Host, site: &Site, now: Nanos) -> Self {
-        let listener = host.listener.as_deref();
-        let call = listener.map_or(0, |listener| listener.started(site.name(), now));
-        Self { listener, call, told: 0 }
+        Self { listener: host.listener.as_deref(), call: host.tell_start(site, now), told: 0 }
     }
 
     /// Tells the rest, and that the call has ended.
     #[inline]
     pub(crate) fn end(&mut self, ended: &Ended<'_>) {
-        self.tell(ended.site, ended.notes);
         if let Some(listener) = self.listener {
-            self.tell_end(listener, ended);
+            ended.tell(listener, self.call, self.told);
         }
-    }
-
-    #[cold]
-    fn tell_end(&self, listener: &dyn Listener, ended: &Ended<'_>) {
-        let policy = &ended.terms.policy;
-        let call = CallEnded {
-            call: self.call,
-            key: ended.site.name(),
-            policy_id: &policy.id,
-            policy_version: &policy.version,
-            policy_source: ended.terms.source,
-            started: ended.started,
-            first_started: ended.first_started,
-            at: ended.ended,
-            verdict: ended.verdict,
-            answer: ended.call.answer(),
-            attempts: ended.call.attempts(),
-        };
-        listener.ended(&call, ended.notes);
     }
 }

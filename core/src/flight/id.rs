@@ -55,7 +55,9 @@ impl Ticket {
         Self(number & LAUNCHES)
     }
 
-    const fn parse(number: u8) -> Option<Self> {
+    /// The ticket with this number; `None` for numbers no flight reaches.
+    #[must_use]
+    pub const fn parse(number: u8) -> Option<Self> {
         if number < LAUNCHES { Some(Self(number)) } else { None }
     }
 }

@@ -86,6 +86,15 @@ impl AttemptSet {
         self.0 |= 1 << (attempt.0 & 63);
     }
 
+    /// Takes one out; whether it was in there.
+    pub fn remove(&mut self, attempt: AttemptId) -> bool {
+        let was = self.contains(attempt);
+        if was {
+            self.0 &= !(1 << attempt.0);
+        }
+        was
+    }
+
     /// Whether it is in the set.
     #[must_use]
     pub const fn contains(self, attempt: AttemptId) -> bool {

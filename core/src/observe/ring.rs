@@ -33,6 +33,7 @@ use crate::sync::{AtomicU64, CachePadded, Cell, Ordering};
 const MAX_CAPACITY: usize = 1 << 24;
 
 /// What the models' negative control weakens.
+// Release, or the Relaxed that a model must find.
 const PUBLISH: Ordering =
     if cfg!(rego_break = "ring_relaxed") { Ordering::Relaxed } else { Ordering::Release };
 

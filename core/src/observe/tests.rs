@@ -13,7 +13,7 @@ use crate::{
     notes::{AttemptKind, Timeline},
     outcome::{CancelReason, Class},
     policy::{Budget, Policy},
-    site::{Site, Terms},
+    site::{Own, Site, Terms},
     sync::Mutex,
     verdict::{BudgetDecision, PolicySource, Verdict},
 };
@@ -293,14 +293,16 @@ fn site() -> Site {
     let policy = Policy::builder().max_attempts(5).build().expect("a policy");
     let bucket = Budget::token_bucket(2, 1e-6);
     let budget = BudgetState::new("retries", &bucket, Deposits::PerCall, Nanos::ZERO);
+    let budget = Arc::new(budget);
     Site::new(
         "svc.Get",
+        Own { retry: budget.clone(), hedge: budget.clone() },
         Arc::new(Terms {
             mode: policy.mode,
             policy,
             source: PolicySource::Static,
-            classifier: Named::Auto,
-            retry_budget: Some(Arc::new(budget)),
+            classifier: Named::default(),
+            retry_budget: Some(budget),
             hedge_budget: None,
             attributes: Vec::new(),
         }),
@@ -349,14 +351,13 @@ proptest! {
     fn whoever_listens_changes_nothing(acts in acts(), deadline in 1..4_000_u64) {
         let alone = play(&acts, deadline, None);
         let diary = Arc::new(Diary::default());
-        let listeners: [(Vec<Arc<dyn Observer>>, Option<EventRing>); 4] = [
-            (vec![diary.clone()], None),
-            (vec![], Some(EventRing::new(64))),
-            (vec![], Some(EventRing::new(2))),
-            (vec![Arc::new(Bomb), diary.clone()], Some(EventRing::new(4))),
+        let listeners = [
+            Observers::new(vec![diary.clone()], None),
+            Observers::new(vec![], Some(EventRing::new(64))),
+            Observers::new(vec![], Some(EventRing::new(2))),
+            Observers::new(vec![Arc::new(Bomb), diary.clone()], Some(EventRing::new(4))),
         ];
-        for (observers, ring) in listeners {
-            let observers = Observers::new(observers, ring);
+        for observers in listeners {
             prop_assert!(observers.is_some());
             prop_assert_eq!(&alone, &play(&acts, deadline, observers));
         }

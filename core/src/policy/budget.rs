@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{PolicyErrorKind, PolicyErrors, error::Fault};
+use super::{PolicyErrorKind, PolicyErrors, error::Fault, normalize::per_cent};
 
 const MAX_COUNT: u32 = 1_000_000;
 const MAX_RATE: f64 = 1e6;
@@ -78,6 +78,20 @@ pub enum Funding {
     Successes,
     /// Every call, whatever becomes of it (as most libraries do).
     Requests,
+}
+
+impl Funding {
+    /// Everything there is.
+    pub const ALL: [Self; 2] = [Self::Successes, Self::Requests];
+
+    /// The name used in policies and records.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Successes => "successes",
+            Self::Requests => "requests",
+        }
+    }
 }
 
 /// A ratio budget in the making: [`Budget::ratio`].
@@ -206,9 +220,8 @@ fn share(field: &'static str, asked: f64) -> Option<Fault> {
     if (0.0..=1.0).contains(&asked) {
         return None;
     }
-    let fault = out_of_range(field, asked.to_string(), "0 to 1");
-    let percent = asked > 1.0 && asked <= 100.0;
-    Some(if percent { fault.suggest((asked / 100.0).to_string()) } else { fault })
+    let suggestion = per_cent(asked);
+    Some(Fault { suggestion, ..out_of_range(field, asked.to_string(), "0 to 1") })
 }
 
 fn out_of_range(field: &'static str, asked: String, range: &str) -> Fault {

@@ -29,14 +29,22 @@ impl PolicyDraft {
     /// [`Strictness::Check`] also what would have to be corrected by more than a factor of 2,
     /// and hedging of requests that are not declared idempotent.
     pub fn normalize(&self, strictness: Strictness) -> Result<Policy, PolicyErrors> {
-        let (policy, faults) = normalize(self, strictness);
+        let Normal { policy, faults, .. } = normalize(self, strictness);
         if faults.is_empty() { Ok(policy) } else { Err(faults.into_iter().collect()) }
     }
 }
 
-/// The policy is good only if there are no faults.
-pub(super) fn normalize(draft: &PolicyDraft, strictness: Strictness) -> (Policy, Vec<Fault>) {
-    let mut rules = Rules { strictness, clamps: Vec::new(), faults: Vec::new() };
+/// What becomes of a draft.
+pub(super) struct Normal {
+    /// Good only if there are no faults.
+    pub(super) policy: Policy,
+    pub(super) faults: Vec<Fault>,
+    /// What would be a fault under [`Strictness::Check`].
+    pub(super) warnings: Vec<Fault>,
+}
+
+pub(super) fn normalize(draft: &PolicyDraft, strictness: Strictness) -> Normal {
+    let mut rules = Rules::default();
     let idempotent = draft.idempotent.unwrap_or_default();
     let id = rules.text("id", draft.id.as_deref()).unwrap_or_default();
     let version = rules.text("version", draft.version.as_deref()).unwrap_or_default();
@@ -51,32 +59,33 @@ pub(super) fn normalize(draft: &PolicyDraft, strictness: Strictness) -> (Policy,
     let normalized = rules.clamps;
     let policy =
         Policy { id, version, mode, idempotent, retry, hedge, hedging_refused, normalized };
-    (policy, rules.faults)
+    let (mut faults, mut warnings) = (rules.faults, rules.excesses);
+    if strictness == Strictness::Check {
+        faults.append(&mut warnings);
+    }
+    Normal { policy, faults, warnings }
 }
 
 /// What is found while a draft is being checked.
+#[derive(Default)]
 struct Rules {
-    strictness: Strictness,
     clamps: Vec<Clamp>,
     faults: Vec<Fault>,
+    /// What can be corrected, but hardly is what was meant.
+    excesses: Vec<Fault>,
 }
 
 impl Rules {
     fn retry(&mut self, draft: &RetryDraft) -> Retry {
         let default = Retry::default();
-        let initial_backoff = match draft.initial_backoff {
-            Some(asked) => {
-                self.clamp("retry.initial_backoff", asked, MIN_BACKOFF..=MAX_BACKOFF, None)
-            }
-            None => default.initial_backoff,
-        };
-        let max_backoff = match draft.max_backoff {
-            Some(asked) => {
-                let above = Some("retry.initial_backoff");
-                self.clamp("retry.max_backoff", asked, initial_backoff..=MAX_BACKOFF, above)
-            }
-            None => default.max_backoff.max(initial_backoff),
-        };
+        let initial_backoff = draft.initial_backoff.map_or(default.initial_backoff, |asked| {
+            self.clamp("retry.initial_backoff", asked, range(MIN_BACKOFF, MAX_BACKOFF))
+        });
+        let longest = range(initial_backoff, MAX_BACKOFF).least_by("retry.initial_backoff");
+        let max_backoff =
+            draft.max_backoff.map_or(default.max_backoff.max(initial_backoff), |asked| {
+                self.clamp("retry.max_backoff", asked, longest)
+            });
         let per_class = std::array::from_fn(|class| {
             self.class(&PER_CLASS[class], &draft.per_class[class], max_backoff)
         });
@@ -99,18 +108,18 @@ impl Rules {
                 .name("retry.classifier", draft.classifier.as_deref())
                 .unwrap_or(default.classifier),
             budget: self.name("retry.budget", draft.budget.as_deref()),
-            cost: self.cost("retry.cost", draft.cost).unwrap_or(default.cost),
+            cost: self.cost("retry.budget.cost", draft.cost).unwrap_or(default.cost),
             per_class,
         }
     }
 
     fn class(&mut self, fields: &ClassFields, rule: &ClassRule, max_backoff: Nanos) -> PerClass {
-        let most = Some("retry.max_backoff");
+        let backoff = range(MIN_BACKOFF, max_backoff).most_by("retry.max_backoff");
         PerClass {
             max_attempts: self.attempts(fields.max_attempts, rule.max_attempts).unwrap_or(0),
-            initial_backoff: rule.initial_backoff.map_or(Nanos::ZERO, |asked| {
-                self.clamp(fields.initial_backoff, asked, MIN_BACKOFF..=max_backoff, most)
-            }),
+            initial_backoff: rule
+                .initial_backoff
+                .map_or(Nanos::ZERO, |asked| self.clamp(fields.initial_backoff, asked, backoff)),
             cost: self.cost(fields.cost, rule.cost).unwrap_or(0),
         }
     }
@@ -119,13 +128,13 @@ impl Rules {
         let default = Hedge::default();
         let trigger = draft.trigger.unwrap_or_default();
         self.trigger(trigger);
-        let least = MIN_HEDGE_DELAY..=Nanos::NEVER;
-        let min_delay = draft.min_delay.map_or(default.min_delay, |asked| {
-            self.clamp("hedge.min_delay", asked, least.clone(), None)
-        });
+        let long = || range(MIN_HEDGE_DELAY, Nanos::NEVER);
+        let min_delay = draft
+            .min_delay
+            .map_or(default.min_delay, |asked| self.clamp("hedge.min_delay", asked, long()));
+        let longer = range(min_delay, Nanos::NEVER).least_by("hedge.min_delay");
         let max_delay = draft.max_delay.map_or(default.max_delay.max(min_delay), |asked| {
-            let above = Some("hedge.min_delay");
-            self.clamp("hedge.max_delay", asked, min_delay..=Nanos::NEVER, above)
+            self.clamp("hedge.max_delay", asked, longer)
         });
         Hedge {
             enabled: draft.enabled.unwrap_or(default.enabled),
@@ -135,14 +144,14 @@ impl Rules {
             trigger,
             delay: draft
                 .delay
-                .map_or(default.delay, |asked| self.clamp("hedge.delay", asked, least, None)),
+                .map_or(default.delay, |asked| self.clamp("hedge.delay", asked, long())),
             min_delay,
             max_delay,
             cancel_on_first_terminal: draft
                 .cancel_on_first_terminal
                 .unwrap_or(default.cancel_on_first_terminal),
             budget: self.name("hedge.budget", draft.budget.as_deref()),
-            cost: self.cost("hedge.cost", draft.cost).unwrap_or(default.cost),
+            cost: self.cost("hedge.budget.cost", draft.cost).unwrap_or(default.cost),
         }
     }
 
@@ -152,7 +161,7 @@ impl Rules {
             let message = "0 attempts are no call".to_owned();
             self.fault(Fault::new(PolicyErrorKind::InvalidValue, field, message).suggest("1"));
         }
-        Some(small(self.clamp(field, asked.max(1), 1..=MAX_ATTEMPTS, None)))
+        Some(small(self.clamp(field, asked.max(1), range(1, MAX_ATTEMPTS))))
     }
 
     fn max_hedges(&mut self, asked: u32, trigger: Trigger) -> u8 {
@@ -161,15 +170,15 @@ impl Rules {
             let message = "0 hedges are no hedging; hedge.enabled = false turns it off".to_owned();
             self.fault(Fault::new(PolicyErrorKind::InvalidValue, field, message));
         }
-        let (most, why) = match trigger {
-            Trigger::Load(_) => (1, Some("hedge.trigger")),
-            Trigger::Fixed | Trigger::Quantile(_) => (MAX_HEDGES, None),
+        let hedges = match trigger {
+            Trigger::Load(_) => range(1, 1).most_by("hedge.trigger"),
+            Trigger::Fixed | Trigger::Quantile(_) => range(1, MAX_HEDGES),
         };
-        small(self.clamp(field, asked.max(1), 1..=most, why))
+        small(self.clamp(field, asked.max(1), hedges))
     }
 
     fn cost(&mut self, field: &'static str, asked: Option<u32>) -> Option<u16> {
-        let cost = self.clamp(field, asked?, 1..=MAX_COST, None);
+        let cost = self.clamp(field, asked?, range(1, MAX_COST));
         Some(u16::try_from(cost).expect("the limit fits"))
     }
 
@@ -180,11 +189,11 @@ impl Rules {
             self.fault(Fault::new(PolicyErrorKind::InvalidValue, field, message));
             return Retry::default().multiplier;
         }
-        self.clamp(field, asked, 1.0..=MAX_MULTIPLIER, None)
+        self.clamp(field, asked, range(1.0, MAX_MULTIPLIER))
     }
 
     fn timeout(&mut self, field: &'static str, asked: Option<Nanos>) -> Option<Nanos> {
-        Some(self.clamp(field, asked?, MIN_TIMEOUT..=Nanos::NEVER, None))
+        Some(self.clamp(field, asked?, range(MIN_TIMEOUT, Nanos::NEVER)))
     }
 
     fn trigger(&mut self, trigger: Trigger) {
@@ -198,20 +207,16 @@ impl Rules {
         }
         let message = format!("{trigger} is no share; it must be {range}");
         let mut fault = Fault::new(PolicyErrorKind::InvalidValue, "hedge.trigger", message);
-        if share > 1.0 && share < 100.0 {
-            fault = fault.suggest(format!("{}", share / 100.0));
-        }
+        fault.suggestion = per_cent(share);
         self.fault(fault);
     }
 
     fn refuse_hedging(&mut self) {
-        if self.strictness == Strictness::Check {
-            let message = "hedging repeats requests and needs `idempotent = true`".to_owned();
-            self.fault(
-                Fault::new(PolicyErrorKind::NotIdempotent, "hedge.enabled", message)
-                    .against("idempotent"),
-            );
-        }
+        let message = "hedging repeats requests and needs `idempotent = true`".to_owned();
+        self.excesses.push(
+            Fault::new(PolicyErrorKind::NotIdempotent, "hedge.enabled", message)
+                .against("idempotent"),
+        );
     }
 
     /// A name that may be empty.
@@ -236,29 +241,22 @@ impl Rules {
         self.text(field, asked)
     }
 
-    /// Puts a value into its range and tells so; `end` names the field that sets an end of it.
-    fn clamp<T: Amount>(
-        &mut self,
-        field: &'static str,
-        asked: T,
-        range: std::ops::RangeInclusive<T>,
-        end: Option<&'static str>,
-    ) -> T {
-        let (used, side) = if asked < *range.start() {
-            (*range.start(), "least")
-        } else if asked > *range.end() {
-            (*range.end(), "most")
+    /// Puts a value into its range and tells so.
+    fn clamp<T: Amount>(&mut self, field: &'static str, asked: T, range: Range<T>) -> T {
+        let (used, side, by) = if asked < range.least {
+            (range.least, "least", range.least_by)
+        } else if asked > range.most {
+            (range.most, "most", range.most_by)
         } else {
             return asked;
         };
         self.clamps.push(Clamp { field, asked: asked.to_string(), used: used.to_string() });
         let (low, high) = if asked < used { (asked, used) } else { (used, asked) };
-        if self.strictness == Strictness::Check && high.value() > low.value() * MAX_CORRECTION {
-            let message = format!("{asked} is far out of range, the {side} is {used}");
-            let mut fault =
-                Fault::new(PolicyErrorKind::OutOfRange, field, message).suggest(T::written(used));
-            fault.against = end;
-            self.fault(fault);
+        if high.value() > low.value() * MAX_CORRECTION {
+            let why = by.map_or_else(String::new, |field| format!(" ({field})"));
+            let message = format!("{asked} is far out of range, the {side} is {used}{why}");
+            let fault = Fault::new(PolicyErrorKind::OutOfRange, field, message);
+            self.excesses.push(Fault { against: by, ..fault }.suggest(T::written(used)));
         }
         used
     }
@@ -270,6 +268,36 @@ impl Rules {
 
 fn small(count: u32) -> u8 {
     u8::try_from(count).expect("the limit fits")
+}
+
+/// A share that was written in percent, as it should be.
+pub(super) fn per_cent(share: f64) -> Option<String> {
+    // Rounded, so that 99.9 gives 0.999.
+    ((2.0..=100.0).contains(&share)).then(|| ((share * 1e4).round() / 1e6).to_string())
+}
+
+/// Where a number may lie, and which other field says so.
+struct Range<T> {
+    least: T,
+    least_by: Option<&'static str>,
+    most: T,
+    most_by: Option<&'static str>,
+}
+
+const fn range<T>(least: T, most: T) -> Range<T> {
+    Range { least, least_by: None, most, most_by: None }
+}
+
+impl<T> Range<T> {
+    const fn least_by(mut self, field: &'static str) -> Self {
+        self.least_by = Some(field);
+        self
+    }
+
+    const fn most_by(mut self, field: &'static str) -> Self {
+        self.most_by = Some(field);
+        self
+    }
 }
 
 /// A number with a range.
@@ -306,8 +334,10 @@ impl Amount for Nanos {
 
 /// The names of a class's fields, as written in a document.
 pub(super) struct ClassFields {
-    /// The table they stand in, with its last dot.
+    /// The table they stand in.
     pub(super) table: &'static str,
+    /// What their names begin with.
+    pub(super) prefix: &'static str,
     pub(super) max_attempts: &'static str,
     pub(super) initial_backoff: &'static str,
     pub(super) cost: &'static str,
@@ -316,7 +346,8 @@ pub(super) struct ClassFields {
 macro_rules! class_fields {
     ($class:literal) => {
         ClassFields {
-            table: concat!("retry.per_class.", $class, "."),
+            table: concat!("retry.per_class.", $class),
+            prefix: concat!("retry.per_class.", $class, "."),
             max_attempts: concat!("retry.per_class.", $class, ".max_attempts"),
             initial_backoff: concat!("retry.per_class.", $class, ".initial_backoff"),
             cost: concat!("retry.per_class.", $class, ".cost"),

@@ -171,7 +171,7 @@ fn every_clamp_leaves_a_trace() {
         "retry.multiplier: 64 became 10",
         "retry.attempt_timeout: 0ns became 100µs",
         "retry.overall_timeout: 1µs became 100µs",
-        "retry.cost: 5000 became 1000",
+        "retry.budget.cost: 5000 became 1000",
         "retry.per_class.unknown.max_attempts: 50 became 10",
         "retry.per_class.unknown.initial_backoff: 60s became 30s",
         "retry.per_class.unknown.cost: 0 became 1",
@@ -179,7 +179,7 @@ fn every_clamp_leaves_a_trace() {
         "hedge.delay: 0ns became 100µs",
         "hedge.min_delay: 1µs became 100µs",
         "hedge.max_delay: 2µs became 100µs",
-        "hedge.cost: 0 became 1",
+        "hedge.budget.cost: 0 became 1",
     ];
     want.sort_unstable();
     let mut sorted = told.clone();
@@ -315,8 +315,10 @@ fn an_overlay_changes_only_what_it_says() {
 #[test]
 fn names_of_class_fields_are_in_the_order_of_the_classes() {
     for class in Class::ALL {
-        let want = format!("retry.per_class.{}.", class.label());
-        assert_eq!(normalize::PER_CLASS[class as usize].table, want);
+        let want = format!("retry.per_class.{}", class.label());
+        let fields = &normalize::PER_CLASS[class as usize];
+        assert_eq!(fields.table, want);
+        assert!([fields.prefix, fields.cost].iter().all(|field| field.starts_with(&want)));
     }
 }
 

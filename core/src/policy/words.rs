@@ -68,7 +68,33 @@ impl Mode {
             Self::Off => "off",
         }
     }
+
+    /// The one of the two that does less.
+    #[must_use]
+    pub(crate) fn stricter(self, other: Self) -> Self {
+        if (self as u8) < (other as u8) { other } else { self }
+    }
 }
+
+impl std::str::FromStr for Mode {
+    type Err = UnknownMode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMode> {
+        Self::ALL.into_iter().find(|mode| mode.label() == text).ok_or(UnknownMode)
+    }
+}
+
+/// The text names no [`Mode`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownMode;
+
+impl fmt::Display for UnknownMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mode is active, observe or off")
+    }
+}
+
+impl std::error::Error for UnknownMode {}
 
 impl Idempotent {
     /// Every answer there is.

@@ -85,11 +85,11 @@ impl Source {
         }
     }
 
-    /// Whether a `cfg` predicate implies `test`.
+    /// Whether a `cfg` predicate implies `test`, or that a model's negative control is built.
     fn only_in_tests(&self, start: usize, end: usize) -> bool {
         let operator = self.text_at(start);
         if !matches!(operator, "all" | "any") || self.text_at(start + 1) != "(" {
-            return operator == "test" && end == start + 1;
+            return operator == "rego_break" || (operator == "test" && end == start + 1);
         }
         let (mut index, close) = (start + 2, self.tokens[start + 1].pair);
         let mut answers = Vec::new();
@@ -189,6 +189,7 @@ mod tests {
             "#[cfg(test)]",
             "#[cfg(all(test, not(rego_loom)))]",
             "#[cfg(any(all(unix, test), test))]",
+            "#[cfg(rego_break = \"budget\")]",
             "#[test]",
         ] {
             for item in [
@@ -215,6 +216,7 @@ mod tests {
     fn what_is_compiled_elsewhere_too_is_not() {
         for attribute in [
             "#[cfg(not(test))]",
+            "#[cfg(not(rego_break = \"budget\"))]",
             "#[cfg(any(test, fuzzing))]",
             "#[cfg(all(unix, not(test)))]",
             "#[cfg(feature = \"test\")]",

@@ -1,0 +1,493 @@
+//! A call in the air: its machine, driven by whoever holds the flight.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use super::{
+    executor::{Executor, Runs, Task},
+    seat::{End, Order, Seat},
+};
+use crate::{
+    call::{Call, Launch, Rules, Step, With},
+    clock::Nanos,
+    completion::Completion,
+    drive::{
+        Attempt, Host,
+        cancel::Raised,
+        inline::{Kept, panicked, release},
+        judge,
+    },
+    flight::{Drive, Flight, Generation, Hold, News, SEATS, Ticket},
+    notes::{AttemptId, AttemptSet, Notes},
+    site::{Counter, Site, Terms},
+    sync::{self, AtomicU8, AtomicU64, Cell, Ordering, Shard, Unparker},
+    verdict::Verdict,
+};
+
+/// `here`: the caller runs nothing.
+const NOTHING: u8 = 0;
+/// `here`: the caller has left.
+const LEFT: u8 = u8::MAX;
+
+/// Everything one call in the air needs, in one allocation.
+///
+/// The machine belongs to the holder of the flight; once the flight is over it belongs to the
+/// caller, who is the only one to look at it then.
+pub(super) struct Race<T, E, F> {
+    pub(super) flight: Flight,
+    pub(super) generation: Generation,
+    pub(super) host: Arc<Host>,
+    pub(super) site: sync::Arc<Site>,
+    pub(super) terms: sync::Arc<Terms>,
+    pub(super) rules: Rules,
+    pub(super) started: Nanos,
+    /// The number by which the listener knows the call.
+    pub(super) number: u64,
+    executor: Arc<dyn Executor>,
+    caller: Unparker,
+    /// When the caller is to look in again (ns).
+    wake_at: AtomicU64,
+    /// The ticket + 1 of an attempt the caller is to run itself, [`NOTHING`] or [`LEFT`].
+    here: AtomicU8,
+    machine: Cell<Machine<T, E>>,
+    seats: [Seat<T, E>; SEATS],
+    op: F,
+}
+
+pub(super) struct Machine<T, E> {
+    pub(super) call: Call,
+    pub(super) notes: Notes,
+    pub(super) kept: Kept<T, E>,
+    /// Launched, and not known to have started.
+    queued: AttemptSet,
+    /// Asked to stop, and not ended.
+    given_up: AttemptSet,
+    pub(super) told: usize,
+    pub(super) first_started: Option<Nanos>,
+    pub(super) ended: Nanos,
+}
+
+/// What is wanted of a new call besides its site.
+pub(super) struct Start {
+    pub(super) rules: Rules,
+    pub(super) now: Nanos,
+    /// The number by which the listener knows the call.
+    pub(super) number: u64,
+    pub(super) deadline: Nanos,
+    pub(super) caller: Unparker,
+}
+
+// SAFETY: because every cell has one owner at a time: the machine the holder of the flight (or,
+// when it is over, the caller), a seat the holder of its ticket; `flight` and `Seat` say how they
+// pass from one thread to the next. `T` and `E` only move between threads.
+unsafe impl<T: Send, E: Send, F: Sync> Sync for Race<T, E, F> {}
+
+impl<T, E, F> Race<T, E, F>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    /// Starts the call and launches its first attempt.
+    pub(super) fn start(
+        host: &Arc<Host>,
+        executor: &Arc<dyn Executor>,
+        site: &sync::Arc<Site>,
+        start: Start,
+        op: F,
+    ) -> Arc<Self> {
+        let terms = site.shared_terms();
+        let mut notes = Notes::new();
+        let mut with = With {
+            site,
+            terms: &terms,
+            rules: start.rules,
+            started: start.now,
+            shard: Shard::current(),
+            notes: &mut notes,
+            facts: None,
+            abandoned: AttemptSet::EMPTY,
+        };
+        let (call, step) = Call::start(&mut with, start.now, start.deadline, host.seeds.next());
+        let machine = Machine {
+            call,
+            notes,
+            kept: Kept::Nothing,
+            queued: AttemptSet::EMPTY,
+            given_up: AttemptSet::EMPTY,
+            told: 0,
+            first_started: None,
+            ended: start.now,
+        };
+        let flight = Flight::new();
+        let generation = Generation::FIRST;
+        let race = Arc::new(Self {
+            flight,
+            generation,
+            host: Arc::clone(host),
+            site: sync::Arc::clone(site),
+            terms,
+            rules: start.rules,
+            started: start.now,
+            number: start.number,
+            executor: Arc::clone(executor),
+            caller: start.caller,
+            wake_at: AtomicU64::new(Nanos::NEVER.as_nanos()),
+            here: AtomicU8::new(NOTHING),
+            machine: Cell::new(machine),
+            seats: std::array::from_fn(|_| Seat::new()),
+            op,
+        });
+        let hold = race.flight.begin();
+        race.drive(hold, Some(step));
+        race
+    }
+
+    /// When the caller is to look in again.
+    pub(super) fn wake_at(&self) -> Nanos {
+        // Acquire: pairs with the Release in `advance`; a caller that was woken sees the new time.
+        Nanos::from_nanos(self.wake_at.load(Ordering::Acquire))
+    }
+
+    /// The time that was asked for has come.
+    pub(super) fn knock_time(self: &Arc<Self>) {
+        // Relaxed: only the caller looks. Whoever drives sets a new time before it lets go, and
+        // wakes the caller.
+        self.wake_at.store(Nanos::NEVER.as_nanos(), Ordering::Relaxed);
+        if let Drive::You(hold) = self.flight.knock_time(self.generation) {
+            self.drive(hold, None);
+        }
+    }
+
+    /// The caller's token was cancelled.
+    pub(super) fn cancel(self: &Arc<Self>) {
+        let _seen_to_below = self.flight.cancel(self.generation);
+        if let Drive::You(hold) = self.flight.poll(self.generation) {
+            self.drive(hold, None);
+        }
+    }
+
+    /// The attempt the caller is to run itself.
+    pub(super) fn take_here(&self) -> Option<Ticket> {
+        // Acquire: pairs with the Release that put it there.
+        let here = self.here.swap(NOTHING, Ordering::Acquire);
+        here.checked_sub(1).and_then(Ticket::parse)
+    }
+
+    /// The caller leaves: what it was still to run is nobody's.
+    pub(super) fn leave(self: &Arc<Self>) {
+        // AcqRel: Acquire as in `take_here`; Release so that whoever finds the caller gone comes
+        // after all it did.
+        let here = self.here.swap(LEFT, Ordering::AcqRel);
+        if let Some(ticket) = here.checked_sub(1).and_then(Ticket::parse) {
+            self.finish(ticket, End::NotRun);
+        }
+    }
+
+    /// The machine of a call that is over. Only for the caller.
+    pub(super) fn after<R>(&self, read: impl FnOnce(&mut Machine<T, E>) -> R) -> R {
+        debug_assert!(self.flight.is_over(self.generation), "the caller waits for the end");
+        self.machine.with_mut(|machine| {
+            // SAFETY: because the flight is over (Acquire in `is_over`), no holder is left nor
+            // will there be one, and the caller is one thread.
+            read(unsafe { &mut *machine })
+        })
+    }
+
+    /// Does what the machine says until it has nothing more to say.
+    fn drive(self: &Arc<Self>, mut hold: Hold<'_>, mut step: Option<Step>) {
+        let mut raised = Raised::default();
+        loop {
+            let over = self.machine.with_mut(|machine| {
+                // SAFETY: because the flight is held, the machine is this thread's alone.
+                let machine = unsafe { &mut *machine };
+                self.advance(machine, &mut hold, step.take(), &mut raised)
+            });
+            if over {
+                self.end(hold);
+                break;
+            }
+            match hold.let_go() {
+                Ok(()) => break,
+                Err(still) => hold = still,
+            }
+        }
+        self.caller.unpark();
+        self.run_hooks(raised);
+    }
+
+    /// One round: carries out steps and hears news until there is none. True at the call's end.
+    fn advance(
+        self: &Arc<Self>,
+        machine: &mut Machine<T, E>,
+        hold: &mut Hold<'_>,
+        mut step: Option<Step>,
+        raised: &mut Raised,
+    ) -> bool {
+        loop {
+            let next = match step.take() {
+                Some(Step::Launch(launch)) => Some(self.launch(machine, hold, launch, raised)),
+                Some(Step::Wait(until)) => {
+                    let look_in = self.with(machine, raised, |call, with| call.look_in(with));
+                    // Release: pairs with the Acquire of `wake_at`.
+                    self.wake_at.store(until.min(look_in).as_nanos(), Ordering::Release);
+                    None
+                }
+                Some(Step::Done(_)) => return true,
+                Some(Step::Over) => unreachable!("nobody drives a call that is over"),
+                None => match hold.take() {
+                    Some(news) => Some(self.hear(machine, news, raised)),
+                    None => return false,
+                },
+            };
+            self.tell(machine);
+            step = next;
+        }
+    }
+
+    fn launch(
+        self: &Arc<Self>,
+        machine: &mut Machine<T, E>,
+        hold: &mut Hold<'_>,
+        launch: Launch,
+        raised: &mut Raised,
+    ) -> Step {
+        let Ok(ticket) = hold.launch() else {
+            // All seats are taken by attempts that were given up and still run.
+            release(&self.terms, launch.reserved);
+            let now = self.host.clock.now();
+            return self
+                .with(machine, raised, |call, with| call.on_rejected(with, launch.attempt, now));
+        };
+        let retries_left = self.with(machine, raised, |call, with| call.retries_left(with));
+        self.seat(ticket).prepare(Order { launch, retries_left });
+        machine.call.on_queued(launch.attempt);
+        machine.queued.insert(launch.attempt);
+        // A refusal is reported by the task itself when it is dropped.
+        let _ = self.executor.execute(Task::new(Arc::clone(self) as Arc<dyn Runs>, ticket));
+        let now = self.host.clock.now();
+        self.with(machine, raised, |call, with| call.on_time(with, now))
+    }
+
+    fn hear(&self, machine: &mut Machine<T, E>, news: News, raised: &mut Raised) -> Step {
+        self.learn_starts(machine);
+        match news {
+            News::Ready(ticket) => self.hear_end(machine, ticket, raised),
+            News::Cancel => {
+                let now = self.host.clock.now();
+                self.with(machine, raised, |call, with| call.on_cancel(with, now))
+            }
+            News::Time => {
+                let now = self.host.clock.now();
+                self.with(machine, raised, |call, with| call.on_time(with, now))
+            }
+        }
+    }
+
+    fn hear_end(&self, machine: &mut Machine<T, E>, ticket: Ticket, raised: &mut Raised) -> Step {
+        let seat = self.seat(ticket);
+        let (Some(order), Some(end)) = (seat.order(), seat.take_end()) else {
+            unreachable!("a result that is ready has been written")
+        };
+        let attempt = order.launch.attempt;
+        release(&self.terms, order.launch.reserved);
+        if machine.given_up.remove(attempt) {
+            self.site.abandoned_ended();
+        }
+        let (outcome, facts, result, at) = match end {
+            End::Ran { outcome, facts, result, at } => (outcome, facts, result, at),
+            End::NotRun => {
+                let now = self.host.clock.now();
+                return self
+                    .with(machine, raised, |call, with| call.on_rejected(with, attempt, now));
+            }
+        };
+        let step = self.with(machine, raised, |call, with| {
+            with.facts = facts;
+            call.on_outcome(with, attempt, outcome, at)
+        });
+        machine.ended = machine.ended.max(at);
+        if machine.call.answer() == Some(attempt) {
+            machine.kept = result;
+        }
+        step
+    }
+
+    /// Attempts start without telling: their times are picked up here.
+    fn learn_starts(&self, machine: &mut Machine<T, E>) {
+        for seat in &self.seats {
+            let Some(order) = seat.order() else { continue };
+            let attempt = order.launch.attempt;
+            if !machine.queued.contains(attempt) {
+                continue;
+            }
+            if let Some(started) = seat.started() {
+                machine.queued.remove(attempt);
+                machine.call.on_started(attempt, started);
+                if attempt == AttemptId::FIRST {
+                    machine.first_started = Some(started);
+                }
+            }
+        }
+    }
+
+    /// Runs an event on the machine, and notes whom it asks to stop.
+    fn with<R>(
+        &self,
+        machine: &mut Machine<T, E>,
+        raised: &mut Raised,
+        event: impl FnOnce(&mut Call, &mut With<'_>) -> R,
+    ) -> R {
+        let mut with = With {
+            site: &self.site,
+            terms: &self.terms,
+            rules: self.rules,
+            started: self.started,
+            shard: Shard::current(),
+            notes: &mut machine.notes,
+            facts: None,
+            abandoned: AttemptSet::EMPTY,
+        };
+        let answer = event(&mut machine.call, &mut with);
+        let abandoned = with.abandoned;
+        for attempt in abandoned {
+            machine.given_up.insert(attempt);
+            machine.queued.remove(attempt);
+            self.site.abandon();
+            if let Some(seat) = self.seat_of(attempt) {
+                raised.and(seat.signal.raise());
+            }
+        }
+        answer
+    }
+
+    /// Ends the flight. Results that came in meanwhile are late.
+    fn end(&self, mut hold: Hold<'_>) {
+        loop {
+            match hold.end() {
+                Ok(_exit) => return,
+                Err(still) => hold = still,
+            }
+            while let Some(news) = hold.take() {
+                if let News::Ready(ticket) = news {
+                    self.settle_late(ticket);
+                }
+            }
+        }
+    }
+
+    /// An attempt ended after its call: it gives back what it held, and is counted.
+    fn settle_late(&self, ticket: Ticket) {
+        let seat = self.seat(ticket);
+        if let Some(order) = seat.order() {
+            release(&self.terms, order.launch.reserved);
+        }
+        if let Some(End::Ran { .. }) = seat.take_end() {
+            self.site.counters.add(Counter::Late, 1);
+        }
+        self.site.abandoned_ended();
+    }
+
+    fn finish(self: &Arc<Self>, ticket: Ticket, end: End<T, E>) {
+        self.seat(ticket).finish(end);
+        match self.flight.ready(self.generation, ticket) {
+            Drive::You(hold) => self.drive(hold, None),
+            Drive::Elsewhere => {}
+            Drive::Late => {
+                self.settle_late(ticket);
+                let _in_an_arc = self.flight.retire(self.generation, ticket);
+            }
+        }
+    }
+
+    fn run_hooks(&self, raised: Raised) {
+        let panics = raised.run();
+        if panics > 0 {
+            self.site.counters.add(Counter::HookPanics, panics);
+        }
+    }
+
+    fn tell(&self, machine: &mut Machine<T, E>) {
+        if let Some(listener) = &self.host.listener {
+            for note in &machine.notes.as_slice()[machine.told..] {
+                listener.noted(self.number, self.site.name(), note);
+            }
+            machine.told = machine.notes.as_slice().len();
+        }
+    }
+
+    fn seat(&self, ticket: Ticket) -> &Seat<T, E> {
+        &self.seats[ticket.seat()]
+    }
+
+    /// Only for the holder.
+    fn seat_of(&self, attempt: AttemptId) -> Option<&Seat<T, E>> {
+        self.seats
+            .iter()
+            .find(|seat| seat.order().is_some_and(|order| order.launch.attempt == attempt))
+    }
+}
+
+impl<T, E, F> Runs for Race<T, E, F>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    fn run_attempt(self: Arc<Self>, ticket: Ticket) {
+        let seat = self.seat(ticket);
+        let Some(Order { mut launch, retries_left }) = seat.order() else {
+            unreachable!("a ticket is handed on with its order")
+        };
+        if seat.signal.is_raised() {
+            return self.finish(ticket, End::NotRun);
+        }
+        let started = self.host.clock.now();
+        seat.start(started);
+        let timeout = self.terms.policy.retry.attempt_timeout;
+        // Its own time starts with the operation, not with the queue.
+        launch.deadline = launch.call_deadline.min(started + timeout);
+        let attempt = Attempt::new(launch, &self.host.clock, Some(&seat.signal), retries_left);
+        let ran = catch_unwind(AssertUnwindSafe(|| (self.op)(&attempt)));
+        let report = attempt.take_report();
+        let at = self.host.clock.now();
+        let end = match ran {
+            Ok(result) => {
+                let idempotent = self.rules.idempotent;
+                let (outcome, facts) =
+                    judge(&self.site, &self.terms, idempotent, launch.attempt, &result, report);
+                End::Ran { outcome, facts, result: Kept::Result(result), at }
+            }
+            Err(payload) => End::Ran {
+                outcome: panicked(),
+                facts: Some(Completion::panic()),
+                result: Kept::Panic(payload),
+                at,
+            },
+        };
+        self.finish(ticket, end);
+    }
+
+    fn refuse(self: Arc<Self>, ticket: Ticket) {
+        let primary = self.seat(ticket).order().is_some_and(|order| order.launch.hedge_index == 0);
+        // Release: pairs with the Acquire of `take_here`. Relaxed on failure: the caller is gone or
+        // busy with another.
+        let here = || {
+            let mine = ticket.get() + 1;
+            self.here.compare_exchange(NOTHING, mine, Ordering::Release, Ordering::Relaxed).is_ok()
+        };
+        if primary && here() {
+            self.caller.unpark();
+        } else {
+            self.finish(ticket, End::NotRun);
+        }
+    }
+}
+
+impl<T, E> Machine<T, E> {
+    pub(super) fn verdict(&self) -> Verdict {
+        self.call.verdict().expect("a flight that is over has a verdict")
+    }
+}

@@ -1,0 +1,116 @@
+//! The caller of a race: it parks, is the timer of its own call, and takes the answer.
+
+use std::sync::Arc;
+
+use super::{
+    executor::{Executor, Runs},
+    race::{Race, Start},
+};
+use crate::{
+    call::Rules,
+    drive::{
+        Attempt, CancelToken, Error, Host, Options,
+        inline::{self, Kept, conclude},
+        tell::Ended,
+    },
+    notes::Timeline,
+    site::Site,
+    sync::{self, Parker},
+    verdict::Verdict,
+};
+
+/// Runs a call on the executor's threads and waits for its answer.
+pub(crate) fn race<T, E, F>(
+    host: &Arc<Host>,
+    executor: &Arc<dyn Executor>,
+    site: &sync::Arc<Site>,
+    options: &Options,
+    op: F,
+    timeline: Option<&mut Option<Timeline>>,
+) -> Result<T, Error<E>>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    if options.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+        return inline::run(host, site, options, op, timeline);
+    }
+    let now = host.clock.now();
+    let number = host.tell_start(site, now);
+    let parker = Parker::new();
+    let idempotent = options.idempotent(&site.terms());
+    let start = Start {
+        rules: Rules { idempotent, retries: !options.no_retries, no_hedging: None },
+        now,
+        number,
+        deadline: options.deadline(now),
+        caller: parker.unparker(),
+    };
+    site.take_off();
+    let race = Race::start(host, executor, site, start, op);
+    wait(&race, options, &parker);
+    site.land();
+    take_answer(&race, timeline)
+}
+
+fn wait<T, E, F>(race: &Arc<Race<T, E, F>>, options: &Options, parker: &Parker)
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    let _cancelled_by_token = options.cancel.as_ref().map(|token| {
+        let race = Arc::clone(race);
+        token.signal().on_raise(move || race.cancel())
+    });
+    while !race.flight.is_over(race.generation) {
+        if let Some(ticket) = race.take_here() {
+            Arc::clone(race).run_attempt(ticket);
+            continue;
+        }
+        let until = race.wake_at();
+        if !until.is_never() && race.host.clock.now() >= until {
+            race.knock_time();
+        } else {
+            race.host.clock.park_until(parker, until);
+        }
+    }
+    race.leave();
+}
+
+fn take_answer<T, E, F>(
+    race: &Arc<Race<T, E, F>>,
+    timeline: Option<&mut Option<Timeline>>,
+) -> Result<T, Error<E>>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    let (verdict, call, kept) = race.after(|machine| {
+        let verdict: Verdict = machine.verdict();
+        let ended = match verdict {
+            Verdict::Success => machine.ended,
+            _ => race.host.clock.now(),
+        };
+        let facts = Ended {
+            site: &race.site,
+            terms: &race.terms,
+            call: &machine.call,
+            notes: &machine.notes,
+            verdict,
+            started: race.started,
+            first_started: machine.first_started.unwrap_or(race.started),
+            ended,
+        };
+        if let Some(listener) = &race.host.listener {
+            facts.tell(&**listener, race.number, machine.told);
+        }
+        if let Some(timeline) = timeline {
+            *timeline = Some(facts.timeline());
+        }
+        (verdict, machine.call, std::mem::replace(&mut machine.kept, Kept::Nothing))
+    });
+    conclude(verdict, &call, kept)
+}

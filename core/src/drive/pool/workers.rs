@@ -1,0 +1,110 @@
+//! Threads that the host donates.
+
+use std::{cell::Cell, fmt};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::executor::{Executor, Rejected, Task};
+
+thread_local! {
+    static WORKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is one of the donated ones: parking it to wait for attempts that need it
+/// would be a deadlock.
+pub(crate) fn on_worker_thread() -> bool {
+    WORKING.try_with(Cell::get).unwrap_or(false)
+}
+
+/// An executor made of threads that the host donates, as with an event loop that is run by
+/// whoever calls it. Clones share one queue.
+///
+/// ```
+/// use rego::{Engine, Workers};
+/// use std::thread;
+///
+/// let workers = Workers::new(64);
+/// let engine = Engine::builder().executor(workers.clone()).build()?;
+/// thread::scope(|scope| {
+///     let donated = workers.worker();
+///     scope.spawn(move || donated.run());
+///     assert_eq!(engine.race("svc.Get", |_| Ok::<_, std::io::Error>(7)).unwrap(), 7);
+///     // The thread comes back when the workers are closed.
+///     workers.close();
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Workers {
+    tasks: Sender<Message>,
+    queue: Receiver<Message>,
+}
+
+enum Message {
+    Run(Task),
+    /// Handed on from one worker to the next.
+    Close,
+}
+
+/// One donated thread's end of [`Workers`].
+pub struct Worker {
+    tasks: Sender<Message>,
+    queue: Receiver<Message>,
+}
+
+impl Workers {
+    /// Workers whose queue holds `queue` tasks that wait for a thread, at least 1; more are
+    /// refused.
+    #[must_use]
+    pub fn new(queue: usize) -> Self {
+        let (tasks, queue) = bounded(queue.max(1));
+        Self { tasks, queue }
+    }
+
+    /// What a donated thread [`run`](Worker::run)s.
+    #[must_use]
+    pub fn worker(&self) -> Worker {
+        Worker { tasks: self.tasks.clone(), queue: self.queue.clone() }
+    }
+
+    /// Gives the donated threads back once each is done with its task. Queued tasks still run;
+    /// waits while the queue is full.
+    pub fn close(&self) {
+        let _ = self.tasks.send(Message::Close);
+    }
+}
+
+impl Worker {
+    /// Runs tasks on this thread until the workers are [closed](Workers::close).
+    pub fn run(self) {
+        WORKING.set(true);
+        while let Ok(message) = self.queue.recv() {
+            match message {
+                Message::Run(task) => task.run(),
+                Message::Close => {
+                    let _ = self.tasks.try_send(Message::Close);
+                    break;
+                }
+            }
+        }
+        WORKING.set(false);
+    }
+}
+
+impl Executor for Workers {
+    fn execute(&self, task: Task) -> Result<(), Rejected> {
+        self.tasks.try_send(Message::Run(task)).map_err(|_| Rejected)
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("queued", &self.queue.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}

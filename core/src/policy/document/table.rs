@@ -1,0 +1,238 @@
+//! Reading a table: which fields were asked for, which were not, and where all of it stands.
+
+use std::collections::HashSet;
+
+use super::{
+    super::{PolicyError, PolicyErrorKind, PolicyErrors, Strictness},
+    Origin,
+    suggest::closest,
+    tree::{Entry, Node, Value},
+    values::{Read, Wrong, quoted},
+};
+
+/// The most warnings that are kept.
+const MAX_WARNINGS: usize = 100;
+
+/// Collects what is wrong with a text, and tells where.
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    origin: &'t Origin,
+    pub(super) strictness: Strictness,
+    /// Where each line begins.
+    lines: Vec<usize>,
+    errors: PolicyErrors,
+    warnings: Vec<PolicyError>,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str, origin: &'t Origin, strictness: Strictness) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = [0].into_iter().chain(ends.map(|(at, _)| at + 1)).collect();
+        let (errors, warnings) = (PolicyErrors::default(), Vec::new());
+        Self { text, origin, strictness, lines, errors, warnings }
+    }
+
+    /// Something is wrong with the document as a whole.
+    pub(super) fn fail(&mut self, at: usize, kind: PolicyErrorKind, message: String) {
+        self.error(at, "", Wrong { kind, message, suggestion: None });
+    }
+
+    pub(super) fn error(&mut self, at: usize, field: &str, wrong: Wrong) {
+        let error = self.tell(at, field, wrong);
+        self.errors.push(error);
+    }
+
+    pub(super) fn warn(&mut self, at: usize, field: &str, wrong: Wrong) {
+        if self.warnings.len() < MAX_WARNINGS {
+            let warning = self.tell(at, field, wrong);
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Errors and warnings, in the order of the text.
+    pub(super) fn finish(mut self) -> (PolicyErrors, Vec<PolicyError>) {
+        self.errors.sort_by_place();
+        self.warnings.sort_by_key(|warning| (warning.line, warning.column));
+        (self.errors, self.warnings)
+    }
+
+    /// An error that may never be told.
+    pub(super) fn tell(&self, at: usize, field: &str, wrong: Wrong) -> PolicyError {
+        let line = self.lines.partition_point(|&start| start <= at);
+        let before = &self.text.as_bytes()[self.lines[line - 1]..at];
+        let column = before.iter().filter(|&&byte| starts_char(byte)).count() + 1;
+        PolicyError {
+            kind: wrong.kind,
+            origin: self.origin.as_str().to_owned(),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+            field: field.to_owned(),
+            message: wrong.message,
+            suggestion: wrong.suggestion,
+        }
+    }
+}
+
+const fn starts_char(byte: u8) -> bool {
+    byte & 0xc0 != 0x80
+}
+
+/// A field that stands in a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    /// Its full name within the policy: `retry.max_attempts`.
+    pub(super) field: &'static str,
+    pub(super) at: usize,
+    /// Whether its value could be read.
+    pub(super) good: bool,
+}
+
+/// A table that is being read. What is never asked for is unknown.
+pub(super) struct Table<'r, 't> {
+    reader: &'r mut Reader<'t>,
+    entries: &'r [Entry],
+    /// What the names of its fields begin with: `retry.`.
+    prefix: &'static str,
+    at: usize,
+    path: String,
+    asked: Vec<&'static str>,
+    written: &'r mut Vec<Written>,
+}
+
+impl<'r, 't> Table<'r, 't> {
+    /// `None` if the node is no table, which the reader is told.
+    pub(super) fn open(
+        reader: &'r mut Reader<'t>,
+        node: &'r Node,
+        path: String,
+        prefix: &'static str,
+        written: &'r mut Vec<Written>,
+    ) -> Option<Self> {
+        let Value::Table(entries) = &node.value else {
+            reader.error(node.at, &path, Wrong::kind("a table", &node.value));
+            return None;
+        };
+        Some(Self { reader, entries, prefix, at: node.at, path, asked: Vec::new(), written })
+    }
+
+    /// The value of a field, or `None` if it is missing or wrong, which the reader is told.
+    pub(super) fn get<T>(
+        &mut self,
+        field: &'static str,
+        read: impl FnOnce(&Node) -> Read<T>,
+    ) -> Option<T> {
+        self.get_as(field, field, read)
+    }
+
+    /// As [`Table::get`], of a value that the rules know by the name `known`.
+    pub(super) fn get_as<T>(
+        &mut self,
+        field: &'static str,
+        known: &'static str,
+        read: impl FnOnce(&Node) -> Read<T>,
+    ) -> Option<T> {
+        let Entry { key, node, .. } = self.find(field)?;
+        let value = read(node);
+        self.written.push(Written { field: known, at: node.at, good: value.is_ok() });
+        value.map_err(|wrong| self.reader.error(node.at, &join(&self.path, key), wrong)).ok()
+    }
+
+    /// As [`Table::get`], of a value that must be there.
+    pub(super) fn need<T>(
+        &mut self,
+        field: &'static str,
+        read: impl FnOnce(&Node) -> Read<T>,
+    ) -> Option<T> {
+        if self.find(field).is_none() {
+            let (kind, suggestion) = (PolicyErrorKind::Missing, None);
+            self.refuse(Wrong { kind, message: format!("`{field}` is missing"), suggestion });
+        }
+        self.get(field, read)
+    }
+
+    /// Something is wrong with the table as a whole.
+    pub(super) fn refuse(&mut self, wrong: Wrong) {
+        self.reader.error(self.at, &self.path, wrong);
+    }
+
+    /// A field of which only the name is of interest.
+    pub(super) fn ask(&mut self, field: &'static str) {
+        self.asked.push(field);
+    }
+
+    /// How many fields there are.
+    pub(super) const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// What is read by `inside` from the table of this name, if there is one.
+    pub(super) fn within(
+        &mut self,
+        field: &'static str,
+        prefix: &'static str,
+        inside: impl FnOnce(&mut Table<'_, 't>),
+    ) {
+        let Some(entry) = self.find(field) else { return };
+        let path = join(&self.path, &entry.key);
+        let table = Table::open(self.reader, &entry.node, path, prefix, self.written);
+        if let Some(mut table) = table {
+            inside(&mut table);
+            table.close();
+        }
+    }
+
+    /// A field that is either a value or a table of values.
+    pub(super) fn is_table(&self, field: &'static str) -> bool {
+        let key = &field[self.prefix.len()..];
+        let entry = self.entries.iter().find(|entry| entry.key == key);
+        entry.is_some_and(|entry| matches!(entry.node.value, Value::Table(_)))
+    }
+
+    /// Tells the reader of every field that nobody asked for and of every field that is there
+    /// twice.
+    pub(super) fn close(self) {
+        self.close_with(|_, _| None);
+    }
+
+    /// As [`Table::close`]; `guess` may know what an unknown field was meant to be.
+    pub(super) fn close_with(self, guess: impl Fn(&str, &Value) -> Option<String>) {
+        let mut seen = HashSet::new();
+        for Entry { key, at, node } in self.entries {
+            let path = join(&self.path, key);
+            if !seen.insert(key.as_str()) {
+                self.reader.error(*at, &path, duplicate());
+            } else if !self.asked.contains(&key.as_str()) {
+                let near = closest(key, self.asked.iter().copied()).map(str::to_owned);
+                let wrong = unknown_field(near.or_else(|| guess(key, &node.value)));
+                match self.reader.origin {
+                    Origin::File(_) => self.reader.error(*at, &path, wrong),
+                    Origin::Remote(_) => self.reader.warn(*at, &path, wrong),
+                }
+            }
+        }
+    }
+
+    fn find(&mut self, field: &'static str) -> Option<&'r Entry> {
+        let key = &field[self.prefix.len()..];
+        self.asked.push(key);
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+}
+
+fn duplicate() -> Wrong {
+    let kind = PolicyErrorKind::Duplicate;
+    Wrong { kind, message: "is there twice".to_owned(), suggestion: None }
+}
+
+fn unknown_field(suggestion: Option<String>) -> Wrong {
+    let kind = PolicyErrorKind::UnknownField;
+    Wrong { kind, message: "unknown field".to_owned(), suggestion }
+}
+
+/// The path of a field: what is no plain word stands in quotes.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let is_word = !key.is_empty() && key.len() <= 80 && key.chars().all(plain);
+    let key = if is_word { key.to_owned() } else { quoted(key) };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}
