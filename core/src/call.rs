@@ -24,90 +24,29 @@
 //! groups, `Over` at the end. An event settles its outcome before time is applied.
 
 mod decide;
+mod group;
 mod hedging;
 mod legs;
 #[cfg(test)]
 mod naive;
+mod settle;
 #[cfg(test)]
 mod tests;
+mod words;
 
+pub(crate) use words::{Launch, Reserved, Rules, Step, With};
+
+use group::Group;
 use legs::{Legs, Unfinished};
 
 use crate::{
-    classify::{self, BuiltInClassifier, Named},
     clock::Nanos,
-    completion::Completion,
-    notes::{AttemptId, AttemptKind, AttemptSet, Event, Notes},
-    outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason},
-    policy::{Idempotent, Mode, Policy},
-    site::{Counter, Site, Terms},
-    sync::Shard,
+    notes::{AttemptId, AttemptKind, Event},
+    outcome::{Class, Outcome, OutcomeKind},
+    policy::{Mode, Policy},
+    site::Counter,
     verdict::{HedgeReason, Verdict},
 };
-
-/// What the driver does next.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Run this attempt, then report its outcome.
-    Launch(Launch),
-    /// Nothing until this time, or until an attempt ends.
-    Wait(Nanos),
-    /// The call has ended.
-    Done(Verdict),
-    /// The call had ended before; the event changed no result.
-    Over,
-}
-
-/// An attempt to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Launch {
-    pub(crate) attempt: AttemptId,
-    pub(crate) retry_index: u8,
-    /// 0 for the group's primary.
-    pub(crate) hedge_index: u8,
-    /// The attempt must be over by then, if it starts now.
-    pub(crate) deadline: Nanos,
-    /// The call must be over by then: for drivers whose attempts start later than now.
-    pub(crate) call_deadline: Nanos,
-    /// What must be given back when the attempt ends.
-    pub(crate) reserved: Reserved,
-}
-
-/// A place in a budget that an attempt holds while it runs. The driver gives it back exactly once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Reserved {
-    #[default]
-    Nothing,
-    Retry,
-    Hedge,
-}
-
-/// What comes in with every event besides the event itself.
-#[derive(Debug)]
-pub(crate) struct With<'a> {
-    pub(crate) site: &'a Site,
-    pub(crate) terms: &'a Terms,
-    pub(crate) rules: Rules,
-    /// When the call started.
-    pub(crate) started: Nanos,
-    pub(crate) shard: Shard,
-    pub(crate) notes: &'a mut Notes,
-    /// The facts behind the outcome, for the record.
-    pub(crate) facts: Option<Completion>,
-    /// Out: attempts to cancel now. An attempt is named once in a call's life.
-    pub(crate) abandoned: AttemptSet,
-}
-
-/// What holds for one call besides its policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rules {
-    pub(crate) idempotent: Idempotent,
-    /// False for a call inside another that retries.
-    pub(crate) retries: bool,
-    /// Why the driver cannot hedge, if it cannot.
-    pub(crate) no_hedging: Option<HedgeReason>,
-}
 
 /// One call: 64 bytes that borrow nothing. It lies on a stack, in a flight, or behind an id.
 #[derive(Clone, Copy, Debug)]
@@ -138,42 +77,6 @@ enum State {
     Running,
     Waiting,
     Over(Verdict),
-}
-
-/// What the ended legs of the current group amount to: the class of the last failure of the
-/// highest rank, and that rank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Group {
-    Open,
-    Retryable(Class),
-    Panicked,
-    NonRetryable,
-}
-
-impl Group {
-    fn of(outcome: Outcome) -> Self {
-        match outcome.kind {
-            OutcomeKind::Success => Self::Open,
-            _ if outcome.reason == Reason::Panic => Self::Panicked,
-            OutcomeKind::Retryable => Self::Retryable(outcome.class),
-            OutcomeKind::NonRetryable | OutcomeKind::Abort => Self::NonRetryable,
-        }
-    }
-
-    /// Failures by precedence: which one speaks for the group.
-    fn rank(self) -> u8 {
-        match self {
-            Self::Open => 0,
-            Self::Retryable(_) => 1,
-            Self::Panicked => 2,
-            Self::NonRetryable => 3,
-        }
-    }
-
-    /// Another attempt of this group can do no good any more.
-    fn is_terminal(self) -> bool {
-        matches!(self, Self::Panicked | Self::NonRetryable)
-    }
 }
 
 impl Call {
@@ -408,215 +311,5 @@ impl Call {
         }
         self.see(now);
         self.finish(with, verdict)
-    }
-}
-
-impl With<'_> {
-    /// What rule of idempotency an attempt timeout falls under: none where the policy's classifier
-    /// knows none.
-    fn timeout_rule(&self) -> Idempotent {
-        match self.terms.classifier {
-            Named::BuiltIn(BuiltInClassifier::Always) => Idempotent::Unset,
-            _ => self.rules.idempotent,
-        }
-    }
-}
-
-impl Call {
-    /// The attempt answered the call. The clean first success goes straight through: one bucket,
-    /// one deposit, no note.
-    fn win(
-        &mut self,
-        with: &mut With<'_>,
-        attempt: AttemptId,
-        outcome: Outcome,
-        late: bool,
-    ) -> Step {
-        let hedge = self.legs.hedge_index(attempt);
-        if !late && hedge == 0 {
-            with.site.latency.record(with.shard, self.now - self.legs.primary_started());
-        }
-        if !late && attempt == AttemptId::FIRST {
-            self.deposit(with);
-        }
-        if self.attempts() > 1 || late {
-            self.note_win(with, attempt, outcome, late, hedge);
-        }
-        self.legs.end(attempt);
-        self.answer = attempt.get();
-        self.finish(with, Verdict::Success)
-    }
-
-    #[cold]
-    fn note_win(
-        &self,
-        with: &mut With<'_>,
-        attempt: AttemptId,
-        outcome: Outcome,
-        late: bool,
-        hedge: u8,
-    ) {
-        let started = self.legs.started(attempt).unwrap_or(self.now);
-        let counters = &with.site.counters;
-        if late {
-            counters.add(Counter::Late, 1);
-        }
-        // To the nanosecond what the histogram was told of a primary.
-        let ran_since = if hedge == 0 { self.legs.primary_started() } else { started };
-        let kind = self.kind_of(attempt);
-        counters.win(kind, late, self.now - ran_since);
-        if self.attempts() == 1 {
-            counters.ended(Verdict::Success, Some(kind), self.now - with.started);
-        }
-        if let Some(budget) = &with.terms.retry_budget
-            && attempt != AttemptId::FIRST
-        {
-            budget.later_success();
-        }
-        with.notes
-            .push(self.now, Event::Ended { attempt, started, outcome, facts: with.facts, late });
-    }
-
-    /// A leg ended without an answer: the rules of its group, then of the call.
-    fn lose_leg(&mut self, with: &mut With<'_>, attempt: AttemptId, outcome: Outcome) -> Step {
-        if self.legs.hedge_index(attempt) == 0
-            && let Some(started) = self.legs.started(attempt)
-        {
-            with.site.latency.censor(with.shard, self.now - started);
-        }
-        if attempt == AttemptId::FIRST {
-            if outcome.is_answer() {
-                self.deposit(with);
-            } else {
-                with.site.first_failed();
-            }
-        }
-        if let Some(budget) = &with.terms.retry_budget
-            && outcome.kind == OutcomeKind::Retryable
-        {
-            budget.failure();
-        }
-        self.legs.end(attempt);
-        self.ask_to_wait(outcome.backoff_override);
-        if self.now >= self.deadline {
-            return self.finish(with, Verdict::DeadlineExceeded);
-        }
-        let ended = Group::of(outcome);
-        if ended.rank() >= self.group.rank() {
-            self.group = ended;
-        }
-        if ended.is_terminal() {
-            self.wake = Nanos::NEVER;
-        }
-        match outcome.kind {
-            OutcomeKind::Abort if ended != Group::Panicked => {
-                return self.finish(with, Verdict::Aborted);
-            }
-            OutcomeKind::NonRetryable if with.terms.policy.hedge.cancel_on_first_terminal => {
-                return self.finish(with, Verdict::NonRetryable);
-            }
-            _ => {}
-        }
-        if self.legs.any_alive() {
-            return self.rest(with);
-        }
-        self.decide(with)
-    }
-
-    /// Gives up the legs whose time is up. `Some` if that ended the group.
-    fn expire(&mut self, with: &mut With<'_>) -> Option<Step> {
-        let timeout = with.terms.policy.retry.attempt_timeout;
-        while let Some(attempt) = self.legs.timed_out(timeout, self.now) {
-            let outcome = classify::timeout(with.timeout_rule());
-            self.note_failure(with, attempt, outcome, None);
-            with.abandoned.insert(attempt);
-            let step = self.lose_leg(with, attempt, outcome);
-            if !(self.state == State::Running && self.legs.any_alive()) {
-                return Some(step);
-            }
-        }
-        None
-    }
-
-    /// Whose result is returned if nothing better comes: the last failure of the highest rank in
-    /// the current group.
-    fn answer_with(&mut self, attempt: AttemptId, outcome: Outcome) {
-        if Group::of(outcome).rank() >= self.group.rank() {
-            self.answer = attempt.get();
-        }
-    }
-
-    fn ask_to_wait(&mut self, wait: Option<Nanos>) {
-        let Some(wait) = wait else { return };
-        let units = wait.as_nanos().div_ceil(ASKED_UNIT).max(1);
-        self.asked = self.asked.max(u32::try_from(units).unwrap_or(u32::MAX));
-    }
-
-    /// Ends the call: asks every leg that is alive to stop.
-    fn finish(&mut self, with: &mut With<'_>, verdict: Verdict) -> Step {
-        debug_assert!(!matches!(self.state, State::Over(_)), "a call ends once");
-        if self.legs.any_alive() {
-            self.abandon_all(with, cancel_reason(verdict));
-        }
-        if !verdict.is_success() || self.attempts() > 1 {
-            let via = self.answer().map(|answer| self.kind_of(answer));
-            with.site.counters.ended(verdict, via, self.now - with.started);
-            with.notes.push(self.now, Event::Done { verdict });
-        }
-        for budget in with.terms.budgets() {
-            budget.end();
-        }
-        self.state = State::Over(verdict);
-        Step::Done(verdict)
-    }
-
-    #[cold]
-    fn abandon_all(&mut self, with: &mut With<'_>, reason: CancelReason) {
-        while let Some(attempt) = self.legs.next_alive() {
-            let (hedge, kind) = (self.legs.hedge_index(attempt), self.kind_of(attempt));
-            let started = self.legs.started(attempt);
-            let age = started.map_or(Nanos::ZERO, |started| self.now - started);
-            // Queueing is not slowness: a leg that never ran was not observed.
-            if hedge == 0 && started.is_some() {
-                with.site.latency.censor(with.shard, age);
-            }
-            with.site.counters.cancelled(kind, reason, age);
-            let started = started.unwrap_or(self.now);
-            with.notes.push(self.now, Event::CancelRequested { attempt, started, reason });
-            with.abandoned.insert(attempt);
-            self.legs.end(attempt);
-        }
-    }
-
-    #[cold]
-    fn note_failure(
-        &self,
-        with: &mut With<'_>,
-        attempt: AttemptId,
-        outcome: Outcome,
-        facts: Option<Completion>,
-    ) {
-        let started = self.legs.started(attempt).unwrap_or(self.now);
-        with.site.counters.failure(self.kind_of(attempt), outcome, self.now - started);
-        with.notes.push(self.now, Event::Ended { attempt, started, outcome, facts, late: false });
-    }
-
-    /// Of earlier groups only the first attempt is known for what it was: others were retries, as
-    /// a rule.
-    fn kind_of(&self, attempt: AttemptId) -> AttemptKind {
-        if self.legs.contains(attempt) {
-            return AttemptKind::of(self.legs.retry_index(), self.legs.hedge_index(attempt));
-        }
-        if attempt == AttemptId::FIRST { AttemptKind::First } else { AttemptKind::Retry }
-    }
-}
-
-fn cancel_reason(verdict: Verdict) -> CancelReason {
-    match verdict {
-        Verdict::Success => CancelReason::LostRace,
-        Verdict::Cancelled => CancelReason::Caller,
-        Verdict::Shutdown => CancelReason::Shutdown,
-        Verdict::DeadlineExceeded => CancelReason::Deadline,
-        _ => CancelReason::Terminal,
     }
 }

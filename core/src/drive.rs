@@ -5,6 +5,7 @@
 
 mod attempt;
 mod cancel;
+mod ending;
 mod error;
 pub(crate) mod inline;
 pub(crate) mod pool;
@@ -28,6 +29,7 @@ use crate::{
     sync::Arc,
 };
 
+pub(crate) use pool::Alarms;
 pub(crate) use seed::Seeds;
 
 /// What every driver needs of its engine.
@@ -36,6 +38,16 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) seeds: Seeds,
     pub(crate) listener: Option<Arc<dyn Listener>>,
+    /// Set if races run their primaries on the caller's thread.
+    pub(crate) alarms: Option<Arc<Alarms>>,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(alarms) = &self.alarms {
+            alarms.close();
+        }
+    }
 }
 
 /// What one call asks for besides its key's policy.
@@ -53,6 +65,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Whether the caller has taken the call back.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
+    }
+
     fn deadline(&self, now: Nanos) -> Nanos {
         let within = self.within.map_or(Nanos::NEVER, |within| now + within);
         within.min(self.until.unwrap_or(Nanos::NEVER))

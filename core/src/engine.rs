@@ -3,10 +3,12 @@
 mod builder;
 mod call;
 mod global;
+mod timer;
 
-pub use builder::{BuildError, EngineBuilder};
+pub use builder::{BuildError, EngineBuilder, TimerThread};
 pub use call::CallBuilder;
 pub use global::{AlreadyInitialised, init, run};
+pub use timer::Timer;
 
 use std::{
     convert::Infallible,
@@ -15,6 +17,8 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "documents")]
+use crate::policy::{Document, Origin, PolicyErrors};
 use crate::{
     clock::{Clock, Nanos},
     control::{self, Book},
@@ -24,7 +28,7 @@ use crate::{
     policy::{Mode, Policy},
     registry::{Named, Registry},
     site::Site,
-    sync::{self, Mutex, Swap},
+    sync::{Arc as Shared, Mutex, Swap},
     verdict::PolicySource,
 };
 
@@ -86,7 +90,7 @@ struct Inner {
 pub struct CallSite {
     host: Arc<Host>,
     executor: Option<Arc<dyn Executor>>,
-    site: sync::Arc<Site>,
+    site: Shared<Site>,
 }
 
 impl Engine {
@@ -197,10 +201,10 @@ impl Engine {
     ///
     /// Every budget and classifier that is named and not defined; what was in force stays so.
     #[cfg(feature = "documents")]
-    pub fn load(&self, document: &crate::Document) -> Result<(), crate::PolicyErrors> {
+    pub fn load(&self, document: &Document) -> Result<(), PolicyErrors> {
         let source = match document.origin() {
-            crate::Origin::File(_) => PolicySource::File,
-            crate::Origin::Remote(_) => PolicySource::Remote,
+            Origin::File(_) => PolicySource::File,
+            Origin::Remote(_) => PolicySource::Remote,
         };
         let now = self.0.host.clock.now();
         self.revise(|book| book.load(document, source, now))
@@ -225,6 +229,14 @@ impl Engine {
         self.0.book.load().mode()
     }
 
+    /// The timer of races that run [inline-first](EngineBuilder::inline_first), for a thread to be
+    /// donated to; `None` for an engine that needs none.
+    #[must_use]
+    pub fn timer(&self) -> Option<Timer> {
+        let alarms = self.0.host.alarms.clone()?;
+        Some(Timer::new(alarms, self.0.host.clock.clone()))
+    }
+
     /// The clock it runs on.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -236,7 +248,7 @@ impl Engine {
         let _one_at_a_time = self.0.revising.lock();
         let mut book = Book::clone(&self.0.book.load());
         change(&mut book)?;
-        self.0.book.store(sync::Arc::new(book));
+        self.0.book.store(Shared::new(book));
         self.0.install_everywhere();
         Ok(())
     }
@@ -253,13 +265,13 @@ impl Inner {
         }
     }
 
-    fn find_shared(&self, key: &str) -> sync::Arc<Site> {
+    fn find_shared(&self, key: &str) -> Shared<Site> {
         let Ok(key) = key::canonical(key) else { return self.sites.overflow().to_arc() };
         self.sites.get_or_insert_with(key, || self.make_site(key)).to_arc()
     }
 
     #[cold]
-    fn make_site(&self, key: &str) -> sync::Arc<Site> {
+    fn make_site(&self, key: &str) -> Shared<Site> {
         make_site(&self.book.load(), key, self.host.clock.now())
     }
 
@@ -271,14 +283,14 @@ impl Inner {
     }
 }
 
-fn make_site(book: &Book, key: &str, now: Nanos) -> sync::Arc<Site> {
+fn make_site(book: &Book, key: &str, now: Nanos) -> Shared<Site> {
     let own = control::own_budgets(key, now);
-    let terms = sync::Arc::new(book.terms(&parsed(key), &own, now));
-    sync::Arc::new(Site::new(key, own, terms))
+    let terms = Shared::new(book.terms(&parsed(key), &own, now));
+    Shared::new(Site::new(key, own, terms))
 }
 
 fn install(book: &Book, site: &Site, now: Nanos) {
-    site.install(sync::Arc::new(book.terms(&parsed(site.name()), site.own(), now)));
+    site.install(Shared::new(book.terms(&parsed(site.name()), site.own(), now)));
 }
 
 fn parsed(key: &str) -> Key {
@@ -333,7 +345,7 @@ impl CallSite {
         F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
     {
         match &self.executor {
-            Some(executor) if !drive::pool::on_worker_thread() => {
+            Some(executor) if !options.is_cancelled() && !drive::pool::on_worker_thread() => {
                 drive::pool::race(&self.host, executor, &self.site, options, op, timeline)
             }
             _ => drive::inline::run(&self.host, &self.site, options, op, timeline),

@@ -49,7 +49,8 @@ pub use drive::{
     Attempt, CancelGuard, CancelToken, Error, Executor, Nested, Rejected, Task, Worker, Workers,
 };
 pub use engine::{
-    AlreadyInitialised, BuildError, CallBuilder, CallSite, Engine, EngineBuilder, OTHER, init, run,
+    AlreadyInitialised, BuildError, CallBuilder, CallSite, Engine, EngineBuilder, OTHER, Timer,
+    TimerThread, init, run,
 };
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use listener::CallEnded;

@@ -2,9 +2,12 @@
 
 mod counters;
 mod durations;
+mod refresh;
 
 pub(crate) use counters::{Counter, Counters, ReasonCount};
 pub(crate) use durations::{BOUNDS, Durations, Spread};
+
+use refresh::Refresher;
 
 use crate::{
     budget::{BudgetState, Health},
@@ -13,7 +16,7 @@ use crate::{
     latency::{Latency, Sharding},
     notes::Attribute,
     policy::{Mode, Policy},
-    sync::{Arc, AtomicU32, CachePadded, Ordering, Swap, SwapGuard},
+    sync::{Arc, AtomicU32, CachePadded, Mutex, Ordering, Swap, SwapGuard},
     verdict::PolicySource,
 };
 
@@ -29,6 +32,7 @@ pub(crate) struct Site {
     pub(crate) latency: Latency,
     pub(crate) counters: Counters,
     health: Health,
+    refresher: Mutex<Refresher>,
     /// Flights of this key in the air, and abandoned attempts that still run. Written by drivers
     /// that hand attempts off, never by a call on its caller's thread.
     gauges: CachePadded<Gauges>,
@@ -78,6 +82,7 @@ impl Site {
             latency: Latency::new(Sharding::PerThread),
             counters: Counters::default(),
             health: Health::new(),
+            refresher: Mutex::default(),
             gauges: CachePadded::default(),
         }
     }

@@ -1,8 +1,7 @@
 //! What follows when a group has ended without an answer: the next group, or the end.
 
 use super::{
-    ASKED_UNIT, Call, Class, Counter, Event, Group, Launch, Mode, Nanos, Reserved, State, Step,
-    Verdict, With,
+    Call, Class, Counter, Event, Group, Launch, Mode, Nanos, Reserved, State, Step, Verdict, With,
 };
 use crate::{
     backoff,
@@ -15,6 +14,8 @@ impl Call {
     #[cold]
     pub(super) fn decide(&mut self, with: &mut With<'_>) -> Step {
         debug_assert!(!self.legs.any_alive(), "a group ends when its last leg has");
+        // The call is about to wait or to fail: time to look after what its budget rests on.
+        with.site.refresh_if_due(with.terms, self.now);
         let class = match self.group {
             Group::NonRetryable => return self.finish(with, Verdict::NonRetryable),
             Group::Panicked => return self.finish(with, Verdict::Panicked),

@@ -5,8 +5,8 @@ use super::{
 };
 use crate::{
     backoff::{self, Stream},
-    hedge,
-    policy::Trigger,
+    curve::{Probability, Trigger},
+    policy,
     verdict::BudgetDecision,
 };
 
@@ -26,31 +26,26 @@ impl Call {
         }
         let trigger = self.trigger(with);
         let random = backoff::draw(self.seed.into(), Stream::Hedge, self.legs.retry_index().into());
-        if hedge::draw(trigger.probability, random) {
-            self.wake = self.now + trigger.delay;
+        if trigger.probability().draw(random) {
+            self.wake = self.now + trigger.delay();
         } else if trigger.is_suspended() {
             with.site.counters.add(Counter::HedgesSuspended, 1);
         }
     }
 
     pub(super) fn hedge_delay(&self, with: &With<'_>) -> Nanos {
-        self.trigger(with).delay
+        self.trigger(with).delay()
     }
 
     /// The delay of now, and how often it is used: one load.
-    fn trigger(&self, with: &With<'_>) -> crate::curve::Trigger {
+    fn trigger(&self, with: &With<'_>) -> Trigger {
         let settings = &with.terms.policy.hedge;
-        match settings.trigger {
-            Trigger::Fixed => crate::curve::Trigger::always(settings.delay),
-            Trigger::Quantile(_) | Trigger::Load(_) => {
-                let published = with.site.latency.trigger();
-                if published.is_unset() {
-                    crate::curve::Trigger::always(settings.delay)
-                } else {
-                    published
-                }
-            }
+        let fixed = Trigger::new(settings.delay, Probability::ALWAYS);
+        if settings.trigger == policy::Trigger::Fixed {
+            return fixed;
         }
+        let published = with.site.latency.trigger();
+        if published.is_cold() { fixed } else { published }
     }
 
     /// The last thing time can bring: one hedge, if it is due.
@@ -67,7 +62,7 @@ impl Call {
     #[cold]
     fn hedge(&mut self, with: &mut With<'_>) -> Option<Step> {
         let settings = &with.terms.policy.hedge;
-        let again = self.now + self.trigger(with).delay;
+        let again = self.now + self.trigger(with).delay();
         self.wake = Nanos::NEVER;
         if self.group.is_terminal() || self.legs.hedges() >= settings.max_hedges {
             return None;

@@ -14,6 +14,13 @@ use crate::{
     sync::Arc,
     verdict::{BudgetDecision, PolicySource},
 };
+use crate::{
+    notes::{AttemptSet, Notes},
+    outcome::{CancelReason, Reason},
+    policy::Idempotent,
+    site::{Site, Terms},
+    sync::Shard,
+};
 
 pub(super) fn ms(millis: u64) -> Nanos {
     Nanos::from_millis(millis)
@@ -147,7 +154,7 @@ impl Bench {
 
     /// Events and censored observations so far.
     pub(super) fn observed(&self) -> (u64, u64) {
-        observed(&self.site.latency)
+        observed(&self.site, &self.terms)
     }
 
     pub(super) fn skipped(&self) -> Vec<HedgeReason> {
@@ -200,9 +207,11 @@ fn tokens(tokens: u32) -> BudgetState {
     state
 }
 
-fn observed(latency: &crate::latency::Latency) -> (u64, u64) {
-    use crate::sync::Ordering;
-    (latency.events.load(Ordering::Relaxed), latency.censored.load(Ordering::Relaxed))
+fn observed(site: &Site, terms: &Terms) -> (u64, u64) {
+    // A refresh takes in what has been recorded; far in the future, so that it is never too soon.
+    site.refresh(terms, Nanos::from_secs(1 << 20));
+    let totals = site.latency.totals();
+    (totals.events, totals.censored)
 }
 
 pub(super) fn grants(budget: &BudgetState) -> u64 {

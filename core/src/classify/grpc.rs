@@ -25,10 +25,11 @@ pub(super) fn classify(facts: &Completion, context: &Context) -> Outcome {
     match code {
         OK => Outcome::success(),
         CANCELLED => Outcome::abort().because(reason),
-        // Neither proves that the request was not processed: a connection can be lost half-way,
-        // and a response can be too large for the client that asked for it.
-        UNAVAILABLE => retryable_under_rule(facts, context, Class::Transient, reason),
-        RESOURCE_EXHAUSTED => retryable_under_rule(facts, context, Class::Throttled, reason),
+        // The protocol's own words for "try again": servers that turn a request away say so, and
+        // transparent retries of gRPC rest on it.
+        UNAVAILABLE if facts.not_sent => Outcome::retryable(Class::NotSent).because(reason),
+        UNAVAILABLE => Outcome::retryable(Class::Transient).because(reason),
+        RESOURCE_EXHAUSTED => Outcome::retryable(Class::Throttled).because(reason),
         DEADLINE_EXCEEDED => retryable_under_rule(facts, context, Class::Timeout, reason),
         UNKNOWN | UNIMPLEMENTED | INTERNAL | DATA_LOSS => {
             Outcome::non_retryable(Class::Server).because(reason)

@@ -122,8 +122,8 @@ fn code_row(code: u8) -> Row {
         0 => Success,
         1 => Abort(reason),
         4 => Rule(Class::Timeout, reason),
-        8 => Rule(Class::Throttled, reason),
-        14 => Rule(Class::Transient, reason),
+        8 => Any(Class::Throttled, reason),
+        14 => Any(Class::Transient, reason),
         2 | 12 | 13 | 15 => Refused(Class::Server, reason),
         3 | 5..=7 | 9..=11 | 16 => Refused(Class::Unknown, reason),
         17.. => Refused(Class::Server, Reason::Grpc(2)),
@@ -449,10 +449,10 @@ fn a_servers_wait_is_never_shortened_by_a_classifier() {
 }
 
 #[test]
-fn unavailable_that_was_not_sent_is_retried_for_any_call() {
+fn unavailable_is_retried_for_any_call() {
     let no = Context::new(Idempotent::No);
     let sent = judge(&built_in(Grpc), &Completion::grpc(14), &no);
-    assert_eq!(sent, Outcome::non_retryable(Class::Transient).because(Reason::NonIdempotent));
+    assert_eq!(sent, Outcome::retryable(Class::Transient).because(Reason::Grpc(14)));
     let not_sent = judge(&built_in(Grpc), &Completion::grpc(14).not_sent(), &no);
     assert_eq!(not_sent, Outcome::retryable(Class::NotSent).because(Reason::Grpc(14)));
 }
@@ -463,7 +463,7 @@ fn a_failure_that_only_idempotency_stops_funds_no_budget() {
     for facts in [
         Completion::http(503),
         Completion::http(503).method(Method::Post),
-        Completion::grpc(14),
+        Completion::grpc(4),
         Completion::io(ErrorKind::ConnectionReset),
         Completion::app(0),
     ] {

@@ -3,14 +3,16 @@
 //! No hedging: an operation in place cannot be overtaken. Retries, backoff and deadlines on the
 //! calling thread; no hand-off and, on success, no allocation.
 
-use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Attempt, Error, Host, Options, Teller, judge, tell::Ended};
+use super::{
+    Attempt, CancelToken, Error, Host, Options, Teller,
+    ending::{Kept, conclude, panicked, release},
+    judge,
+    tell::Ended,
+};
 use crate::{
-    call::{Call, Launch, Reserved, Rules, Step, With},
+    call::{Call, Launch, Rules, Step, With},
     clock::Nanos,
     completion::Completion,
     notes::{AttemptSet, Notes, Timeline},
@@ -56,7 +58,7 @@ where
         site.counters.add(Counter::NoExecutor, 1);
     }
     let deadline = options.deadline(started);
-    let (mut call, mut step) = if is_cancelled(options) {
+    let (mut call, mut step) = if options.is_cancelled() {
         Call::refuse(&mut with, started, Verdict::Cancelled)
     } else {
         Call::start(&mut with, started, deadline, host.seeds.next())
@@ -88,7 +90,7 @@ where
             }
             Step::Wait(until) => {
                 now = wait(host, options, until);
-                if is_cancelled(options) {
+                if options.is_cancelled() {
                     call.on_cancel(&mut with, now)
                 } else {
                     call.on_time(&mut with, now)
@@ -116,13 +118,6 @@ where
     conclude(verdict, &call, kept)
 }
 
-/// What is kept of the attempt whose result is the call's.
-pub(crate) enum Kept<T, E> {
-    Nothing,
-    Result(Result<T, E>),
-    Panic(Box<dyn Any + Send>),
-}
-
 struct Ran<T, E> {
     outcome: Outcome,
     facts: Option<Completion>,
@@ -144,7 +139,7 @@ fn attempt<T, E: 'static, F>(
 where
     F: FnMut(&Attempt<'_>) -> Result<T, E>,
 {
-    let signal = options.cancel.as_ref().map(super::CancelToken::signal);
+    let signal = options.cancel.as_ref().map(CancelToken::signal);
     let attempt = Attempt::new(launch, &host.clock, signal, retries_left);
     match catch_unwind(AssertUnwindSafe(|| op(&attempt))) {
         Ok(result) => {
@@ -160,27 +155,6 @@ where
     }
 }
 
-/// What the machine is told of an operation that panicked: past any classifier.
-pub(crate) fn panicked() -> Outcome {
-    Outcome::abort().because(crate::outcome::Reason::Panic)
-}
-
-/// Gives back what an attempt held while it ran.
-pub(crate) fn release(terms: &Terms, reserved: Reserved) {
-    let budget = match reserved {
-        Reserved::Nothing => return,
-        Reserved::Retry => &terms.retry_budget,
-        Reserved::Hedge => &terms.hedge_budget,
-    };
-    if let Some(budget) = budget {
-        budget.release();
-    }
-}
-
-fn is_cancelled(options: &Options) -> bool {
-    options.cancel.as_ref().is_some_and(super::CancelToken::is_cancelled)
-}
-
 /// Sleeps until then, or until the caller's token is cancelled.
 #[cold]
 fn wait(host: &Host, options: &Options, until: Nanos) -> Nanos {
@@ -191,29 +165,9 @@ fn wait(host: &Host, options: &Options, until: Nanos) -> Nanos {
     });
     loop {
         let now = host.clock.now();
-        if now >= until || is_cancelled(options) {
+        if now >= until || options.is_cancelled() {
             return now;
         }
         host.clock.park_until(&parker, until);
     }
-}
-
-/// The result of a call: what the last attempt produced, if it is a value, else the verdict.
-pub(crate) fn conclude<T, E>(
-    verdict: Verdict,
-    call: &Call,
-    kept: Kept<T, E>,
-) -> Result<T, Error<E>> {
-    let last = match kept {
-        Kept::Result(Ok(value)) => return Ok(value),
-        Kept::Panic(payload) if verdict == Verdict::Panicked => resume_unwind(payload),
-        Kept::Result(Err(error)) => Some(error),
-        Kept::Panic(_) | Kept::Nothing => None,
-    };
-    Err(Error {
-        verdict,
-        attempts: call.attempts().into(),
-        last,
-        retry_after: call.retry_after().map(Nanos::to_duration),
-    })
 }

@@ -21,7 +21,7 @@ use crate::{
     budget::BudgetState,
     clock::Nanos,
     notes::AttemptKind,
-    outcome::{CancelReason, OutcomeKind},
+    outcome::OutcomeKind,
     policy::{Trigger, UNLIMITED},
     site::{Counter, Site, Spread, Terms},
     sync::Arc,
@@ -231,7 +231,7 @@ impl<'a> Key<'a> {
             for outcome in FAILURES {
                 write(outcome.label(), counters.failures(kind, outcome));
             }
-            write("cancelled", self.cancelled(kind));
+            write("cancelled", counters.cancellations_of(kind));
         }
     }
 
@@ -258,8 +258,8 @@ impl<'a> Key<'a> {
             [HedgeReason::Denied, HedgeReason::AbandonedLimit, HedgeReason::ExecutorRejected];
         let results = [
             ("won", counters.wins(kind) + counters.late_wins(kind)),
-            ("lost", self.cancelled(kind)),
-            ("failed", FAILURES.iter().map(|outcome| counters.failures(kind, *outcome)).sum()),
+            ("lost", counters.cancellations_of(kind)),
+            ("failed", counters.failures_of(kind)),
             ("denied", denied.iter().map(|reason| counters.hedges_skipped(*reason)).sum()),
             ("suspended", counters.get(Counter::HedgesSuspended)),
         ];
@@ -273,7 +273,9 @@ impl<'a> Key<'a> {
         if settings.enabled {
             let published = self.site.latency.trigger();
             let delay = match settings.trigger {
-                Trigger::Quantile(_) | Trigger::Load(_) if !published.is_unset() => published.delay,
+                Trigger::Quantile(_) | Trigger::Load(_) if !published.is_cold() => {
+                    published.delay()
+                }
                 _ => settings.delay,
             };
             writer.gauge(Metric::HedgeDelay, &[self.name()], delay.as_secs_f64());
@@ -283,11 +285,5 @@ impl<'a> Key<'a> {
     fn hedge_wasted(&self, writer: &mut Writer<'_>) {
         let wasted = Nanos::from_nanos(self.site.counters.get(Counter::WastedNanos));
         writer.seconds(Metric::HedgeWasted, &[self.name()], wasted);
-    }
-
-    /// Attempts of this kind that were asked to stop.
-    fn cancelled(&self, kind: AttemptKind) -> u64 {
-        let counters = &self.site.counters;
-        CancelReason::ALL.iter().map(|reason| counters.cancellations(kind, *reason)).sum()
     }
 }

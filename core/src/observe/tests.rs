@@ -316,6 +316,7 @@ fn play(acts: &[Act], deadline: u64, observers: Option<Arc<Observers>>) -> Vec<S
         clock: Clock::from(clock.clone()),
         seeds: Seeds::fixed(7),
         listener: observers.map(|observers| observers as Arc<dyn Listener>),
+        alarms: None,
     };
     let site = site();
     let options = Options { within: Some(ms(deadline)), ..Options::default() };

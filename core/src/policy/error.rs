@@ -103,11 +103,20 @@ impl PolicyErrors {
     }
 
     pub(crate) fn push(&mut self, error: PolicyError) {
-        if self.errors.len() < MAX_ERRORS {
-            self.errors.push(error);
-        } else {
-            self.more += 1;
+        match self.is_full() {
+            true => self.count_one(),
+            false => self.errors.push(error),
         }
+    }
+
+    /// Whether another error would only be counted.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.errors.len() >= MAX_ERRORS
+    }
+
+    /// There is another error, of which nothing is kept.
+    pub(crate) const fn count_one(&mut self) {
+        self.more += 1;
     }
 
     pub(crate) fn sort_by_place(&mut self) {

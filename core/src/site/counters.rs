@@ -148,6 +148,16 @@ impl Counters {
         get(&self.cancelled[kind as usize][reason as usize])
     }
 
+    /// Failed attempts of a kind, whatever followed.
+    pub(crate) fn failures_of(&self, kind: AttemptKind) -> u64 {
+        self.failures[kind as usize].iter().map(get).sum()
+    }
+
+    /// Attempts of a kind that were asked to stop, for whatever reason.
+    pub(crate) fn cancellations_of(&self, kind: AttemptKind) -> u64 {
+        self.cancelled[kind as usize].iter().map(get).sum()
+    }
+
     pub(crate) fn hedge_skipped(&self, reason: HedgeReason) {
         add(&self.skipped[reason as usize], 1);
     }

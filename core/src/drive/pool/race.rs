@@ -6,30 +6,25 @@ use std::{
 };
 
 use super::{
+    alarm::{Alarm, Ring},
     executor::{Executor, Runs, Task},
+    here::Here,
     seat::{End, Order, Seat},
 };
 use crate::{
     call::{Call, Launch, Rules, Step, With},
     clock::Nanos,
-    completion::Completion,
     drive::{
         Attempt, Host,
         cancel::Raised,
-        inline::{Kept, panicked, release},
-        judge,
+        ending::{Kept, release},
     },
     flight::{Drive, Flight, Generation, Hold, News, SEATS, Ticket},
     notes::{AttemptId, AttemptSet, Notes},
     site::{Counter, Site, Terms},
-    sync::{self, AtomicU8, AtomicU64, Cell, Ordering, Shard, Unparker},
+    sync::{Arc as Shared, AtomicU64, Cell, Ordering, Shard, Unparker},
     verdict::Verdict,
 };
-
-/// `here`: the caller runs nothing.
-const NOTHING: u8 = 0;
-/// `here`: the caller has left.
-const LEFT: u8 = u8::MAX;
 
 /// Everything one call in the air needs, in one allocation.
 ///
@@ -39,21 +34,21 @@ pub(super) struct Race<T, E, F> {
     pub(super) flight: Flight,
     pub(super) generation: Generation,
     pub(super) host: Arc<Host>,
-    pub(super) site: sync::Arc<Site>,
-    pub(super) terms: sync::Arc<Terms>,
+    pub(super) site: Shared<Site>,
+    pub(super) terms: Shared<Terms>,
     pub(super) rules: Rules,
     pub(super) started: Nanos,
     /// The number by which the listener knows the call.
     pub(super) number: u64,
     executor: Arc<dyn Executor>,
-    caller: Unparker,
+    pub(super) caller: Unparker,
     /// When the caller is to look in again (ns).
     wake_at: AtomicU64,
-    /// The ticket + 1 of an attempt the caller is to run itself, [`NOTHING`] or [`LEFT`].
-    here: AtomicU8,
+    pub(super) here: Here,
+    pub(super) alarm: Alarm,
     machine: Cell<Machine<T, E>>,
     seats: [Seat<T, E>; SEATS],
-    op: F,
+    pub(super) op: F,
 }
 
 pub(super) struct Machine<T, E> {
@@ -94,7 +89,7 @@ where
     pub(super) fn start(
         host: &Arc<Host>,
         executor: &Arc<dyn Executor>,
-        site: &sync::Arc<Site>,
+        site: &Shared<Site>,
         start: Start,
         op: F,
     ) -> Arc<Self> {
@@ -127,7 +122,7 @@ where
             flight,
             generation,
             host: Arc::clone(host),
-            site: sync::Arc::clone(site),
+            site: Shared::clone(site),
             terms,
             rules: start.rules,
             started: start.now,
@@ -135,7 +130,8 @@ where
             executor: Arc::clone(executor),
             caller: start.caller,
             wake_at: AtomicU64::new(Nanos::NEVER.as_nanos()),
-            here: AtomicU8::new(NOTHING),
+            here: Here::default(),
+            alarm: Alarm::default(),
             machine: Cell::new(machine),
             seats: std::array::from_fn(|_| Seat::new()),
             op,
@@ -161,6 +157,25 @@ where
         }
     }
 
+    /// Has a busy caller's call looked after when the machine wants to be.
+    pub(super) fn set_alarm(&self) {
+        if let Some(alarms) = &self.host.alarms {
+            self.alarm.set(alarms, self.wake_at());
+        }
+    }
+
+    /// The caller runs an attempt itself. Where there are alarms, they are its timer meanwhile.
+    pub(super) fn run_here(self: &Arc<Self>, ticket: Ticket) {
+        let Some(alarms) = &self.host.alarms else {
+            return Arc::clone(self).run_attempt(ticket);
+        };
+        if self.alarm.hang_up(alarms, Arc::clone(self) as Arc<dyn Ring>) {
+            self.set_alarm();
+        }
+        Arc::clone(self).run_attempt(ticket);
+        self.alarm.take_down(alarms);
+    }
+
     /// The caller's token was cancelled.
     pub(super) fn cancel(self: &Arc<Self>) {
         let _seen_to_below = self.flight.cancel(self.generation);
@@ -169,19 +184,9 @@ where
         }
     }
 
-    /// The attempt the caller is to run itself.
-    pub(super) fn take_here(&self) -> Option<Ticket> {
-        // Acquire: pairs with the Release that put it there.
-        let here = self.here.swap(NOTHING, Ordering::Acquire);
-        here.checked_sub(1).and_then(Ticket::parse)
-    }
-
     /// The caller leaves: what it was still to run is nobody's.
     pub(super) fn leave(self: &Arc<Self>) {
-        // AcqRel: Acquire as in `take_here`; Release so that whoever finds the caller gone comes
-        // after all it did.
-        let here = self.here.swap(LEFT, Ordering::AcqRel);
-        if let Some(ticket) = here.checked_sub(1).and_then(Ticket::parse) {
+        if let Some(ticket) = self.here.leave() {
             self.finish(ticket, End::NotRun);
         }
     }
@@ -197,7 +202,7 @@ where
     }
 
     /// Does what the machine says until it has nothing more to say.
-    fn drive(self: &Arc<Self>, mut hold: Hold<'_>, mut step: Option<Step>) {
+    pub(super) fn drive(self: &Arc<Self>, mut hold: Hold<'_>, mut step: Option<Step>) {
         let mut raised = Raised::default();
         loop {
             let over = self.machine.with_mut(|machine| {
@@ -215,6 +220,7 @@ where
             }
         }
         self.caller.unpark();
+        self.set_alarm();
         self.run_hooks(raised);
     }
 
@@ -265,10 +271,21 @@ where
         self.seat(ticket).prepare(Order { launch, retries_left });
         machine.call.on_queued(launch.attempt);
         machine.queued.insert(launch.attempt);
-        // A refusal is reported by the task itself when it is dropped.
-        let _ = self.executor.execute(Task::new(Arc::clone(self) as Arc<dyn Runs>, ticket));
+        let here = self.host.alarms.is_some() && launch.hedge_index == 0;
+        if !(here && self.here.offer(ticket)) {
+            self.hand_off(ticket);
+        }
         let now = self.host.clock.now();
         self.with(machine, raised, |call, with| call.on_time(with, now))
+    }
+
+    /// A refusal is reported by the task itself when it is dropped, by an executor that panics too.
+    fn hand_off(self: &Arc<Self>, ticket: Ticket) {
+        let task = Task::new(Arc::clone(self) as Arc<dyn Runs>, ticket);
+        let handed_off = catch_unwind(AssertUnwindSafe(|| self.executor.execute(task)));
+        if handed_off.is_err() {
+            self.site.counters.add(Counter::HookPanics, 1);
+        }
     }
 
     fn hear(&self, machine: &mut Machine<T, E>, news: News, raised: &mut Raised) -> Step {
@@ -378,30 +395,6 @@ where
         }
     }
 
-    /// An attempt ended after its call: it gives back what it held, and is counted.
-    fn settle_late(&self, ticket: Ticket) {
-        let seat = self.seat(ticket);
-        if let Some(order) = seat.order() {
-            release(&self.terms, order.launch.reserved);
-        }
-        if let Some(End::Ran { .. }) = seat.take_end() {
-            self.site.counters.add(Counter::Late, 1);
-        }
-        self.site.abandoned_ended();
-    }
-
-    fn finish(self: &Arc<Self>, ticket: Ticket, end: End<T, E>) {
-        self.seat(ticket).finish(end);
-        match self.flight.ready(self.generation, ticket) {
-            Drive::You(hold) => self.drive(hold, None),
-            Drive::Elsewhere => {}
-            Drive::Late => {
-                self.settle_late(ticket);
-                let _in_an_arc = self.flight.retire(self.generation, ticket);
-            }
-        }
-    }
-
     fn run_hooks(&self, raised: Raised) {
         let panics = raised.run();
         if panics > 0 {
@@ -418,7 +411,7 @@ where
         }
     }
 
-    fn seat(&self, ticket: Ticket) -> &Seat<T, E> {
+    pub(super) fn seat(&self, ticket: Ticket) -> &Seat<T, E> {
         &self.seats[ticket.seat()]
     }
 
@@ -430,59 +423,14 @@ where
     }
 }
 
-impl<T, E, F> Runs for Race<T, E, F>
+impl<T, E, F> Ring for Race<T, E, F>
 where
     T: Send + 'static,
     E: Send + 'static,
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
-    fn run_attempt(self: Arc<Self>, ticket: Ticket) {
-        let seat = self.seat(ticket);
-        let Some(Order { mut launch, retries_left }) = seat.order() else {
-            unreachable!("a ticket is handed on with its order")
-        };
-        if seat.signal.is_raised() {
-            return self.finish(ticket, End::NotRun);
-        }
-        let started = self.host.clock.now();
-        seat.start(started);
-        let timeout = self.terms.policy.retry.attempt_timeout;
-        // Its own time starts with the operation, not with the queue.
-        launch.deadline = launch.call_deadline.min(started + timeout);
-        let attempt = Attempt::new(launch, &self.host.clock, Some(&seat.signal), retries_left);
-        let ran = catch_unwind(AssertUnwindSafe(|| (self.op)(&attempt)));
-        let report = attempt.take_report();
-        let at = self.host.clock.now();
-        let end = match ran {
-            Ok(result) => {
-                let idempotent = self.rules.idempotent;
-                let (outcome, facts) =
-                    judge(&self.site, &self.terms, idempotent, launch.attempt, &result, report);
-                End::Ran { outcome, facts, result: Kept::Result(result), at }
-            }
-            Err(payload) => End::Ran {
-                outcome: panicked(),
-                facts: Some(Completion::panic()),
-                result: Kept::Panic(payload),
-                at,
-            },
-        };
-        self.finish(ticket, end);
-    }
-
-    fn refuse(self: Arc<Self>, ticket: Ticket) {
-        let primary = self.seat(ticket).order().is_some_and(|order| order.launch.hedge_index == 0);
-        // Release: pairs with the Acquire of `take_here`. Relaxed on failure: the caller is gone or
-        // busy with another.
-        let here = || {
-            let mine = ticket.get() + 1;
-            self.here.compare_exchange(NOTHING, mine, Ordering::Release, Ordering::Relaxed).is_ok()
-        };
-        if primary && here() {
-            self.caller.unpark();
-        } else {
-            self.finish(ticket, End::NotRun);
-        }
+    fn ring(self: Arc<Self>) {
+        self.knock_time();
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     call::Launch,
     clock::Nanos,
     completion::Completion,
-    drive::{cancel::Signal, inline::Kept},
+    drive::{cancel::Signal, ending::Kept},
     outcome::Outcome,
     sync::{AtomicU64, Cell, Ordering},
 };

@@ -9,21 +9,21 @@ use super::{
 use crate::{
     call::Rules,
     drive::{
-        Attempt, CancelToken, Error, Host, Options,
-        inline::{self, Kept, conclude},
+        Attempt, Error, Host, Options,
+        ending::{Kept, conclude},
         tell::Ended,
     },
     notes::Timeline,
     site::Site,
-    sync::{self, Parker},
-    verdict::Verdict,
+    sync::{Arc as Shared, Parker},
+    verdict::{HedgeReason, Verdict},
 };
 
 /// Runs a call on the executor's threads and waits for its answer.
 pub(crate) fn race<T, E, F>(
     host: &Arc<Host>,
     executor: &Arc<dyn Executor>,
-    site: &sync::Arc<Site>,
+    site: &Shared<Site>,
     options: &Options,
     op: F,
     timeline: Option<&mut Option<Timeline>>,
@@ -33,15 +33,14 @@ where
     E: Send + 'static,
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
-    if options.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
-        return inline::run(host, site, options, op, timeline);
-    }
     let now = host.clock.now();
     let number = host.tell_start(site, now);
     let parker = Parker::new();
     let idempotent = options.idempotent(&site.terms());
+    let no_timer = host.alarms.as_ref().is_some_and(|alarms| !alarms.is_running());
+    let no_hedging = no_timer.then_some(HedgeReason::NoTimer);
     let start = Start {
-        rules: Rules { idempotent, retries: !options.no_retries, no_hedging: None },
+        rules: Rules { idempotent, retries: !options.no_retries, no_hedging },
         now,
         number,
         deadline: options.deadline(now),
@@ -49,6 +48,7 @@ where
     };
     site.take_off();
     let race = Race::start(host, executor, site, start, op);
+    race.site.refresh_if_due(&race.terms, now);
     wait(&race, options, &parker);
     site.land();
     take_answer(&race, timeline)
@@ -65,8 +65,8 @@ where
         token.signal().on_raise(move || race.cancel())
     });
     while !race.flight.is_over(race.generation) {
-        if let Some(ticket) = race.take_here() {
-            Arc::clone(race).run_attempt(ticket);
+        if let Some(ticket) = race.here.take() {
+            race.run_here(ticket);
             continue;
         }
         let until = race.wake_at();

@@ -9,6 +9,10 @@ use super::{
     tree::{Entry, MAX_DEPTH, Node, Value},
 };
 
+/// The longest text, in bytes, of which all the syntax errors are told: there may be more errors
+/// than bytes, and the parser keeps them all. Of a longer one it is the first.
+const MAX_RECOVERED: usize = 64 << 10;
+
 /// The tree, or `None` after telling the reader why there is none.
 pub(super) fn read(text: &str, reader: &mut Reader<'_>) -> Option<Node> {
     if let Some(at) = too_deep(text) {
@@ -16,7 +20,13 @@ pub(super) fn read(text: &str, reader: &mut Reader<'_>) -> Option<Node> {
         reader.fail(at, PolicyErrorKind::TooLarge, message);
         return None;
     }
-    let (table, errors) = DeTable::parse_recoverable(text);
+    let (table, errors) = match text.len() {
+        ..=MAX_RECOVERED => DeTable::parse_recoverable(text),
+        _ => match DeTable::parse(text) {
+            Ok(table) => (table, Vec::new()),
+            Err(error) => (::toml::Spanned::new(0..0, DeTable::new()), vec![error]),
+        },
+    };
     for error in &errors {
         let at = error.span().map_or(text.len(), |span| span.start);
         let kind = match error.message() {

@@ -12,6 +12,8 @@ use super::{
 
 /// The most warnings that are kept.
 const MAX_WARNINGS: usize = 100;
+/// How many bytes lie between two places up to which the characters are counted beforehand.
+const BLOCK: usize = 1_024;
 
 /// Collects what is wrong with a text, and tells where.
 pub(super) struct Reader<'t> {
@@ -20,6 +22,9 @@ pub(super) struct Reader<'t> {
     pub(super) strictness: Strictness,
     /// Where each line begins.
     lines: Vec<usize>,
+    /// How many characters begin before each block of the text: a document of one long line must
+    /// not be counted anew for every place in it.
+    chars: Vec<usize>,
     errors: PolicyErrors,
     warnings: Vec<PolicyError>,
 }
@@ -28,8 +33,13 @@ impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str, origin: &'t Origin, strictness: Strictness) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = [0].into_iter().chain(ends.map(|(at, _)| at + 1)).collect();
+        let blocks = text.as_bytes().chunks(BLOCK).scan(0, |sum, block| {
+            *sum += count_chars(block);
+            Some(*sum)
+        });
+        let chars = [0].into_iter().chain(blocks).collect();
         let (errors, warnings) = (PolicyErrors::default(), Vec::new());
-        Self { text, origin, strictness, lines, errors, warnings }
+        Self { text, origin, strictness, lines, chars, errors, warnings }
     }
 
     /// Something is wrong with the document as a whole.
@@ -38,8 +48,16 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn error(&mut self, at: usize, field: &str, wrong: Wrong) {
+        if self.errors.is_full() {
+            return self.errors.count_one();
+        }
         let error = self.tell(at, field, wrong);
         self.errors.push(error);
+    }
+
+    /// Whether another error would only be counted, and another warning not even that.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors.is_full() || self.warnings.len() == MAX_WARNINGS
     }
 
     pub(super) fn warn(&mut self, at: usize, field: &str, wrong: Wrong) {
@@ -56,11 +74,15 @@ impl<'t> Reader<'t> {
         (self.errors, self.warnings)
     }
 
+    fn chars_before(&self, at: usize) -> usize {
+        let block = at / BLOCK;
+        self.chars[block] + count_chars(&self.text.as_bytes()[block * BLOCK..at])
+    }
+
     /// An error that may never be told.
     pub(super) fn tell(&self, at: usize, field: &str, wrong: Wrong) -> PolicyError {
         let line = self.lines.partition_point(|&start| start <= at);
-        let before = &self.text.as_bytes()[self.lines[line - 1]..at];
-        let column = before.iter().filter(|&&byte| starts_char(byte)).count() + 1;
+        let column = self.chars_before(at) - self.chars_before(self.lines[line - 1]) + 1;
         PolicyError {
             kind: wrong.kind,
             origin: self.origin.as_str().to_owned(),
@@ -73,8 +95,9 @@ impl<'t> Reader<'t> {
     }
 }
 
-const fn starts_char(byte: u8) -> bool {
-    byte & 0xc0 != 0x80
+/// How many characters begin in a piece of UTF-8.
+fn count_chars(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count()
 }
 
 /// A field that stands in a table.
@@ -202,8 +225,12 @@ impl<'r, 't> Table<'r, 't> {
             if !seen.insert(key.as_str()) {
                 self.reader.error(*at, &path, duplicate());
             } else if !self.asked.contains(&key.as_str()) {
-                let near = closest(key, self.asked.iter().copied()).map(str::to_owned);
-                let wrong = unknown_field(near.or_else(|| guess(key, &node.value)));
+                let wrong = unknown_field(match self.reader.is_full() {
+                    true => None,
+                    false => closest(key, self.asked.iter().copied())
+                        .map(str::to_owned)
+                        .or_else(|| guess(key, &node.value)),
+                });
                 match self.reader.origin {
                     Origin::File(_) => self.reader.error(*at, &path, wrong),
                     Origin::Remote(_) => self.reader.warn(*at, &path, wrong),

@@ -184,7 +184,7 @@ fn decimal(number: &str) -> Option<(&str, &str)> {
 }
 
 fn exactly(whole: &str, fraction: &str, unit: u64) -> Read<Nanos> {
-    const DIGITS: usize = 19;
+    const DIGITS: usize = 20;
     let too_long = || Wrong::value("a duration of more than 500 years");
     let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
     if whole.len() > DIGITS {
@@ -192,13 +192,13 @@ fn exactly(whole: &str, fraction: &str, unit: u64) -> Read<Nanos> {
     }
     let parse = |digits: &str| match digits {
         "" => 0,
-        digits => digits.parse::<u128>().expect("at most 19 digits"),
+        digits => digits.parse::<u128>().expect("at most 20 digits"),
     };
     let finer = || Wrong::value("a duration is not finer than a nanosecond");
     if fraction.len() > DIGITS {
         return Err(finer());
     }
-    let scale = 10_u128.pow(u32::try_from(fraction.len()).expect("at most 19"));
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).expect("at most 20"));
     let parts = parse(fraction) * u128::from(unit);
     if !parts.is_multiple_of(scale) {
         return Err(finer());

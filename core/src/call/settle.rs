@@ -1,0 +1,216 @@
+//! How attempts are settled: the winner, a lost leg, those that are given up.
+
+use super::{ASKED_UNIT, Call, Group, State, Step, With};
+use crate::{
+    classify,
+    clock::Nanos,
+    completion::Completion,
+    notes::{AttemptId, AttemptKind, Event},
+    outcome::{CancelReason, Outcome, OutcomeKind},
+    site::Counter,
+    verdict::Verdict,
+};
+
+impl Call {
+    /// The attempt answered the call. The clean first success goes straight through: one bucket,
+    /// one deposit, no note.
+    pub(super) fn win(
+        &mut self,
+        with: &mut With<'_>,
+        attempt: AttemptId,
+        outcome: Outcome,
+        late: bool,
+    ) -> Step {
+        let hedge = self.legs.hedge_index(attempt);
+        if !late && hedge == 0 {
+            with.site.latency.record(with.shard, self.now - self.legs.primary_started());
+        }
+        if !late && attempt == AttemptId::FIRST {
+            self.deposit(with);
+        }
+        if self.attempts() > 1 || late {
+            self.note_win(with, attempt, outcome, late, hedge);
+        }
+        self.legs.end(attempt);
+        self.answer = attempt.get();
+        self.finish(with, Verdict::Success)
+    }
+
+    #[cold]
+    pub(super) fn note_win(
+        &self,
+        with: &mut With<'_>,
+        attempt: AttemptId,
+        outcome: Outcome,
+        late: bool,
+        hedge: u8,
+    ) {
+        let started = self.legs.started(attempt).unwrap_or(self.now);
+        let counters = &with.site.counters;
+        if late {
+            counters.add(Counter::Late, 1);
+        }
+        // To the nanosecond what the histogram was told of a primary.
+        let ran_since = if hedge == 0 { self.legs.primary_started() } else { started };
+        let kind = self.kind_of(attempt);
+        counters.win(kind, late, self.now - ran_since);
+        if self.attempts() == 1 {
+            counters.ended(Verdict::Success, Some(kind), self.now - with.started);
+        }
+        if let Some(budget) = &with.terms.retry_budget
+            && attempt != AttemptId::FIRST
+        {
+            budget.later_success();
+        }
+        with.notes
+            .push(self.now, Event::Ended { attempt, started, outcome, facts: with.facts, late });
+    }
+
+    /// A leg ended without an answer: the rules of its group, then of the call.
+    pub(super) fn lose_leg(
+        &mut self,
+        with: &mut With<'_>,
+        attempt: AttemptId,
+        outcome: Outcome,
+    ) -> Step {
+        if self.legs.hedge_index(attempt) == 0
+            && let Some(started) = self.legs.started(attempt)
+        {
+            with.site.latency.censor(with.shard, self.now - started);
+        }
+        if attempt == AttemptId::FIRST {
+            if outcome.is_answer() {
+                self.deposit(with);
+            } else {
+                with.site.first_failed();
+            }
+        }
+        if let Some(budget) = &with.terms.retry_budget
+            && outcome.kind == OutcomeKind::Retryable
+        {
+            budget.failure();
+        }
+        self.legs.end(attempt);
+        self.ask_to_wait(outcome.backoff_override);
+        if self.now >= self.deadline {
+            return self.finish(with, Verdict::DeadlineExceeded);
+        }
+        let ended = Group::of(outcome);
+        if ended.rank() >= self.group.rank() {
+            self.group = ended;
+        }
+        if ended.is_terminal() {
+            self.wake = Nanos::NEVER;
+        }
+        match outcome.kind {
+            OutcomeKind::Abort if ended != Group::Panicked => {
+                return self.finish(with, Verdict::Aborted);
+            }
+            OutcomeKind::NonRetryable if with.terms.policy.hedge.cancel_on_first_terminal => {
+                return self.finish(with, Verdict::NonRetryable);
+            }
+            _ => {}
+        }
+        if self.legs.any_alive() {
+            return self.rest(with);
+        }
+        self.decide(with)
+    }
+
+    /// Gives up the legs whose time is up. `Some` if that ended the group.
+    pub(super) fn expire(&mut self, with: &mut With<'_>) -> Option<Step> {
+        let timeout = with.terms.policy.retry.attempt_timeout;
+        while let Some(attempt) = self.legs.timed_out(timeout, self.now) {
+            let outcome = classify::timeout(with.timeout_rule());
+            self.note_failure(with, attempt, outcome, None);
+            with.abandoned.insert(attempt);
+            let step = self.lose_leg(with, attempt, outcome);
+            if !(self.state == State::Running && self.legs.any_alive()) {
+                return Some(step);
+            }
+        }
+        None
+    }
+
+    /// Whose result is returned if nothing better comes: the last failure of the highest rank in
+    /// the current group.
+    pub(super) fn answer_with(&mut self, attempt: AttemptId, outcome: Outcome) {
+        if Group::of(outcome).rank() >= self.group.rank() {
+            self.answer = attempt.get();
+        }
+    }
+
+    pub(super) fn ask_to_wait(&mut self, wait: Option<Nanos>) {
+        let Some(wait) = wait else { return };
+        let units = wait.as_nanos().div_ceil(ASKED_UNIT).max(1);
+        self.asked = self.asked.max(u32::try_from(units).unwrap_or(u32::MAX));
+    }
+
+    /// Ends the call: asks every leg that is alive to stop.
+    pub(super) fn finish(&mut self, with: &mut With<'_>, verdict: Verdict) -> Step {
+        debug_assert!(!matches!(self.state, State::Over(_)), "a call ends once");
+        if self.legs.any_alive() {
+            self.abandon_all(with, cancel_reason(verdict));
+        }
+        if !verdict.is_success() || self.attempts() > 1 {
+            let via = self.answer().map(|answer| self.kind_of(answer));
+            with.site.counters.ended(verdict, via, self.now - with.started);
+            with.notes.push(self.now, Event::Done { verdict });
+        }
+        for budget in with.terms.budgets() {
+            budget.end();
+        }
+        self.state = State::Over(verdict);
+        Step::Done(verdict)
+    }
+
+    #[cold]
+    pub(super) fn abandon_all(&mut self, with: &mut With<'_>, reason: CancelReason) {
+        while let Some(attempt) = self.legs.next_alive() {
+            let (hedge, kind) = (self.legs.hedge_index(attempt), self.kind_of(attempt));
+            let started = self.legs.started(attempt);
+            let age = started.map_or(Nanos::ZERO, |started| self.now - started);
+            // Queueing is not slowness: a leg that never ran was not observed.
+            if hedge == 0 && started.is_some() {
+                with.site.latency.censor(with.shard, age);
+            }
+            with.site.counters.cancelled(kind, reason, age);
+            let started = started.unwrap_or(self.now);
+            with.notes.push(self.now, Event::CancelRequested { attempt, started, reason });
+            with.abandoned.insert(attempt);
+            self.legs.end(attempt);
+        }
+    }
+
+    #[cold]
+    pub(super) fn note_failure(
+        &self,
+        with: &mut With<'_>,
+        attempt: AttemptId,
+        outcome: Outcome,
+        facts: Option<Completion>,
+    ) {
+        let started = self.legs.started(attempt).unwrap_or(self.now);
+        with.site.counters.failure(self.kind_of(attempt), outcome, self.now - started);
+        with.notes.push(self.now, Event::Ended { attempt, started, outcome, facts, late: false });
+    }
+
+    /// Of earlier groups only the first attempt is known for what it was: others were retries, as
+    /// a rule.
+    fn kind_of(&self, attempt: AttemptId) -> AttemptKind {
+        if self.legs.contains(attempt) {
+            return AttemptKind::of(self.legs.retry_index(), self.legs.hedge_index(attempt));
+        }
+        if attempt == AttemptId::FIRST { AttemptKind::First } else { AttemptKind::Retry }
+    }
+}
+
+fn cancel_reason(verdict: Verdict) -> CancelReason {
+    match verdict {
+        Verdict::Success => CancelReason::LostRace,
+        Verdict::Cancelled => CancelReason::Caller,
+        Verdict::Shutdown => CancelReason::Shutdown,
+        Verdict::DeadlineExceeded => CancelReason::Deadline,
+        _ => CancelReason::Terminal,
+    }
+}

@@ -1,0 +1,56 @@
+//! How attempts and calls end in every driver: what is kept, what is given back, what is returned.
+
+use std::{any::Any, panic::resume_unwind};
+
+use super::Error;
+use crate::{
+    call::{Call, Reserved},
+    clock::Nanos,
+    outcome::{Outcome, Reason},
+    site::Terms,
+    verdict::Verdict,
+};
+
+/// What is kept of the attempt whose result is the call's.
+pub(crate) enum Kept<T, E> {
+    Nothing,
+    Result(Result<T, E>),
+    Panic(Box<dyn Any + Send>),
+}
+
+/// What the machine is told of an operation that panicked: past any classifier.
+pub(crate) fn panicked() -> Outcome {
+    Outcome::abort().because(Reason::Panic)
+}
+
+/// Gives back what an attempt held while it ran.
+pub(crate) fn release(terms: &Terms, reserved: Reserved) {
+    let budget = match reserved {
+        Reserved::Nothing => return,
+        Reserved::Retry => &terms.retry_budget,
+        Reserved::Hedge => &terms.hedge_budget,
+    };
+    if let Some(budget) = budget {
+        budget.release();
+    }
+}
+
+/// The result of a call: what the last attempt produced, if it is a value, else the verdict.
+pub(crate) fn conclude<T, E>(
+    verdict: Verdict,
+    call: &Call,
+    kept: Kept<T, E>,
+) -> Result<T, Error<E>> {
+    let last = match kept {
+        Kept::Result(Ok(value)) => return Ok(value),
+        Kept::Panic(payload) if verdict == Verdict::Panicked => resume_unwind(payload),
+        Kept::Result(Err(error)) => Some(error),
+        Kept::Panic(_) | Kept::Nothing => None,
+    };
+    Err(Error {
+        verdict,
+        attempts: call.attempts().into(),
+        last,
+        retry_after: call.retry_after().map(Nanos::to_duration),
+    })
+}

@@ -1,0 +1,104 @@
+//! An attempt of a race on the thread that runs it, from its start to its settling.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use super::{
+    executor::Runs,
+    race::Race,
+    seat::{End, Order},
+};
+use crate::{
+    completion::Completion,
+    drive::{
+        Attempt,
+        ending::{Kept, panicked, release},
+        judge,
+    },
+    flight::{Drive, Ticket},
+    site::Counter,
+};
+
+impl<T, E, F> Runs for Race<T, E, F>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    fn run_attempt(self: Arc<Self>, ticket: Ticket) {
+        let seat = self.seat(ticket);
+        let Some(Order { mut launch, retries_left }) = seat.order() else {
+            unreachable!("a ticket is handed on with its order")
+        };
+        if seat.signal.is_raised() {
+            return self.finish(ticket, End::NotRun);
+        }
+        let started = self.host.clock.now();
+        seat.start(started);
+        let timeout = self.terms.policy.retry.attempt_timeout;
+        // Its own time starts with the operation, not with the queue.
+        launch.deadline = launch.call_deadline.min(started + timeout);
+        let attempt = Attempt::new(launch, &self.host.clock, Some(&seat.signal), retries_left);
+        let ran = catch_unwind(AssertUnwindSafe(|| (self.op)(&attempt)));
+        let report = attempt.take_report();
+        let at = self.host.clock.now();
+        let end = match ran {
+            Ok(result) => {
+                let idempotent = self.rules.idempotent;
+                let (outcome, facts) =
+                    judge(&self.site, &self.terms, idempotent, launch.attempt, &result, report);
+                End::Ran { outcome, facts, result: Kept::Result(result), at }
+            }
+            Err(payload) => End::Ran {
+                outcome: panicked(),
+                facts: Some(Completion::panic()),
+                result: Kept::Panic(payload),
+                at,
+            },
+        };
+        self.finish(ticket, end);
+    }
+
+    fn refuse(self: Arc<Self>, ticket: Ticket) {
+        let primary = self.seat(ticket).order().is_some_and(|order| order.launch.hedge_index == 0);
+        if primary && self.here.offer(ticket) {
+            self.caller.unpark();
+        } else {
+            self.finish(ticket, End::NotRun);
+        }
+    }
+}
+
+impl<T, E, F> Race<T, E, F>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    /// Publishes how the attempt ended, and drives the call if nobody does.
+    pub(super) fn finish(self: &Arc<Self>, ticket: Ticket, end: End<T, E>) {
+        self.seat(ticket).finish(end);
+        match self.flight.ready(self.generation, ticket) {
+            Drive::You(hold) => self.drive(hold, None),
+            Drive::Elsewhere => {}
+            Drive::Late => {
+                self.settle_late(ticket);
+                let _in_an_arc = self.flight.retire(self.generation, ticket);
+            }
+        }
+    }
+
+    /// An attempt ended after its call: it gives back what it held, and is counted.
+    pub(super) fn settle_late(&self, ticket: Ticket) {
+        let seat = self.seat(ticket);
+        if let Some(order) = seat.order() {
+            release(&self.terms, order.launch.reserved);
+        }
+        if let Some(End::Ran { .. }) = seat.take_end() {
+            self.site.counters.add(Counter::Late, 1);
+        }
+        self.site.abandoned_ended();
+    }
+}

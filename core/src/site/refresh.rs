@@ -1,0 +1,122 @@
+//! What a site does from time to time, on a thread that is about to wait: takes in its latencies,
+//! plans its hedges, reports to its budgets.
+
+use super::{Counters, Site, Terms};
+use crate::{
+    budget::Report,
+    clock::Nanos,
+    curve::{Plan, Reading},
+    hedge::{self, Gate, Limits, Rule, Tally},
+    notes::AttemptKind,
+    outcome::{CancelReason, OutcomeKind},
+    policy::{Hedge, Trigger},
+};
+
+/// What a site's refreshers remember between their turns.
+#[derive(Debug, Default)]
+pub(super) struct Refresher {
+    gate: Gate,
+    hedges: Hedges,
+    reported: Option<Reported>,
+}
+
+/// Hedges that have ended, and those that won.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hedges {
+    ended: u64,
+    won: u64,
+}
+
+/// First attempts, as of a report to the budgets.
+#[derive(Clone, Copy, Debug)]
+struct Reported {
+    at: Nanos,
+    attempts: u64,
+    answered: u64,
+}
+
+impl Site {
+    /// Refreshes if the last time is long enough ago and nobody else does. One load if not.
+    #[inline]
+    pub(crate) fn refresh_if_due(&self, terms: &Terms, now: Nanos) {
+        if self.latency.due(now) {
+            self.refresh(terms, now);
+        }
+    }
+
+    /// Takes in what was observed, publishes the trigger, and reports to the budgets; leaves at
+    /// once if another thread is at it. Up to 50 µs: for threads that are about to wait.
+    #[cold]
+    pub(crate) fn refresh(&self, terms: &Terms, now: Nanos) {
+        let mut plan = |reading: &Reading<'_>| self.plan(&terms.policy.hedge, reading);
+        if let Some(totals) = self.latency.refresh(now, &mut plan) {
+            self.report(terms, totals.events, now);
+        }
+    }
+
+    fn plan(&self, settings: &Hedge, reading: &Reading<'_>) -> Plan {
+        let plan = hedge::plan(rule(settings), limits(settings), reading.curve);
+        if !settings.enabled {
+            return plan;
+        }
+        let mut refresher = self.refresher.lock();
+        let (now, before) = (Hedges::of(&self.counters), refresher.hedges);
+        refresher.hedges = now;
+        let tally = Tally::new(reading, now.ended - before.ended, now.won - before.won);
+        refresher.gate.feed(tally);
+        refresher.gate.pass(plan)
+    }
+
+    fn report(&self, terms: &Terms, events: u64, now: Nanos) {
+        let mut refresher = self.refresher.lock();
+        let next = Reported::of(&self.counters, events, now);
+        // The first report has no beginning: what was before it counts as having just come.
+        let last = refresher.reported.unwrap_or(Reported { at: now, attempts: 0, answered: 0 });
+        refresher.reported = Some(next);
+        let report = Report {
+            since: last.at,
+            // Counters that are read one after the other may be a little apart.
+            answered: next.answered.saturating_sub(last.answered),
+            attempts: next.attempts.saturating_sub(last.attempts),
+        };
+        for budget in terms.budgets() {
+            budget.refresh(report, now);
+        }
+    }
+}
+
+impl Hedges {
+    fn of(counters: &Counters) -> Self {
+        let won = counters.wins(AttemptKind::Hedge);
+        let failed = counters.failures_of(AttemptKind::Hedge);
+        let stopped = counters.cancellations(AttemptKind::Hedge, CancelReason::LostRace);
+        Self { ended: won + failed + stopped, won }
+    }
+}
+
+impl Reported {
+    fn of(counters: &Counters, events: u64, at: Nanos) -> Self {
+        // Primary legs that won are in the histogram, those of retries too.
+        let succeeded = events.saturating_sub(counters.wins(AttemptKind::Retry));
+        let refused = counters.failures(AttemptKind::First, OutcomeKind::NonRetryable);
+        let ended = counters.failures_of(AttemptKind::First)
+            + counters.cancellations_of(AttemptKind::First);
+        Self { at, attempts: succeeded + ended, answered: succeeded + refused }
+    }
+}
+
+fn rule(settings: &Hedge) -> Rule {
+    match settings.trigger {
+        Trigger::Fixed => Rule::Fixed { delay: settings.delay },
+        Trigger::Quantile(p) => Rule::Quantile { p },
+        Trigger::Load(x) => Rule::Load { x },
+    }
+}
+
+fn limits(settings: &Hedge) -> Limits {
+    Limits {
+        fallback: settings.delay,
+        min_delay: settings.min_delay,
+        max_delay: settings.max_delay,
+    }
+}
