@@ -205,7 +205,12 @@ pub(crate) fn own_budgets(key: &str, now: Nanos) -> Own {
     let hedge = hedge_budget(&Policy::default());
     Own {
         retry: Arc::new(BudgetState::new(key, &retry, Deposits::PerCall, now)),
-        hedge: Arc::new(BudgetState::new(key, &hedge, Deposits::OnRefresh, now)),
+        hedge: Arc::new(BudgetState::new(
+            &format!("{key}/hedge"),
+            &hedge,
+            Deposits::OnRefresh,
+            now,
+        )),
     }
 }
 

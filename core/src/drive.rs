@@ -134,6 +134,8 @@ pub(crate) fn judge_facts(
 /// The notes of a call, told to the listener as they come.
 pub(crate) struct Teller<'a> {
     listener: Option<&'a dyn Listener>,
+    /// The number by which the listener knows the call.
+    call: u64,
     told: usize,
 }
 
@@ -143,7 +145,7 @@ impl Teller<'_> {
     pub(crate) fn tell(&mut self, site: &Site, notes: &Notes) {
         if let Some(listener) = self.listener {
             for note in &notes.as_slice()[self.told..] {
-                listener.noted(site.name(), note);
+                listener.noted(self.call, site.name(), note);
             }
             self.told = notes.as_slice().len();
         }

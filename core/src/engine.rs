@@ -3,6 +3,7 @@
 mod builder;
 mod call;
 mod global;
+mod metrics;
 mod report;
 mod timer;
 
@@ -21,12 +22,15 @@ use std::{
 
 #[cfg(feature = "documents")]
 use crate::policy::{Document, Origin, PolicyErrors};
+use metrics::Loads;
+
 use crate::{
     clock::{Clock, Nanos},
     control::{self, Book},
     drive::{self, Attempt, Error, Executor, Host, Options, Worker},
     key::{self, Key},
     notes::Timeline,
+    observe::Observers,
     policy::{Mode, Policy},
     registry::{Named, Registry},
     site::Site,
@@ -71,6 +75,8 @@ struct Inner {
     executor: Arc<dyn Executor>,
     /// Whether the executor is the host's, not the engine's own workers.
     own_executor: bool,
+    observers: Option<Arc<Observers>>,
+    loads: Loads,
     sites: Registry<Site>,
     book: Swap<Book>,
     /// Held while a book is revised: readers never wait for it.
@@ -213,7 +219,9 @@ impl Engine {
             Origin::Remote(_) => PolicySource::Remote,
         };
         let now = self.0.host.clock.now();
-        self.revise(|book| book.load(document, source, now))
+        let loaded = self.revise(|book| book.load(document, source, now));
+        self.0.loads.count(source, loaded.is_ok());
+        loaded
     }
 
     /// The kill switch: `Observe` makes one attempt per call and records what would have been

@@ -76,9 +76,16 @@ pub use engine::{
     EngineBuilder, OTHER, Timer, TimerThread, init, run,
 };
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use listener::CallEnded;
 pub use notes::{
     AttemptId, AttemptKind, AttemptRecord, AttemptSet, Attribute, CallFacts, Event, MAX_NOTES,
     Note, Notes, Timeline,
+};
+#[doc(hidden)]
+pub use observe::metrics_reference;
+pub use observe::{
+    AttemptCancelled, AttemptEnded, BudgetDecided, CallStarted, EventRecord, HedgeSpawned,
+    Observer, Told,
 };
 pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
 pub use policy::{

@@ -1,9 +1,11 @@
 //! Everything the calls of one key share, counters included.
 
 mod counters;
+mod durations;
 mod refresh;
 
 pub(crate) use counters::{Counter, Counters, ReasonCount};
+pub(crate) use durations::{BOUNDS, Durations, Spread};
 
 use refresh::Refresher;
 

@@ -109,7 +109,7 @@ impl Call {
                 (placed, Reserved::Hedge)
             }
         };
-        with.notes.push(self.now, Event::Budget { kind: AttemptKind::Hedge, cost, decision });
+        self.note_budget(with, AttemptKind::Hedge, cost, decision);
         decision.is_allowed().then_some(reserved)
     }
 

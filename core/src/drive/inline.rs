@@ -48,6 +48,7 @@ where
         site,
         terms: &terms,
         rules,
+        started,
         shard: Shard::current(),
         notes: &mut notes,
         facts: None,

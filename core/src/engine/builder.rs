@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, error, fmt, sync::Arc};
 
-use super::{Engine, Inner, OTHER, make_site};
+use super::{Engine, Inner, OTHER, make_site, metrics::Loads};
 use crate::{
     budget::{BudgetState, Deposits},
     classify::{Classifier, Classifiers},
@@ -10,6 +10,8 @@ use crate::{
     control::Book,
     drive::{Executor, Host, Seeds, Workers},
     key::{Key, KeyError},
+    listener::Listener,
+    observe::{EventRing, Observer, Observers},
     policy::{Budget, Mode, Policy, PolicyErrors, UNLIMITED},
     registry::{self, Registry},
     sync::{Arc as Shared, Mutex, Swap},
@@ -53,6 +55,8 @@ pub struct EngineBuilder {
     default_policy: Option<Policy>,
     classifiers: Classifiers,
     executor: Option<Arc<dyn Executor>>,
+    observers: Vec<Arc<dyn Observer>>,
+    event_ring: Option<usize>,
     inline_first: Option<TimerThread>,
     errors: Vec<BuildError>,
 }
@@ -70,6 +74,8 @@ impl EngineBuilder {
             default_policy: None,
             classifiers: Classifiers::default(),
             executor: None,
+            observers: Vec::new(),
+            event_ring: None,
             inline_first: None,
             errors: Vec::new(),
         }
@@ -126,6 +132,35 @@ impl EngineBuilder {
     /// ```
     pub fn inline_first(mut self, timer: TimerThread) -> Self {
         self.inline_first = Some(timer);
+        self
+    }
+
+    /// Tells an observer what happens in every call. Several are told one after the other; a panic
+    /// of one is counted and keeps nobody from hearing.
+    ///
+    /// ```
+    /// use rego::{CallEnded, Engine, Observer};
+    ///
+    /// struct Print;
+    ///
+    /// impl Observer for Print {
+    ///     fn on_failure(&self, call: &CallEnded<'_>) {
+    ///         eprintln!("{}: {}", call.key, call.verdict);
+    ///     }
+    /// }
+    ///
+    /// let engine = Engine::builder().observer(Print).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Keeps the last events of all calls for [`Engine::drain_events`]: as many as `capacity`,
+    /// rounded up to a power of two; what finds no room is counted. 8,192 is plenty for most.
+    pub fn event_ring(mut self, capacity: usize) -> Self {
+        self.event_ring = Some(capacity);
         self
     }
 
@@ -192,12 +227,14 @@ impl EngineBuilder {
             book.set_default(policy);
         }
         let overflow = make_site(&book, OTHER, now);
+        let ring = self.event_ring.map(EventRing::new);
+        let observers = Observers::new(self.observers, ring);
         let workers = Workers::new(QUEUE);
         let host = Host {
             clock,
             workers: workers.clone(),
             seeds: self.seed.map_or_else(Seeds::random, Seeds::fixed),
-            listener: None,
+            listener: observers.clone().map(|observers| observers as Arc<dyn Listener>),
             alarms: self.inline_first.map(|_| Arc::default()),
         };
         if self.inline_first == Some(TimerThread::Own) {
@@ -205,6 +242,8 @@ impl EngineBuilder {
         }
         Ok(Engine(Arc::new(Inner {
             host: Arc::new(host),
+            observers,
+            loads: Loads::default(),
             own_executor: self.executor.is_some(),
             executor: self.executor.unwrap_or_else(|| Arc::new(workers)),
             sites: Registry::new(self.max_keys, overflow),

@@ -32,7 +32,7 @@ const ROOMS: &[Room] = &[
     room(1, "verdict", &["outcome"]),
     room(1, "notes", WORDS),
     room(1, "curve", &[]),
-    room(1, "listener", &["notes"]),
+    room(1, "listener", &["notes", "verdict"]),
     // Rules, pure.
     room(2, "policy", &[]),
     room(2, "backoff", &["policy"]),

@@ -37,6 +37,9 @@ pub(super) struct Race<T, E, F> {
     pub(super) site: Shared<Site>,
     pub(super) terms: Shared<Terms>,
     pub(super) rules: Rules,
+    pub(super) started: Nanos,
+    /// The number by which the listener knows the call.
+    pub(super) number: u64,
     executor: Arc<dyn Executor>,
     pub(super) caller: Unparker,
     /// When the caller is to look in again (ns).
@@ -65,6 +68,8 @@ pub(super) struct Machine<T, E> {
 pub(super) struct Start {
     pub(super) rules: Rules,
     pub(super) now: Nanos,
+    /// The number by which the listener knows the call.
+    pub(super) number: u64,
     pub(super) deadline: Nanos,
     pub(super) caller: Unparker,
 }
@@ -94,6 +99,7 @@ where
             site,
             terms: &terms,
             rules: start.rules,
+            started: start.now,
             shard: Shard::current(),
             notes: &mut notes,
             facts: None,
@@ -119,6 +125,8 @@ where
             site: Shared::clone(site),
             terms,
             rules: start.rules,
+            started: start.now,
+            number: start.number,
             executor: Arc::clone(executor),
             caller: start.caller,
             wake_at: AtomicU64::new(Nanos::NEVER.as_nanos()),
@@ -293,6 +301,7 @@ where
             site: &self.site,
             terms: &self.terms,
             rules: self.rules,
+            started: self.started,
             shard: Shard::current(),
             notes: &mut machine.notes,
             facts: None,
@@ -336,7 +345,7 @@ where
     fn tell(&self, machine: &mut Machine<T, E>) {
         if let Some(listener) = &self.host.listener {
             for note in &machine.notes.as_slice()[machine.told..] {
-                listener.noted(self.site.name(), note);
+                listener.noted(self.number, self.site.name(), note);
             }
             machine.told = machine.notes.as_slice().len();
         }
