@@ -15,7 +15,7 @@ fn report(scenario: Scenario) -> Report {
         hedges: 40,
         hedges_won: 9,
         denied: 3,
-        bound: 60,
+        bound: Some(60),
         waterfall: Some("a0 |====<>&| lost\na1   |==| won\n".into()),
     };
     let window = Some((Duration::from_secs(3), Duration::from_secs(6)));
