@@ -26,23 +26,11 @@ impl Plan {
     ///
     /// One line: what is wrong with the file or, first of all, with what is in it.
     pub(crate) fn read(path: Option<&Path>) -> Result<Self, String> {
-        let Some(path) = path else { return Ok(Self::BuiltIn) };
-        let name = path.display().to_string();
-        let format = Format::of(path)
-            .ok_or_else(|| format!("{name}: a policy document's name ends in .toml or .json"))?;
-        let text =
-            fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
-        let document =
-            Document::check(&text, format, name.as_str()).map_err(|errors| first(&errors))?;
-        let key = Key::parse(KEY).expect("the key is well formed");
-        if document.resolve(&key).1 == Matched::Nothing {
-            return Err(format!(
-                "{name}: nothing in it is for {KEY:?}, the key of this program's calls: \
-                 add [policies.{KEY:?}] or [defaults]"
-            ));
-        }
-        let plan = Self::Document(Box::new(document));
-        // Names are known to an engine alone.
+        let plan = match path {
+            None => Self::BuiltIn,
+            Some(path) => Self::Document(Box::new(read(path)?)),
+        };
+        // What only an engine knows: which names are defined, and the mode.
         plan.engine(Engine::builder())?;
         Ok(plan)
     }
@@ -77,6 +65,23 @@ fn built_in() -> Policy {
         .hedge_delay(COLD_DELAY)
         .build()
         .expect("every value is in its range")
+}
+
+fn read(path: &Path) -> Result<Document, String> {
+    let name = path.display().to_string();
+    let format = Format::of(path)
+        .ok_or_else(|| format!("{name}: a policy document's name ends in .toml or .json"))?;
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let document =
+        Document::check(&text, format, name.as_str()).map_err(|errors| first(&errors))?;
+    let key = Key::parse(KEY).expect("the key is well formed");
+    match document.resolve(&key) {
+        (_, Matched::Nothing) => Err(format!(
+            "{name}: nothing in it is for {KEY:?}, the key of this program's calls: \
+             add [policies.{KEY:?}] or [defaults]"
+        )),
+        _ => Ok(document),
+    }
 }
 
 fn first(errors: &PolicyErrors) -> String {
