@@ -51,7 +51,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Load")]
     pub(crate) seed: u64,
 
-    /// A policy document (TOML or JSON) in place of the built-in policy
+    /// A policy document (TOML or JSON): what it has for "backend.get" replaces the built-in policy
     #[arg(long, value_name = "FILE", help_heading = "Policy")]
     pub(crate) policy: Option<PathBuf>,
 
@@ -80,10 +80,13 @@ Examples:
   rego                                       the default: stragglers, about a minute
   rego --scenario outage --html report.html  five seconds of failures, with a plot
   rego --target http://localhost:8080/users  a server of your own, at 1,000 calls/s
+  rego --policy policies.toml                the default scenario under a policy of your own
   rego --json | jq '.lanes[] | {name, p999_ms, load}'
 
 Four lanes run one after another on the same schedule: no policy, no policy again (the two
-show how much the machine varies), retries, retries + hedging.
+show how much the machine varies), retries, retries + hedging. The built-in policy makes up to
+three attempts, heeds Retry-After, and hedges the slowest twentieth; retries may cost a tenth of
+what succeeds, hedges a twentieth of the calls.
 Ctrl-C prints what there is. Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted.";
 
 const SHORTEST: Duration = Duration::from_millis(100);

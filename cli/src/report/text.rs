@@ -87,6 +87,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         notes.push(format!("interrupted: {} of 4 lanes have calls", report.lanes.len()));
     }
     notes.extend(spread(report));
+    notes.extend(gain(report));
     for lane in &report.lanes {
         if lane.starved > 0 {
             notes.push(format!(
@@ -122,6 +123,23 @@ fn spread(report: &Report) -> Option<String> {
         apart(0.9),
         apart(0.99),
         apart(0.999)
+    ))
+}
+
+/// What the last policy bought, and what it cost.
+fn gain(report: &Report) -> Option<String> {
+    let (without, with) = (report.lanes.first()?, report.lanes.last()?);
+    let policy = with.account.policy.as_ref()?;
+    Some(format!(
+        "{}: p99.9 {:.1} ms instead of {:.1} ms at {:.3} times the load; {} of {} hedges won, {} \
+         were wasted",
+        with.name,
+        with.summary.quantile_ms(0.999),
+        without.summary.quantile_ms(0.999),
+        with.load() / without.load(),
+        grouped(policy.hedges_won),
+        grouped(policy.hedges),
+        grouped(policy.hedges.saturating_sub(policy.hedges_won)),
     ))
 }
 
