@@ -7,6 +7,7 @@ mod attempt;
 mod cancel;
 mod error;
 pub(crate) mod inline;
+pub(crate) mod manual;
 pub(crate) mod pool;
 mod seed;
 mod tell;
@@ -28,7 +29,9 @@ use crate::{
     sync::Arc,
 };
 
+pub(crate) use inline::release;
 pub(crate) use seed::Seeds;
+pub(crate) use tell::Ended;
 
 /// What every driver needs of its engine.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod builder;
 mod call;
 mod global;
+mod manual;
 
 pub use builder::{BuildError, EngineBuilder};
 pub use call::CallBuilder;
@@ -18,7 +19,7 @@ use std::{
 use crate::{
     clock::{Clock, Nanos},
     control::{self, Book},
-    drive::{self, Attempt, Error, Executor, Host, Options},
+    drive::{self, Attempt, Error, Executor, Host, Options, manual::Manual},
     key::{self, Key},
     notes::Timeline,
     policy::{Mode, Policy},
@@ -63,6 +64,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     host: Arc<Host>,
     executor: Option<Arc<dyn Executor>>,
+    manual: Manual,
     sites: Registry<Site>,
     book: Swap<Book>,
     /// Held while a book is revised: readers never wait for it.

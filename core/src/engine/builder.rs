@@ -8,7 +8,10 @@ use crate::{
     classify::{Classifier, Classifiers},
     clock::Clock,
     control::Book,
-    drive::{Executor, Host, Seeds},
+    drive::{
+        Executor, Host, Seeds,
+        manual::{DEFAULT_MAX_FLIGHTS, Manual},
+    },
     key::{Key, KeyError},
     policy::{Budget, Mode, Policy, PolicyErrors, UNLIMITED},
     registry::{self, Registry},
@@ -45,6 +48,7 @@ pub struct EngineBuilder {
     mode: Option<Mode>,
     environment: bool,
     max_keys: usize,
+    max_flights: usize,
     budgets: HashMap<String, Budget>,
     policies: Vec<(String, Policy)>,
     default_policy: Option<Policy>,
@@ -61,6 +65,7 @@ impl EngineBuilder {
             mode: None,
             environment: true,
             max_keys: registry::DEFAULT_MAX,
+            max_flights: DEFAULT_MAX_FLIGHTS,
             budgets: HashMap::new(),
             policies: Vec::new(),
             default_policy: None,
@@ -127,6 +132,14 @@ impl EngineBuilder {
         self
     }
 
+    /// How many calls [`Engine::manual`] has in the air at most, 65,536 by default and fewer than
+    /// 2²⁴; further ones pass through: one plain attempt each, counted. About 2 KiB each; memory
+    /// comes as it is needed and stays.
+    pub fn max_flights(mut self, flights: usize) -> Self {
+        self.max_flights = flights;
+        self
+    }
+
     /// Does not look at `REGO_MODE`.
     pub fn ignore_environment(mut self) -> Self {
         self.environment = false;
@@ -165,13 +178,14 @@ impl EngineBuilder {
             book.set_default(policy);
         }
         let overflow = make_site(&book, OTHER, now);
-        let host = Host {
+        let host = Arc::new(Host {
             clock,
             seeds: self.seed.map_or_else(Seeds::random, Seeds::fixed),
             listener: None,
-        };
+        });
         Ok(Engine(Arc::new(Inner {
-            host: Arc::new(host),
+            manual: Manual::new(&host, self.max_flights),
+            host,
             executor: self.executor,
             sites: Registry::new(self.max_keys, overflow),
             book: Swap::new(sync::Arc::new(book)),
