@@ -8,6 +8,7 @@ mod cancel;
 mod ending;
 mod error;
 pub(crate) mod inline;
+pub(crate) mod manual;
 pub(crate) mod pool;
 mod seed;
 mod tell;
@@ -30,8 +31,10 @@ use crate::{
     site::{Site, Terms},
 };
 
+pub(crate) use ending::release;
 pub(crate) use pool::Alarms;
 pub(crate) use seed::Seeds;
+pub(crate) use tell::Ended;
 
 /// What every driver needs of its engine.
 #[derive(Debug)]

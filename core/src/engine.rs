@@ -3,6 +3,7 @@
 mod builder;
 mod call;
 mod global;
+mod manual;
 mod metrics;
 mod report;
 mod timer;
@@ -27,7 +28,7 @@ use metrics::Loads;
 use crate::{
     clock::{Clock, Nanos},
     control::{self, Book},
-    drive::{self, Attempt, Error, Executor, Host, Options, Worker},
+    drive::{self, Attempt, Error, Executor, Host, Options, Worker, manual::Manual},
     key::{self, Key},
     notes::Timeline,
     observe::Observers,
@@ -77,6 +78,7 @@ struct Inner {
     own_executor: bool,
     observers: Option<Arc<Observers>>,
     loads: Loads,
+    manual: Manual,
     sites: Registry<Site>,
     book: Swap<Book>,
     /// Held while a book is revised: readers never wait for it.

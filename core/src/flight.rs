@@ -121,6 +121,14 @@ pub enum Exit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale;
 
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("what the id names is over, or never was")
+    }
+}
+
+impl std::error::Error for Stale {}
+
 impl Flight {
     /// A vacant flight, ready to [`begin`](Self::begin).
     #[must_use]
@@ -202,6 +210,14 @@ impl Flight {
             let seen_by = if word.is_held() { Cancel::Elsewhere } else { Cancel::Next };
             (Some(word.with_cancel()), seen_by)
         })
+    }
+
+    /// Whether the end of this call was asked for and nobody has seen to it yet.
+    #[must_use]
+    pub fn is_cancelled(&self, generation: Generation) -> bool {
+        // Acquire: pairs with the Release of `cancel`, as the `take` of it does.
+        let word = Word::from_bits(self.word.load(Ordering::Acquire));
+        word.is_live(generation) && word.is_cancelled()
     }
 
     /// A late finisher leaves its seat. After [`Exit::Freed`] the memory is the caller's to give

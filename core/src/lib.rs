@@ -97,6 +97,13 @@ pub use policy::{
 pub use policy::{Document, Format, Matched, Origin};
 pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
 
+/// Calls driven by their host: an event loop, another language. No thread, no clock, no callback.
+pub mod manual {
+    pub use crate::drive::manual::{
+        Action, AttemptRef, Begin, CallId, MAX_ACTIONS, Manual, Stale, Step,
+    };
+}
+
 /// The shared rooms, for the models of the `loom-tests` crate and nobody else.
 #[cfg(rego_loom)]
 #[doc(hidden)]

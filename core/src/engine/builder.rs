@@ -8,7 +8,10 @@ use crate::{
     classify::{Classifier, Classifiers},
     clock::Clock,
     control::Book,
-    drive::{Executor, Host, Seeds, Workers},
+    drive::{
+        Executor, Host, Seeds, Workers,
+        manual::{DEFAULT_MAX_FLIGHTS, Manual},
+    },
     key::{Key, KeyError},
     listener::Listener,
     observe::{EventRing, Observer, Observers},
@@ -50,6 +53,7 @@ pub struct EngineBuilder {
     mode: Option<Mode>,
     environment: bool,
     max_keys: usize,
+    max_flights: usize,
     budgets: HashMap<String, Budget>,
     policies: Vec<(String, Policy)>,
     default_policy: Option<Policy>,
@@ -69,6 +73,7 @@ impl EngineBuilder {
             mode: None,
             environment: true,
             max_keys: registry::DEFAULT_MAX,
+            max_flights: DEFAULT_MAX_FLIGHTS,
             budgets: HashMap::new(),
             policies: Vec::new(),
             default_policy: None,
@@ -189,6 +194,14 @@ impl EngineBuilder {
         self
     }
 
+    /// How many calls [`Engine::manual`] has in the air at most, 65,536 by default and fewer than
+    /// 2²⁴; further ones pass through: one plain attempt each, counted. About 2 KiB each; memory
+    /// comes as it is needed and stays.
+    pub fn max_flights(mut self, flights: usize) -> Self {
+        self.max_flights = flights;
+        self
+    }
+
     /// Does not look at `REGO_MODE`.
     pub fn ignore_environment(mut self) -> Self {
         self.environment = false;
@@ -240,8 +253,10 @@ impl EngineBuilder {
         if self.inline_first == Some(TimerThread::Own) {
             start_timer_thread(&host)?;
         }
+        let host = Arc::new(host);
         Ok(Engine(Arc::new(Inner {
-            host: Arc::new(host),
+            manual: Manual::new(&host, self.max_flights),
+            host,
             observers,
             loads: Loads::default(),
             own_executor: self.executor.is_some(),
