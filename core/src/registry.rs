@@ -394,7 +394,10 @@ mod tests {
                 assert_eq!(registry.get(key).unwrap().made_by, *made_by, "one value for all");
             }
             let distinct: HashSet<&String> = seen.iter().flatten().map(|(key, _)| key).collect();
-            assert_eq!((registry.count(), registry.iter().count()), (distinct.len(), distinct.len()));
+            assert_eq!(
+                (registry.count(), registry.iter().count()),
+                (distinct.len(), distinct.len())
+            );
             assert!(made.load(Ordering::Relaxed) as usize >= distinct.len());
         }
     }

@@ -30,7 +30,7 @@
 //!   intake and sweeps the wheel. Every 1 024th arming of a shard looks whether that is so and has
 //!   the driver woken, and so does one that makes the slab grow; one that finds it full sweeps.
 //!
-//! Nothing fires early, to the nanosecond. Timers of one tick (2¹⁶ ns) fire in no particular order.
+//! Nothing fires early, to the nanosecond. What is due at one advance fires in no particular order.
 //!
 //! # Orderings
 //!
