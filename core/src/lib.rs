@@ -3,7 +3,6 @@
 #![allow(dead_code, unused_imports, reason = "rooms are being moved in")]
 
 mod backoff;
-#[cfg(test)]
 mod budget;
 mod call;
 mod classify;

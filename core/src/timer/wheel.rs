@@ -32,7 +32,10 @@ const ROOM: usize = 512;
 pub(super) struct Wheel {
     /// The latest time it was turned to.
     now: Nanos,
-    levels: [Level; LEVELS],
+    /// For each level, a bit for each slot that is not empty.
+    occupied: [u64; LEVELS],
+    /// Of all levels, one after the other.
+    slots: Box<[Slot]>,
     /// Timers whose time has come, not fired yet.
     due: VecDeque<u32>,
     /// Timers on their way from one slot to another; empty, but for its room, between two turns.
@@ -40,12 +43,6 @@ pub(super) struct Wheel {
     /// How many dead timers were dropped, ever, and how many came to lie in the levels.
     buried: u64,
     filed: u64,
-}
-
-struct Level {
-    /// A bit for each slot that is not empty.
-    occupied: u64,
-    slots: [Slot; SLOTS],
 }
 
 struct Slot {
@@ -64,10 +61,8 @@ impl Wheel {
     pub(super) fn new() -> Self {
         Self {
             now: Nanos::ZERO,
-            levels: std::array::from_fn(|_| Level {
-                occupied: 0,
-                slots: std::array::from_fn(|_| Slot::new()),
-            }),
+            occupied: [0; LEVELS],
+            slots: (0..LEVELS * SLOTS).map(|_| Slot::new()).collect(),
             due: VecDeque::new(),
             moving: Vec::new(),
             buried: 0,
@@ -138,26 +133,22 @@ impl Wheel {
         if !self.due.is_empty() {
             return Nanos::ZERO;
         }
-        self.first().map_or(Nanos::NEVER, |(level, slot)| self.levels[level].slots[slot].earliest)
+        self.first().map_or(Nanos::NEVER, |(level, slot)| self.slots[level * SLOTS + slot].earliest)
     }
 
     /// Asserts everything that is said above.
     pub(super) fn check(&self, slab: &Slab<Entry>) {
-        for (level, Level { occupied, slots }) in self.levels.iter().enumerate() {
-            for (number, Slot { timers, earliest }) in slots.iter().enumerate() {
-                assert_eq!(
-                    occupied >> number & 1 == 0,
-                    timers.is_empty(),
-                    "the bits are the slots"
-                );
-                for &Timer { deadline, index } in timers {
-                    let entry = slab.get(index).expect("what is filed was armed");
-                    assert!(!entry.is_free(), "only the driver frees");
-                    assert_eq!(entry.deadline(), deadline, "and only then is it armed anew");
-                    assert!(deadline > self.now, "what is due was taken out");
-                    assert!(deadline >= *earliest, "the earliest is a lower bound");
-                    assert_eq!(self.place(deadline), (level, number), "it lies where it belongs");
-                }
+        for (position, Slot { timers, earliest }) in self.slots.iter().enumerate() {
+            let place = (position / SLOTS, position % SLOTS);
+            let occupied = self.occupied[place.0] >> place.1 & 1 == 1;
+            assert_eq!(occupied, !timers.is_empty(), "the bits are the slots");
+            for &Timer { deadline, index } in timers {
+                let entry = slab.get(index).expect("what is filed was armed");
+                assert!(!entry.is_free(), "only the driver frees");
+                assert_eq!(entry.deadline(), deadline, "and only then is it armed anew");
+                assert!(deadline > self.now, "what is due was taken out");
+                assert!(deadline >= *earliest, "the earliest is a lower bound");
+                assert_eq!(self.place(deadline), place, "it lies where it belongs");
             }
         }
     }
@@ -184,17 +175,15 @@ impl Wheel {
 
     fn insert(&mut self, timer: Timer) {
         let (level, number) = self.place(timer.deadline);
-        let Level { occupied, slots } = &mut self.levels[level];
-        let slot = &mut slots[number];
+        self.occupied[level] |= 1 << number;
+        let slot = &mut self.slots[level * SLOTS + number];
         slot.earliest = slot.earliest.min(timer.deadline);
         slot.timers.push(timer);
-        *occupied |= 1 << number;
     }
 
     fn take_out(&mut self, level: usize, slot: usize) {
-        let Level { occupied, slots } = &mut self.levels[level];
-        *occupied &= !(1 << slot);
-        let Slot { timers, earliest } = &mut slots[slot];
+        self.occupied[level] &= !(1 << slot);
+        let Slot { timers, earliest } = &mut self.slots[level * SLOTS + slot];
         *earliest = Nanos::NEVER;
         if self.moving.is_empty() {
             mem::swap(&mut self.moving, timers);
@@ -217,10 +206,8 @@ impl Wheel {
 
     /// The first slot of the first level that have any timers.
     fn first(&self) -> Option<(usize, usize)> {
-        self.levels
-            .iter()
-            .position(|level| level.occupied != 0)
-            .map(|level| (level, self.levels[level].occupied.trailing_zeros() as usize))
+        let level = self.occupied.iter().position(|&slots| slots != 0)?;
+        Some((level, self.occupied[level].trailing_zeros() as usize))
     }
 
     /// The level and the slot for a deadline that is not past.
