@@ -30,7 +30,7 @@
 //!   intake and sweeps the wheel. Every 1 024th arming of a shard looks whether that is so and has
 //!   the driver woken, and so does one that makes the slab grow; one that finds it full sweeps.
 //!
-//! Nothing fires early, to the nanosecond. Timers of one tick (2¹⁶ ns) fire in no particular order.
+//! Nothing fires early, to the nanosecond. What is due at one advance fires in no particular order.
 //!
 //! # Orderings
 //!
@@ -75,7 +75,7 @@ pub struct Timers {
     intakes: [CachePadded<Intake>; SHARDS],
     coming: AtomicU64,
     turns: AtomicU64,
-    wheel: Cell<Box<Wheel>>,
+    wheel: Cell<Wheel>,
     /// The wheel's figures as of the last turn.
     buried: AtomicU64,
     filed: AtomicU64,
@@ -112,7 +112,7 @@ impl Timers {
             intakes: std::array::from_fn(|_| CachePadded::new(Intake::new())),
             coming: AtomicU64::new(Nanos::NEVER.as_nanos()),
             turns: AtomicU64::new(0),
-            wheel: Cell::new(Box::new(Wheel::new())),
+            wheel: Cell::new(Wheel::new()),
             buried: AtomicU64::new(0),
             filed: AtomicU64::new(0),
         }

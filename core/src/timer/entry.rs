@@ -106,16 +106,16 @@ impl Entry {
         Nanos::from_nanos(self.deadline.load(Ordering::Relaxed))
     }
 
-    /// The timer after this one on the driver's list, as its index + 1, or 0.
+    /// The timer that was pushed to the intake before this one, as its index + 1, or 0.
     #[inline]
     pub(super) fn next(&self) -> u32 {
-        // Relaxed: the driver wrote it, or took the intake whose pushes published it.
+        // Relaxed: the push to the intake, which the driver has taken, published it.
         self.link.load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(super) fn set_next(&self, next: u32) {
-        // Relaxed: for the driver itself, or published by a push that follows.
+        // Relaxed: published by the push that follows.
         self.link.store(next, Ordering::Relaxed);
     }
 
