@@ -275,7 +275,7 @@ fn threads_never_draw_more_than_was_paid_in() {
 }
 
 #[test]
-#[ignore = "a hundred million operations a thread: minutes"]
+#[ignore = "a hundred million operations a thread: for release builds"]
 fn threads_never_draw_more_than_was_paid_in_at_length() {
     stress_striped(100_000_000);
 }
