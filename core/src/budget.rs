@@ -111,6 +111,7 @@ impl BudgetState {
     }
 
     /// The definition in force.
+    #[cfg(test)]
     pub fn definition(&self) -> Budget {
         self.definition.lock().clone()
     }

@@ -1,42 +1,41 @@
 //! The front door: key → site → driver → verdict.
 
+mod build_error;
 mod builder;
 mod call;
 mod global;
 mod manual;
 mod metrics;
+mod policies;
 mod report;
+mod sites;
 mod timer;
 
-pub use builder::{BuildError, EngineBuilder, TimerThread};
+pub use build_error::BuildError;
+pub use builder::{EngineBuilder, TimerThread};
 pub use call::CallBuilder;
 pub use global::{AlreadyInitialised, init, run};
 pub use report::{BudgetReport, BudgetSnapshot};
 pub use timer::Timer;
 
 use std::{
-    convert::Infallible,
     fmt,
     panic::{RefUnwindSafe, UnwindSafe},
     sync::Arc,
 };
 
-#[cfg(feature = "documents")]
-use crate::policy::{Document, Origin, PolicyErrors};
 use metrics::Loads;
 
 use crate::{
-    clock::{Clock, Nanos},
-    control::{self, Book},
+    clock::Clock,
+    control::Book,
     drive::{self, Attempt, Error, Executor, Host, Options, Worker, manual::Manual},
-    key::{self, Key},
     notes::Timeline,
     observe::Observers,
-    policy::{Mode, Policy},
-    registry::{Named, Registry},
+    policy::Policy,
+    registry::Registry,
     site::Site,
     sync::{Arc as Shared, Mutex, Swap},
-    verdict::PolicySource,
 };
 
 /// The key under which calls are made whose own key is no key, or one too many.
@@ -184,67 +183,6 @@ impl Engine {
         }
     }
 
-    /// Puts a policy in force for `svc.Method` or `svc.*`, for calls that start from now on.
-    ///
-    /// # Errors
-    ///
-    /// As [`Key::parse`].
-    pub fn set_policy(&self, key: &str, policy: Policy) -> Result<(), key::KeyError> {
-        let key = Key::parse(key)?;
-        self.revise(|book| {
-            book.insert(&key, policy);
-            Ok(())
-        })
-    }
-
-    /// Puts a document in force, in place of the one loaded before: all of it, or nothing. Calls in
-    /// the air keep the terms they started with; budgets that keep their name and kind keep their
-    /// balance; latency keeps its samples.
-    ///
-    /// ```
-    /// use rego::{Document, Engine, Format};
-    ///
-    /// let engine = Engine::builder().build()?;
-    /// let text = "schema = 1\n[policies.\"svc.Get\".retry]\nmax_attempts = 5\n";
-    /// engine.load(&Document::parse(text, Format::Toml, "policies.toml")?)?;
-    /// assert_eq!(engine.site("svc.Get").policy().max_attempts(), 5);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Every budget and classifier that is named and not defined; what was in force stays so.
-    #[cfg(feature = "documents")]
-    pub fn load(&self, document: &Document) -> Result<(), PolicyErrors> {
-        let source = match document.origin() {
-            Origin::File(_) => PolicySource::File,
-            Origin::Remote(_) => PolicySource::Remote,
-        };
-        let now = self.0.host.clock.now();
-        let loaded = self.revise(|book| book.load(document, source, now));
-        self.0.loads.count(source, loaded.is_ok());
-        loaded
-    }
-
-    /// The kill switch: `Observe` makes one attempt per call and records what would have been
-    /// done, `Off` makes one plain attempt. For calls that start from now on.
-    pub fn set_mode(&self, mode: Mode) {
-        let set = self.revise(|book| {
-            book.set_mode(mode);
-            Ok::<_, Infallible>(())
-        });
-        match set {
-            Ok(()) => {}
-            Err(never) => match never {},
-        }
-    }
-
-    /// The engine's own mode.
-    #[must_use]
-    pub fn mode(&self) -> Mode {
-        self.0.book.load().mode()
-    }
-
     /// For a thread to be donated to: it runs attempts of [`race`](Self::race)s until the last clone
     /// of the engine and of its call sites is gone. An engine with an executor of its own gives it
     /// nothing to do.
@@ -278,59 +216,6 @@ impl Engine {
     pub fn clock(&self) -> &Clock {
         &self.0.host.clock
     }
-
-    /// Changes a copy of the book and swaps it in, or leaves all as it was.
-    fn revise<E>(&self, change: impl FnOnce(&mut Book) -> Result<(), E>) -> Result<(), E> {
-        let _one_at_a_time = self.0.revising.lock();
-        let mut book = Book::clone(&self.0.book.load());
-        change(&mut book)?;
-        self.0.book.store(Shared::new(book));
-        self.0.install_everywhere();
-        Ok(())
-    }
-}
-
-impl Inner {
-    /// One hash, one look-up; a site is made for a key that is new.
-    #[inline]
-    fn find(&self, key: &str) -> &Site {
-        let Ok(key) = key::canonical(key) else { return self.sites.overflow().value() };
-        match self.sites.get(key) {
-            Some(entry) => entry.value(),
-            None => self.sites.get_or_insert_with(key, || self.make_site(key)).value(),
-        }
-    }
-
-    fn find_shared(&self, key: &str) -> Shared<Site> {
-        let Ok(key) = key::canonical(key) else { return self.sites.overflow().to_arc() };
-        self.sites.get_or_insert_with(key, || self.make_site(key)).to_arc()
-    }
-
-    #[cold]
-    fn make_site(&self, key: &str) -> Shared<Site> {
-        make_site(&self.book.load(), key, self.host.clock.now())
-    }
-
-    fn install_everywhere(&self) {
-        let (book, now) = (self.book.load(), self.host.clock.now());
-        for site in self.sites.iter().chain([self.sites.overflow()]) {
-            install(&book, site.value(), now);
-        }
-    }
-}
-
-fn make_site(book: &Book, key: &str, now: Nanos) -> Shared<Site> {
-    let own = control::own_budgets(key, now);
-    let terms = Shared::new(book.terms(&parsed(key), &own, now));
-    Shared::new(Site::new(key, own, terms))
-}
-
-fn install(book: &Book, site: &Site, now: Nanos) {
-    site.install(Shared::new(book.terms(&parsed(site.name()), site.own(), now)));
-}
-
-fn parsed(key: &str) -> Key {
-    Key::parse(key).expect("sites are made for keys that have been parsed")
 }
 
 impl CallSite {
@@ -403,12 +288,6 @@ impl CallSite {
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.site.terms().policy.clone()
-    }
-}
-
-impl Named for Site {
-    fn name(&self) -> &str {
-        self.name()
     }
 }
 

@@ -41,6 +41,7 @@ const REFRESH_EVERY: Nanos = Nanos::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sharding {
     /// One, for sites that are called from few threads: 4 KiB.
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     One,
     /// One for each shard of the engine, for busy sites: 31 KiB.
     PerThread,

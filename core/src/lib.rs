@@ -20,7 +20,6 @@
 //! attempts, [`Classifier`] what counts as a failure, [`Timeline`] what a call tells,
 //! [`Error`] how it fails, [`testing`] how to test code that calls it.
 
-#![allow(dead_code, unused_imports, reason = "rooms are being moved in")]
 #![cfg_attr(
     test,
     allow(

@@ -37,9 +37,6 @@ use crate::{
 /// The events of an engine's calls, for hosts that cannot take callbacks.
 pub(crate) type EventRing = ring::Ring<EventRecord>;
 
-/// How many events a ring holds unless told otherwise.
-pub(crate) const DEFAULT_EVENTS: usize = 8_192;
-
 /// Everybody who listens to an engine's calls.
 pub(crate) struct Observers {
     observers: Vec<Arc<dyn Observer>>,

@@ -121,6 +121,7 @@ impl<T: Named> Registry<T> {
 
     /// The most keys that can have a value of their own.
     #[must_use]
+    #[cfg_attr(not(rego_loom), allow(dead_code, reason = "for models"))]
     pub const fn max(&self) -> usize {
         self.max
     }
@@ -246,6 +247,7 @@ impl<T> fmt::Debug for Registry<T> {
 impl<'a, T> Entry<'a, T> {
     /// Whether this is the value that keys share which found no place.
     #[must_use]
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub const fn overflowed(&self) -> bool {
         self.overflowed
     }

@@ -4,8 +4,8 @@ mod counters;
 mod durations;
 mod refresh;
 
-pub(crate) use counters::{Counter, Counters, ReasonCount};
-pub(crate) use durations::{BOUNDS, Durations, Spread};
+pub(crate) use counters::{Counter, Counters};
+pub(crate) use durations::{BOUNDS, Spread};
 
 use refresh::Refresher;
 

@@ -164,6 +164,7 @@ impl Timers {
     /// When to call [`advance`](Self::advance): no later than the next deadline.
     /// [`Nanos::ZERO`], which is at once, while another thread is doing so.
     #[must_use]
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub fn next_deadline(&self) -> Nanos {
         // Acquire: if this turn's end is seen, so is what it published.
         let turns = self.turns.load(Ordering::Acquire);
@@ -185,6 +186,7 @@ impl Timers {
 
     /// How many timers ever lived long enough to be sorted, as of the last turn.
     #[must_use]
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub fn filed(&self) -> u64 {
         // Relaxed: a figure.
         self.filed.load(Ordering::Relaxed)
@@ -195,6 +197,7 @@ impl Timers {
     /// # Panics
     ///
     /// If one does not hold, or while another thread drives.
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub fn check(&self) {
         let mut turn = Turn::take(self).expect("checked while nobody drives");
         turn.wheel(|wheel| wheel.check(&self.slab));

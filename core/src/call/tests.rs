@@ -16,7 +16,7 @@ use crate::{
 };
 use crate::{
     notes::{AttemptSet, Notes},
-    outcome::{CancelReason, Reason},
+    outcome::Reason,
     policy::Idempotent,
     site::{Site, Terms},
     sync::Shard,

@@ -17,8 +17,7 @@ use crate::{
     completion::Completion,
     notes::{AttemptSet, Notes, Timeline},
     outcome::Outcome,
-    policy::Idempotent,
-    site::{Counter, Site, Terms},
+    site::Site,
     sync::{Parker, Shard},
     verdict::{HedgeReason, Verdict},
 };

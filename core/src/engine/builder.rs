@@ -1,8 +1,8 @@
 //! How an engine is put together.
 
-use std::{collections::HashMap, error, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
-use super::{Engine, Inner, OTHER, make_site, metrics::Loads};
+use super::{BuildError, Engine, Inner, OTHER, metrics::Loads, sites::make_site};
 use crate::{
     budget::{BudgetState, Deposits},
     classify::{Classifier, Classifiers},
@@ -12,16 +12,16 @@ use crate::{
         Executor, Host, Seeds, Workers,
         manual::{DEFAULT_MAX_FLIGHTS, Manual},
     },
-    key::{Key, KeyError},
+    key::Key,
     listener::Listener,
     observe::{EventRing, Observer, Observers},
-    policy::{Budget, Mode, Policy, PolicyErrors, UNLIMITED},
+    policy::{Budget, Mode, Policy, UNLIMITED},
     registry::{self, Registry},
     sync::{Arc as Shared, Mutex, Swap},
 };
 
 /// The variable that sets an engine's mode from outside: `active`, `observe` or `off`.
-const MODE_VARIABLE: &str = "REGO_MODE";
+pub(super) const MODE_VARIABLE: &str = "REGO_MODE";
 
 /// How many attempts may wait for a donated thread.
 const QUEUE: usize = 1_024;
@@ -320,86 +320,4 @@ fn check_names(book: &Book, key: &str, policy: &Policy) -> Result<(), BuildError
         return Err(BuildError::UnknownClassifier { key: key.to_owned(), name: name.to_owned() });
     }
     Ok(())
-}
-
-/// Why an engine cannot be built.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// A policy's key is no key.
-    Key {
-        /// What was given.
-        key: String,
-        /// What is wrong with it.
-        source: KeyError,
-    },
-    /// A budget's definition is wrong.
-    Budget {
-        /// Its name.
-        name: String,
-        /// What is wrong with it.
-        source: PolicyErrors,
-    },
-    /// A policy names a budget that is not defined.
-    UnknownBudget {
-        /// The policy's key.
-        key: String,
-        /// The name.
-        name: String,
-    },
-    /// A policy names a classifier that is not registered.
-    UnknownClassifier {
-        /// The policy's key.
-        key: String,
-        /// The name.
-        name: String,
-    },
-    /// A classifier cannot be registered.
-    Classifier(crate::classify::ClassifierError),
-    /// The timer's thread cannot be started.
-    TimerThread {
-        /// What the system says.
-        reason: String,
-    },
-    /// `REGO_MODE` has an unknown value.
-    Mode {
-        /// The value.
-        value: String,
-    },
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key { key, source } => write!(f, "policy for {key:?}: {source}"),
-            Self::Budget { name, source } => write!(f, "budget {name:?}: {source}"),
-            Self::UnknownBudget { key, name } => {
-                write!(
-                    f,
-                    "policy for {key:?}: there is no budget {name:?}; define it with `.budget({name:?}, …)`"
-                )
-            }
-            Self::UnknownClassifier { key, name } => {
-                write!(f, "policy for {key:?}: there is no classifier {name:?}")
-            }
-            Self::Classifier(error) => error.fmt(f),
-            Self::TimerThread { reason } => {
-                write!(f, "the timer's thread cannot be started: {reason}")
-            }
-            Self::Mode { value } => {
-                write!(f, "{MODE_VARIABLE}={value:?}: it takes active, observe or off")
-            }
-        }
-    }
-}
-
-impl error::Error for BuildError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Key { source, .. } => Some(source),
-            Self::Budget { source, .. } => Some(source),
-            Self::Classifier(error) => Some(error),
-            _ => None,
-        }
-    }
 }

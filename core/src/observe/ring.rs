@@ -71,6 +71,7 @@ impl<T: Copy + Send> Ring<T> {
         }
     }
 
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub(crate) fn capacity(&self) -> usize {
         self.places.len()
     }

@@ -119,6 +119,7 @@ impl Entry {
         self.link.store(next, Ordering::Relaxed);
     }
 
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub(super) fn is_free(&self) -> bool {
         // Relaxed: the driver asks, and it alone makes a timer free.
         self.state.load(Ordering::Relaxed) & STATE_MASK == FREE

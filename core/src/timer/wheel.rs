@@ -137,6 +137,7 @@ impl Wheel {
     }
 
     /// Asserts everything that is said above.
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub(super) fn check(&self, slab: &Slab<Entry>) {
         for (position, Slot { timers, earliest }) in self.slots.iter().enumerate() {
             let place = (position / SLOTS, position % SLOTS);

@@ -19,7 +19,7 @@ use crate::{
         cancel::Raised,
         ending::{Kept, release},
     },
-    flight::{Drive, Flight, Generation, Hold, News, SEATS, Ticket},
+    flight::{Flight, Generation, Hold, News, SEATS, Ticket},
     notes::{AttemptId, AttemptSet, Notes},
     site::{Counter, Site, Terms},
     sync::{Arc as Shared, AtomicU64, Cell, Ordering, Shard, Unparker},

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    executor::{Executor, Runs},
+    executor::Executor,
     race::{Race, Start},
 };
 use crate::{
