@@ -246,6 +246,13 @@ impl Flight {
         !Word::from_bits(self.word.load(Ordering::Acquire)).is_live(generation)
     }
 
+    /// Which use of the flight it is at present: for tests.
+    #[cfg(test)]
+    pub(crate) fn generation(&self) -> Generation {
+        // Relaxed: asked when nobody else is there.
+        Word::from_bits(self.word.load(Ordering::Relaxed)).generation()
+    }
+
     /// Adds an event to a live flight, and takes hold in the same step if nobody has it.
     #[inline]
     fn post(

@@ -105,13 +105,14 @@ impl<'a> Pilot<'a> {
     ) {
         let mut timed = false;
         loop {
-            self.follow(machine, hold, step.take());
+            // A launch arms what only time can tell.
+            timed &= !self.follow(machine, hold, step.take());
             step = match hold.take() {
                 Some(news) => {
                     timed = false;
                     Some(self.hear(machine, news))
                 }
-                None if timed || machine.is_over() || self.now < machine.wake => return,
+                None if timed || machine.is_over() => return,
                 None => {
                     timed = true;
                     Some(self.pass_time(machine))
@@ -120,30 +121,47 @@ impl<'a> Pilot<'a> {
         }
     }
 
-    /// Does what one event led to.
-    fn follow(&mut self, machine: &mut Machine, hold: &mut Hold<'_>, mut step: Option<call::Step>) {
+    /// Does what one event led to. Whether an attempt was launched.
+    fn follow(
+        &mut self,
+        machine: &mut Machine,
+        hold: &mut Hold<'_>,
+        mut step: Option<call::Step>,
+    ) -> bool {
+        let mut launched = false;
         while let Some(said) = step.take() {
             match said {
-                call::Step::Launch(launch) => step = Some(self.launch(machine, hold, launch)),
+                call::Step::Launch(launch) => {
+                    launched = true;
+                    step = self.launch(machine, hold, launch);
+                }
                 call::Step::Wait(until) => machine.wake = until,
                 call::Step::Done(_) => self.be_done(machine),
                 call::Step::Over => {}
             }
             self.tell(machine);
         }
+        launched
     }
 
-    fn launch(&mut self, machine: &mut Machine, hold: &mut Hold<'_>, launch: Launch) -> call::Step {
+    /// `Some` if there is no seat for it.
+    fn launch(
+        &mut self,
+        machine: &mut Machine,
+        hold: &mut Hold<'_>,
+        launch: Launch,
+    ) -> Option<call::Step> {
         let Ok(ticket) = hold.launch() else {
             // All seats are taken by attempts that were given up and still run.
             release(&self.setting.terms, launch.reserved);
             let now = self.now;
-            return self.event(machine, |call, with| call.on_rejected(with, launch.attempt, now));
+            let attempt = launch.attempt;
+            return Some(self.event(machine, |call, with| call.on_rejected(with, attempt, now)));
         };
         self.slot.seat(ticket).prepare(self.id.generation(), ticket, launch);
         machine.aloft.insert(ticket);
         machine.to_start.insert(ticket);
-        self.pass_time(machine)
+        None
     }
 
     fn hear(&mut self, machine: &mut Machine, news: News) -> call::Step {
