@@ -51,7 +51,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Load")]
     pub(crate) seed: u64,
 
-    /// A policy document (TOML or JSON): what it has for "backend.get" replaces the built-in policy
+    /// A policy document (TOML or JSON) in place of the built-in policy
     #[arg(long, value_name = "FILE", help_heading = "Policy")]
     pub(crate) policy: Option<PathBuf>,
 
@@ -74,7 +74,7 @@ Scenarios:
   brownout    the middle fifth of the run is ten times slower
   outage      for five seconds in the middle every attempt fails: 503, or a reset connection
   pushback    one call in 25 is told 429 or 503 with Retry-After
-  correlated  one call in a hundred is slow wherever it is sent
+  correlated  two calls in a hundred are slow wherever they are sent
 
 Examples:
   rego                                       the default: stragglers, about a minute
@@ -86,7 +86,7 @@ Examples:
 Four lanes run one after another on the same schedule: no policy, no policy again (the two
 show how much the machine varies), retries, retries + hedging. The built-in policy makes up to
 three attempts, heeds Retry-After, and hedges the slowest twentieth; retries may cost a tenth of
-what succeeds, hedges a twentieth of the calls.
+what succeeds, hedges a twentieth of the calls. Of a document, what it has for \"backend.get\" is in force.
 Ctrl-C prints what there is. Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted.";
 
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -191,9 +191,9 @@ fn a_policy_that_is_wrong_is_one_line_with_its_place() {
     refused("broken.toml", "schema = 1\n[defaults\n", "broken.toml:2:");
     refused("broken.json", "{\"schema\": 1,", "broken.json:1:");
     let hasty = "schema = 1\n[defaults.hedge]\nenabled = true\n";
-    refused("hasty.toml", hasty, "hasty.toml:3:1: defaults.hedge.enabled: ");
+    refused("hasty.toml", hasty, "hasty.toml:3:11: defaults.hedge.enabled: ");
     let nobody = "schema = 1\n[defaults.retry]\nbudget = \"users\"\n";
-    refused("nobody.toml", nobody, "nobody.toml:3:1: defaults.retry.budget: no budget is named");
+    refused("nobody.toml", nobody, "nobody.toml:3:10: defaults.retry.budget: no budget is named");
     refused("empty.toml", "", "empty.toml:1:1: ");
     let other = "schema = 1\n[policies.\"users.get\".retry]\nmax_attempts = 2\n";
     refused("other.toml", other, "add [policies.\"backend.get\"] or [defaults]");

@@ -127,20 +127,27 @@ fn spread(report: &Report) -> Option<String> {
 }
 
 /// What the last policy bought, and what it cost.
-fn gain(report: &Report) -> Option<String> {
-    let (without, with) = (report.lanes.first()?, report.lanes.last()?);
-    let policy = with.account.policy.as_ref()?;
-    Some(format!(
-        "{}: p99.9 {:.1} ms instead of {:.1} ms at {:.3} times the load; {} of {} hedges won, {} \
-         were wasted",
-        with.name,
-        with.summary.quantile_ms(0.999),
-        without.summary.quantile_ms(0.999),
-        with.load() / without.load(),
-        grouped(policy.hedges_won),
-        grouped(policy.hedges),
-        grouped(policy.hedges.saturating_sub(policy.hedges_won)),
-    ))
+fn gain(report: &Report) -> Vec<String> {
+    let (Some(without), Some(with)) = (report.lanes.first(), report.lanes.last()) else {
+        return Vec::new();
+    };
+    let Some(policy) = &with.account.policy else { return Vec::new() };
+    vec![
+        format!(
+            "{}: p99.9 {:.1} ms instead of {:.1} ms, at {:.3} times the load",
+            with.name,
+            with.summary.quantile_ms(0.999),
+            without.summary.quantile_ms(0.999),
+            with.load() / without.load(),
+        ),
+        format!(
+            "{}: of {} hedges {} won and {} were wasted",
+            with.name,
+            grouped(policy.hedges),
+            grouped(policy.hedges_won),
+            grouped(policy.hedges.saturating_sub(policy.hedges_won)),
+        ),
+    ]
 }
 
 /// A number with its thousands set apart.
