@@ -13,7 +13,7 @@ use crate::{
     drive::{
         Attempt, Host,
         cancel::Raised,
-        ending::{Kept, release},
+        ending::{Kept, contain, release},
     },
     flight::{Drive, Flight, Generation, Hold, News, SEATS, Ticket},
     notes::{AttemptId, AttemptSet, Notes},
@@ -47,6 +47,9 @@ pub(super) struct Machine<T, E> {
     pub(super) call: Call,
     pub(super) notes: Notes,
     pub(super) kept: Kept<T, E>,
+    /// Results that nobody will get. Dropping one is the host's code, which may be slow or panic:
+    /// it waits until the flight is let go.
+    spent: Vec<Kept<T, E>>,
     /// Launched, and not known to have started.
     queued: AttemptSet,
     /// Asked to stop, and not ended.
@@ -99,6 +102,7 @@ where
             call,
             notes,
             kept: Kept::Nothing,
+            spent: Vec::new(),
             queued: AttemptSet::EMPTY,
             given_up: AttemptSet::EMPTY,
             told: 0,
@@ -171,14 +175,17 @@ where
     /// Does what the machine says until it has nothing more to say.
     pub(super) fn drive(self: &Arc<Self>, mut hold: Hold<'_>, mut step: Option<Step>) {
         let mut raised = Raised::default();
+        let mut spent = Vec::new();
         loop {
             let over = self.machine.with_mut(|machine| {
                 // SAFETY: because the flight is held, the machine is this thread's alone.
                 let machine = unsafe { &mut *machine };
-                self.advance(machine, &mut hold, step.take(), &mut raised)
+                let over = self.advance(machine, &mut hold, step.take(), &mut raised);
+                spent.append(&mut machine.spent);
+                over
             });
             if over {
-                self.end(hold);
+                self.end(hold, &mut spent);
                 break;
             }
             match hold.let_go() {
@@ -188,6 +195,7 @@ where
         }
         self.caller.unpark();
         self.run_hooks(raised);
+        spent.into_iter().for_each(|result| self.discard(result));
     }
 
     /// One round: carries out steps and hears news until there is none. True at the call's end.
@@ -237,8 +245,11 @@ where
         self.seat(ticket).prepare(Order { launch, retries_left });
         machine.call.on_queued(launch.attempt);
         machine.queued.insert(launch.attempt);
-        // A refusal is reported by the task itself when it is dropped.
-        let _ = self.executor.execute(Task::new(Arc::clone(self) as Arc<dyn Runs>, ticket));
+        let task = Task::new(Arc::clone(self) as Arc<dyn Runs>, ticket);
+        // A refusal is reported by the task itself when it is dropped, also by a panic.
+        contain(&self.site, || {
+            let _ = self.executor.execute(task);
+        });
         let now = self.host.clock.now();
         self.with(machine, raised, |call, with| call.on_time(with, now))
     }
@@ -281,8 +292,12 @@ where
             call.on_outcome(with, attempt, outcome, at)
         });
         machine.ended = machine.ended.max(at);
-        if machine.call.answer() == Some(attempt) {
-            machine.kept = result;
+        let spent = match machine.call.answer() == Some(attempt) {
+            true => std::mem::replace(&mut machine.kept, result),
+            false => result,
+        };
+        if !matches!(spent, Kept::Nothing) {
+            machine.spent.push(spent);
         }
         step
     }
@@ -335,7 +350,7 @@ where
     }
 
     /// Ends the flight. Results that came in meanwhile are late.
-    fn end(&self, mut hold: Hold<'_>) {
+    fn end(&self, mut hold: Hold<'_>, spent: &mut Vec<Kept<T, E>>) {
         loop {
             match hold.end() {
                 Ok(_exit) => return,
@@ -343,7 +358,7 @@ where
             }
             while let Some(news) = hold.take() {
                 if let News::Ready(ticket) = news {
-                    self.settle_late(ticket);
+                    spent.push(self.settle_late(ticket));
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::{cell::Cell, fmt};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::executor::{Executor, Rejected, Task};
+use crate::sync::{Arc, AtomicBool, Ordering, fence};
 
 thread_local! {
     static WORKING: Cell<bool> = const { Cell::new(false) };
@@ -38,6 +39,7 @@ pub(crate) fn on_worker_thread() -> bool {
 pub struct Workers {
     tasks: Sender<Message>,
     queue: Receiver<Message>,
+    closed: Arc<AtomicBool>,
 }
 
 enum Message {
@@ -58,7 +60,7 @@ impl Workers {
     #[must_use]
     pub fn new(queue: usize) -> Self {
         let (tasks, queue) = bounded(queue.max(1));
-        Self { tasks, queue }
+        Self { tasks, queue, closed: Arc::new(AtomicBool::new(false)) }
     }
 
     /// What a donated thread [`run`](Worker::run)s.
@@ -67,10 +69,25 @@ impl Workers {
         Worker { tasks: self.tasks.clone(), queue: self.queue.clone() }
     }
 
-    /// Gives the donated threads back once each is done with its task. Queued tasks still run;
-    /// waits while the queue is full.
+    /// Gives the donated threads back once each is done with its task. Queued tasks still run, new
+    /// ones are refused; waits while the queue is full.
     pub fn close(&self) {
+        // SeqCst: see `execute`.
+        self.closed.store(true, Ordering::SeqCst);
         let _ = self.tasks.send(Message::Close);
+    }
+
+    /// Closed meanwhile: the last worker may have left before the task was queued.
+    #[cold]
+    fn refuse_queued(&self) {
+        loop {
+            // A task that is dropped is refused.
+            while self.queue.try_recv().is_ok() {}
+            // The message that was among them, or one more.
+            if self.tasks.try_send(Message::Close).is_ok() {
+                return;
+            }
+        }
     }
 }
 
@@ -78,22 +95,37 @@ impl Worker {
     /// Runs tasks on this thread until the workers are [closed](Workers::close).
     pub fn run(self) {
         WORKING.set(true);
-        while let Ok(message) = self.queue.recv() {
-            match message {
-                Message::Run(task) => task.run(),
-                Message::Close => {
-                    let _ = self.tasks.try_send(Message::Close);
-                    break;
-                }
+        while let Ok(Message::Run(task)) = self.queue.recv() {
+            task.run();
+        }
+        self.hand_on_close();
+        WORKING.set(false);
+    }
+
+    /// Tells the next worker. Where the queue is full of tasks, this one makes room.
+    fn hand_on_close(&self) {
+        while self.tasks.try_send(Message::Close).is_err() {
+            if let Ok(Message::Run(task)) = self.queue.try_recv() {
+                task.run();
             }
         }
-        WORKING.set(false);
     }
 }
 
 impl Executor for Workers {
     fn execute(&self, task: Task) -> Result<(), Rejected> {
-        self.tasks.try_send(Message::Run(task)).map_err(|_| Rejected)
+        // Relaxed: only to be quick; what counts is looked at below.
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Rejected);
+        }
+        self.tasks.try_send(Message::Run(task)).map_err(|_| Rejected)?;
+        fence(Ordering::SeqCst);
+        // SeqCst: pairs with `close`. Either this finds them closed, or the task was queued before
+        // the message that closes them, and is run before it.
+        if self.closed.load(Ordering::SeqCst) {
+            self.refuse_queued();
+        }
+        Ok(())
     }
 }
 
