@@ -2,6 +2,7 @@
 
 mod builder;
 mod call;
+mod gauges;
 mod global;
 
 pub use builder::{BuildError, EngineBuilder};
