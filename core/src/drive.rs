@@ -48,6 +48,20 @@ pub(crate) struct Host {
     pub(crate) alarms: Option<Arc<Alarms>>,
 }
 
+#[cfg(test)]
+impl Host {
+    /// One that nobody listens to and that starts no thread.
+    pub(crate) fn bare(clock: Clock, seed: u64) -> Self {
+        Self {
+            clock,
+            seeds: Seeds::fixed(seed),
+            listener: None,
+            workers: Workers::new(1),
+            alarms: None,
+        }
+    }
+}
+
 impl Drop for Host {
     fn drop(&mut self) {
         // Tasks keep their host: there are none left.

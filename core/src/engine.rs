@@ -3,6 +3,7 @@
 mod build_error;
 mod builder;
 mod call;
+mod gauges;
 mod global;
 mod manual;
 mod metrics;

@@ -1,13 +1,16 @@
 //! How attempts and calls end in every driver: what is kept, what is given back, what is returned.
 
-use std::{any::Any, panic::resume_unwind};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
 
 use super::Error;
 use crate::{
     call::{Call, Reserved},
     clock::Nanos,
     outcome::{Outcome, Reason},
-    site::Terms,
+    site::{Counter, Site, Terms},
     verdict::Verdict,
 };
 
@@ -33,6 +36,16 @@ pub(crate) fn release(terms: &Terms, reserved: Reserved) {
     if let Some(budget) = budget {
         budget.release();
     }
+}
+
+/// Runs what belongs to the host, whose panic must not get into the engine: it is counted. False if
+/// there was one.
+pub(crate) fn contain(site: &Site, hosts: impl FnOnce()) -> bool {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(hosts)) else { return true };
+    // The payload's own drop may panic, too; there the second one is forgotten.
+    std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    site.counters.add(Counter::HookPanics, 1);
+    false
 }
 
 /// The result of a call: what the last attempt produced, if it is a value, else the verdict.

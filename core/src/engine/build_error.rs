@@ -54,7 +54,7 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Key { key, source } => write!(f, "policy for {key:?}: {source}"),
+            Self::Key { key, source } => write!(f, "policy for {}: {source}", Quoted(key)),
             Self::Budget { name, source } => write!(f, "budget {name:?}: {source}"),
             Self::UnknownBudget { key, name } => {
                 write!(
@@ -72,6 +72,18 @@ impl fmt::Display for BuildError {
             Self::Mode { value } => {
                 write!(f, "{MODE_VARIABLE}={value:?}: it takes active, observe or off")
             }
+        }
+    }
+}
+
+/// A text that nobody has checked, cut to what fits a message.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(64) {
+            Some((cut, _)) => write!(f, "{:?}…", &self.0[..cut]),
+            None => write!(f, "{:?}", self.0),
         }
     }
 }

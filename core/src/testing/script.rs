@@ -1,6 +1,11 @@
 //! Operations that do what they are told.
 
-use std::{collections::VecDeque, fmt, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    time::Duration,
+};
 
 use crate::{
     clock::Nanos,
@@ -266,6 +271,10 @@ fn wait(attempt: &Attempt<'_>, takes: Takes) -> bool {
     }
     attempt.is_cancelled()
 }
+
+// A scripted panic leaves nothing half done: the step is taken and the attempt noted before it.
+impl<T, E> UnwindSafe for Script<T, E> {}
+impl<T, E> RefUnwindSafe for Script<T, E> {}
 
 impl<T, E> Clone for Script<T, E> {
     fn clone(&self) -> Self {

@@ -64,8 +64,7 @@ impl Yard {
 }
 
 fn manual(max_flights: usize) -> Manual {
-    let host =
-        Host { clock: Clock::from(ManualClock::new()), seeds: Seeds::fixed(SEED), listener: None };
+    let host = Host::bare(Clock::from(ManualClock::new()), SEED);
     Manual::new(&Arc::new(host), max_flights)
 }
 

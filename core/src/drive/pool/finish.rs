@@ -14,7 +14,7 @@ use crate::{
     completion::Completion,
     drive::{
         Attempt,
-        ending::{Kept, panicked, release},
+        ending::{Kept, contain, panicked, release},
         judge,
     },
     flight::{Drive, Ticket},
@@ -84,21 +84,32 @@ where
             Drive::You(hold) => self.drive(hold, None),
             Drive::Elsewhere => {}
             Drive::Late => {
-                self.settle_late(ticket);
+                let spent = self.settle_late(ticket);
                 let _in_an_arc = self.flight.retire(self.generation, ticket);
+                self.discard(spent);
             }
         }
     }
 
-    /// An attempt ended after its call: it gives back what it held, and is counted.
-    pub(super) fn settle_late(&self, ticket: Ticket) {
+    /// An attempt ended after its call: it gives back what it held, and is counted. What it
+    /// produced is nobody's.
+    pub(super) fn settle_late(&self, ticket: Ticket) -> Kept<T, E> {
         let seat = self.seat(ticket);
         if let Some(order) = seat.order() {
             release(&self.terms, order.launch.reserved);
         }
-        if let Some(End::Ran { .. }) = seat.take_end() {
-            self.site.counters.add(Counter::Late, 1);
-        }
         self.site.abandoned_ended();
+        match seat.take_end() {
+            Some(End::Ran { result, .. }) => {
+                self.site.counters.add(Counter::Late, 1);
+                result
+            }
+            Some(End::NotRun) | None => Kept::Nothing,
+        }
+    }
+
+    /// Drops what an attempt produced: the host's code.
+    pub(super) fn discard(&self, result: Kept<T, E>) {
+        contain(&self.site, || drop(result));
     }
 }

@@ -1,9 +1,6 @@
 //! A call in the air: its machine, driven by whoever holds the flight.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use super::{
     alarm::Alarm,
@@ -17,7 +14,7 @@ use crate::{
     drive::{
         Attempt, Host,
         cancel::Raised,
-        ending::{Kept, release},
+        ending::{Kept, contain, release},
     },
     flight::{Flight, Generation, Hold, News, SEATS, Ticket},
     notes::{AttemptId, AttemptSet, Notes},
@@ -55,6 +52,9 @@ pub(super) struct Machine<T, E> {
     pub(super) call: Call,
     pub(super) notes: Notes,
     pub(super) kept: Kept<T, E>,
+    /// Results that nobody will get. Dropping one is the host's code, which may be slow or panic:
+    /// it waits until the flight is let go.
+    spent: Vec<Kept<T, E>>,
     /// Launched, and not known to have started.
     queued: AttemptSet,
     /// Asked to stop, and not ended.
@@ -110,6 +110,7 @@ where
             call,
             notes,
             kept: Kept::Nothing,
+            spent: Vec::new(),
             queued: AttemptSet::EMPTY,
             given_up: AttemptSet::EMPTY,
             told: 0,
@@ -144,14 +145,17 @@ where
     /// Does what the machine says until it has nothing more to say.
     pub(super) fn drive(self: &Arc<Self>, mut hold: Hold<'_>, mut step: Option<Step>) {
         let mut raised = Raised::default();
+        let mut spent = Vec::new();
         loop {
             let over = self.machine.with_mut(|machine| {
                 // SAFETY: because the flight is held, the machine is this thread's alone.
                 let machine = unsafe { &mut *machine };
-                self.advance(machine, &mut hold, step.take(), &mut raised)
+                let over = self.advance(machine, &mut hold, step.take(), &mut raised);
+                spent.append(&mut machine.spent);
+                over
             });
             if over {
-                self.end(hold);
+                self.end(hold, &mut spent);
                 break;
             }
             match hold.let_go() {
@@ -162,6 +166,7 @@ where
         self.caller.unpark();
         self.set_alarm();
         self.run_hooks(raised);
+        spent.into_iter().for_each(|result| self.discard(result));
     }
 
     /// One round: carries out steps and hears news until there is none. True at the call's end.
@@ -219,13 +224,12 @@ where
         self.with(machine, raised, |call, with| call.on_time(with, now))
     }
 
-    /// A refusal is reported by the task itself when it is dropped, by an executor that panics too.
+    /// A refusal is reported by the task itself when it is dropped, also by a panic.
     fn hand_off(self: &Arc<Self>, ticket: Ticket) {
         let task = Task::new(Arc::clone(self) as Arc<dyn Runs>, ticket);
-        let handed_off = catch_unwind(AssertUnwindSafe(|| self.executor.execute(task)));
-        if handed_off.is_err() {
-            self.site.counters.add(Counter::HookPanics, 1);
-        }
+        contain(&self.site, || {
+            let _ = self.executor.execute(task);
+        });
     }
 
     fn hear(&self, machine: &mut Machine<T, E>, news: News, raised: &mut Raised) -> Step {
@@ -266,8 +270,12 @@ where
             call.on_outcome(with, attempt, outcome, at)
         });
         machine.ended = machine.ended.max(at);
-        if machine.call.answer() == Some(attempt) {
-            machine.kept = result;
+        let spent = match machine.call.answer() == Some(attempt) {
+            true => std::mem::replace(&mut machine.kept, result),
+            false => result,
+        };
+        if !matches!(spent, Kept::Nothing) {
+            machine.spent.push(spent);
         }
         step
     }
@@ -321,7 +329,7 @@ where
     }
 
     /// Ends the flight. Results that came in meanwhile are late.
-    fn end(&self, mut hold: Hold<'_>) {
+    fn end(&self, mut hold: Hold<'_>, spent: &mut Vec<Kept<T, E>>) {
         loop {
             match hold.end() {
                 Ok(_exit) => return,
@@ -329,7 +337,7 @@ where
             }
             while let Some(news) = hold.take() {
                 if let News::Ready(ticket) = news {
-                    self.settle_late(ticket);
+                    spent.push(self.settle_late(ticket));
                 }
             }
         }

@@ -1,11 +1,11 @@
 //! Threads that the host donates.
 
-use std::{cell::Cell, fmt, sync::Arc};
+use std::{cell::Cell, fmt};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::executor::{Executor, Rejected, Task};
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, fence};
 
 thread_local! {
     static WORKING: Cell<bool> = const { Cell::new(false) };
@@ -39,6 +39,7 @@ pub(crate) fn on_worker_thread() -> bool {
 pub struct Workers {
     tasks: Sender<Message>,
     queue: Receiver<Message>,
+    closed: Arc<AtomicBool>,
     running: Arc<AtomicUsize>,
 }
 
@@ -58,13 +59,27 @@ impl Workers {
     #[must_use]
     pub fn new(queue: usize) -> Self {
         let (tasks, queue) = bounded(queue.max(1));
-        Self { tasks, queue, running: Arc::default() }
+        let closed = Arc::new(AtomicBool::new(false));
+        Self { tasks, queue, closed, running: Arc::new(AtomicUsize::new(0)) }
     }
 
     /// What a donated thread [`run`](Worker::run)s.
     #[must_use]
     pub fn worker(&self) -> Worker {
         Worker(self.clone())
+    }
+
+    /// Gives the donated threads back once each is done with its task. Queued tasks still run, new
+    /// ones are refused; waits while the queue is full.
+    pub fn close(&self) {
+        // SeqCst: see `execute`.
+        self.closed.store(true, Ordering::SeqCst);
+        let _ = self.tasks.send(Message::Close);
+    }
+
+    /// As [`close`](Self::close), where nobody is left who could queue anything.
+    pub(crate) fn close_idle(&self) {
+        let _ = self.tasks.try_send(Message::Close);
     }
 
     /// How many threads are donated now.
@@ -74,43 +89,59 @@ impl Workers {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Gives the donated threads back once each is done with its task. Queued tasks still run;
-    /// waits while the queue is full.
-    pub fn close(&self) {
-        let _ = self.tasks.send(Message::Close);
-    }
-
-    /// As [`close`](Self::close), where nobody is left who could queue anything.
-    pub(crate) fn close_idle(&self) {
-        let _ = self.tasks.try_send(Message::Close);
+    /// Closed meanwhile: the last worker may have left before the task was queued.
+    #[cold]
+    fn refuse_queued(&self) {
+        loop {
+            // A task that is dropped is refused.
+            while self.queue.try_recv().is_ok() {}
+            // The message that was among them, or one more.
+            if self.tasks.try_send(Message::Close).is_ok() {
+                return;
+            }
+        }
     }
 }
 
 impl Worker {
     /// Runs tasks on this thread until the workers are [closed](Workers::close).
     pub fn run(self) {
-        let Workers { tasks, queue, running } = self.0;
         WORKING.set(true);
         // Relaxed: a gauge.
-        running.fetch_add(1, Ordering::Relaxed);
-        while let Ok(message) = queue.recv() {
-            match message {
-                Message::Run(task) => task.run(),
-                Message::Close => {
-                    let _ = tasks.try_send(Message::Close);
-                    break;
-                }
-            }
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+        while let Ok(Message::Run(task)) = self.0.queue.recv() {
+            task.run();
         }
         // Relaxed: a gauge.
-        running.fetch_sub(1, Ordering::Relaxed);
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.hand_on_close();
         WORKING.set(false);
+    }
+
+    /// Tells the next worker. Where the queue is full of tasks, this one makes room.
+    fn hand_on_close(&self) {
+        while self.0.tasks.try_send(Message::Close).is_err() {
+            if let Ok(Message::Run(task)) = self.0.queue.try_recv() {
+                task.run();
+            }
+        }
     }
 }
 
 impl Executor for Workers {
     fn execute(&self, task: Task) -> Result<(), Rejected> {
-        self.tasks.try_send(Message::Run(task)).map_err(|_| Rejected)
+        // Relaxed: only to be quick; what counts is looked at below.
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Rejected);
+        }
+        self.tasks.try_send(Message::Run(task)).map_err(|_| Rejected)?;
+        fence(Ordering::SeqCst);
+        // SeqCst: pairs with `close`. Either this finds them closed, or the task was queued before
+        // the message that closes them, and is run before it.
+        if self.closed.load(Ordering::SeqCst) {
+            self.refuse_queued();
+        }
+        Ok(())
     }
 }
 

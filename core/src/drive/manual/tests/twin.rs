@@ -128,6 +128,7 @@ fn with<'a>(yard: &'a Yard, rules: Rules, notes: &'a mut Notes) -> With<'a> {
     With {
         site: &yard.site,
         terms: &yard.terms,
+        started: Nanos::ZERO,
         rules,
         shard: Shard::current(),
         notes,
