@@ -295,12 +295,15 @@ impl Inner {
         let Ok(key) = key::canonical(key) else { return self.sites.overflow().value() };
         match self.sites.get(key) {
             Some(entry) => entry.value(),
+            None if key == OTHER => self.sites.overflow().value(),
             None => self.sites.get_or_insert_with(key, || self.make_site(key)).value(),
         }
     }
 
     fn find_shared(&self, key: &str) -> Shared<Site> {
-        let Ok(key) = key::canonical(key) else { return self.sites.overflow().to_arc() };
+        let Some(key) = key::canonical(key).ok().filter(|key| *key != OTHER) else {
+            return self.sites.overflow().to_arc();
+        };
         self.sites.get_or_insert_with(key, || self.make_site(key)).to_arc()
     }
 
