@@ -1,4 +1,5 @@
 //! What an engine tells of its calls, seen from outside: observers, events and metrics agree.
+#![allow(clippy::disallowed_types, reason = "tests may use what they like")]
 
 use std::{
     collections::BTreeSet,
