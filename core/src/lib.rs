@@ -116,6 +116,9 @@ pub mod rooms {
     pub mod registry {
         pub use crate::registry::*;
     }
+    pub mod ring {
+        pub use crate::observe::ring::*;
+    }
     pub mod slab {
         pub use crate::slab::*;
     }

@@ -7,7 +7,8 @@
 mod exposition;
 mod observer;
 mod record;
-mod ring;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
+pub(crate) mod ring;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,6 @@
 //! The sites of an engine: found by key, made when a key is new.
 
-use super::Inner;
+use super::{Inner, OTHER};
 use crate::{
     clock::Nanos,
     control::{self, Book},
@@ -17,12 +17,15 @@ impl Inner {
         let Ok(key) = key::canonical(key) else { return self.sites.overflow().value() };
         match self.sites.get(key) {
             Some(entry) => entry.value(),
+            None if key == OTHER => self.sites.overflow().value(),
             None => self.sites.get_or_insert_with(key, || self.make_site(key)).value(),
         }
     }
 
     pub(super) fn find_shared(&self, key: &str) -> Shared<Site> {
-        let Ok(key) = key::canonical(key) else { return self.sites.overflow().to_arc() };
+        let Some(key) = key::canonical(key).ok().filter(|key| *key != OTHER) else {
+            return self.sites.overflow().to_arc();
+        };
         self.sites.get_or_insert_with(key, || self.make_site(key)).to_arc()
     }
 

@@ -1,5 +1,7 @@
 //! What an observer is told.
 
+use std::sync::Arc;
+
 use crate::{
     clock::Nanos,
     completion::Completion,
@@ -79,6 +81,37 @@ pub trait Observer: Send + Sync {
     /// A call ended in any other way.
     fn on_failure(&self, event: &CallEnded<'_>) {
         let _ = event;
+    }
+}
+
+/// An observer that the program keeps a hand on.
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn on_start(&self, event: &CallStarted<'_>) {
+        (**self).on_start(event);
+    }
+
+    fn on_attempt(&self, event: &AttemptEnded<'_>) {
+        (**self).on_attempt(event);
+    }
+
+    fn on_hedge_spawn(&self, event: &HedgeSpawned<'_>) {
+        (**self).on_hedge_spawn(event);
+    }
+
+    fn on_hedge_cancel(&self, event: &AttemptCancelled<'_>) {
+        (**self).on_hedge_cancel(event);
+    }
+
+    fn on_budget_decision(&self, event: &BudgetDecided<'_>) {
+        (**self).on_budget_decision(event);
+    }
+
+    fn on_success(&self, event: &CallEnded<'_>) {
+        (**self).on_success(event);
+    }
+
+    fn on_failure(&self, event: &CallEnded<'_>) {
+        (**self).on_failure(event);
     }
 }
 

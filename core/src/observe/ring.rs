@@ -38,7 +38,7 @@ const PUBLISH: Ordering =
     if cfg!(rego_break = "ring_relaxed") { Ordering::Relaxed } else { Ordering::Release };
 
 /// A bounded first-in-first-out store of copies. Thread-safe and lock-free.
-pub(crate) struct Ring<T> {
+pub struct Ring<T> {
     tail: CachePadded<AtomicU64>,
     head: CachePadded<AtomicU64>,
     dropped: CachePadded<AtomicU64>,
@@ -57,7 +57,7 @@ unsafe impl<T: Copy + Send> Sync for Ring<T> {}
 
 impl<T: Copy + Send> Ring<T> {
     /// A ring with at least this many places: a power of two, 2 to 2²⁴.
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(2, MAX_CAPACITY).next_power_of_two();
         let place = |turn: usize| Place {
             turn: AtomicU64::new(turn as u64),
@@ -71,13 +71,14 @@ impl<T: Copy + Send> Ring<T> {
         }
     }
 
+    /// How many values it has room for.
     #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
-    pub(crate) fn capacity(&self) -> usize {
+    pub fn capacity(&self) -> usize {
         self.places.len()
     }
 
     /// Puts a value at the end; drops and counts it if there is no room. Whether there was.
-    pub(crate) fn push(&self, value: T) -> bool {
+    pub fn push(&self, value: T) -> bool {
         // Relaxed: a number to try; the exchange says whether it is ours.
         let mut number = self.tail.load(Ordering::Relaxed);
         loop {
@@ -120,7 +121,7 @@ impl<T: Copy + Send> Ring<T> {
     }
 
     /// Takes the oldest value; `None` if there is none, or it is still being written.
-    pub(crate) fn pop(&self) -> Option<T> {
+    pub fn pop(&self) -> Option<T> {
         // Relaxed: a number to try; the exchange says whether it is ours.
         let mut number = self.head.load(Ordering::Relaxed);
         loop {
@@ -161,7 +162,7 @@ impl<T: Copy + Send> Ring<T> {
     }
 
     /// Takes the oldest values, as many as there are and `into` has room for; answers how many.
-    pub(crate) fn drain(&self, into: &mut [T]) -> usize {
+    pub fn drain(&self, into: &mut [T]) -> usize {
         let mut filled = 0;
         for (slot, value) in into.iter_mut().zip(std::iter::from_fn(|| self.pop())) {
             *slot = value;
@@ -171,7 +172,7 @@ impl<T: Copy + Send> Ring<T> {
     }
 
     /// How many values found no room.
-    pub(crate) fn dropped(&self) -> u64 {
+    pub fn dropped(&self) -> u64 {
         // Relaxed: a count.
         self.dropped.load(Ordering::Relaxed)
     }

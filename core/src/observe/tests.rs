@@ -157,7 +157,8 @@ fn hedged() -> Vec<Event> {
 
 fn diary() -> (Arc<Diary>, Arc<Observers>) {
     let diary = Arc::new(Diary::default());
-    let observers = Observers::new(vec![diary.clone()], None).expect("somebody listens");
+    // Twice in an `Arc`, as one comes that the program keeps a hand on.
+    let observers = Observers::new(vec![Arc::new(diary.clone())], None).expect("somebody listens");
     (diary, observers)
 }
 
