@@ -208,7 +208,7 @@ impl Operation {
                 stall(Duration::from_millis(1), || told.load(Ordering::SeqCst));
             }
             // Without a message on standard error.
-            _ if call % 16 == 0 => resume_unwind(Box::new("a panic of the operation")),
+            _ if call.is_multiple_of(16) => resume_unwind(Box::new("a panic of the operation")),
             _ => {}
         }
         add(&self.failures, 1);

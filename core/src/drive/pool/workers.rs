@@ -135,9 +135,10 @@ impl Executor for Workers {
             return Err(Rejected);
         }
         self.tasks.try_send(Message::Run(task)).map_err(|_| Rejected)?;
+        // SeqCst: pairs with `close`. Either the load below finds them closed, or the task was
+        // queued before the message that closes them, and is run before it.
         fence(Ordering::SeqCst);
-        // SeqCst: pairs with `close`. Either this finds them closed, or the task was queued before
-        // the message that closes them, and is run before it.
+        // SeqCst: as above.
         if self.closed.load(Ordering::SeqCst) {
             self.refuse_queued();
         }
