@@ -76,6 +76,7 @@ use crate::sync::{AtomicU64, Ordering};
 use word::{Seat, Word};
 
 /// What the loom models' negative control weakens.
+// AcqRel: as `ready` says. Relaxed: a break that the models must find.
 const PUBLISH: Ordering =
     if cfg!(rego_break = "flight_ready_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
 
@@ -285,7 +286,7 @@ impl Flight {
         loop {
             let (next, answer) = step(Word::from_bits(seen));
             let Some(next) = next else { return answer };
-            // The caller's ordering, with its reason, on success. Relaxed on failure: as above.
+            // Relaxed on failure: a guess again, as above. On success the caller's, with its reason.
             match self.word.compare_exchange_weak(seen, next.bits(), order, Ordering::Relaxed) {
                 Ok(_) => return answer,
                 Err(newer) => seen = newer,

@@ -44,6 +44,7 @@ impl Entry {
         self.user.store(user, Ordering::Relaxed);
         let state = self.state.load(Ordering::Relaxed);
         debug_assert_eq!(state & STATE_MASK, FREE, "a timer is armed once");
+        // Relaxed: as above.
         self.state.store(state | ARMED, Ordering::Relaxed);
         state >> STATE_BITS
     }
