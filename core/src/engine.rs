@@ -108,7 +108,6 @@ pub struct CallSite {
 
 impl Engine {
     /// Starts to build an engine.
-    #[must_use]
     pub fn builder() -> EngineBuilder {
         EngineBuilder::new()
     }
@@ -274,7 +273,6 @@ impl CallSite {
     }
 
     /// Starts a call with options of its own.
-    #[must_use]
     pub fn call(&self) -> CallBuilder<'_> {
         CallBuilder::new(self)
     }

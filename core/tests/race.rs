@@ -1,5 +1,10 @@
 //! Calls on caller-supplied threads.
-#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a test may use what it likes"
+)]
 
 use std::{
     io,

@@ -51,10 +51,11 @@ impl Call {
     /// The last thing time can bring: one hedge, if it is due.
     pub(super) fn hedge_if_due(&mut self, with: &mut With<'_>) -> Step {
         debug_assert_eq!(self.state, State::Running);
-        if self.now >= self.wake && !self.legs.any_queued() {
-            if let Some(step) = self.hedge(with) {
-                return step;
-            }
+        if self.now >= self.wake
+            && !self.legs.any_queued()
+            && let Some(step) = self.hedge(with)
+        {
+            return step;
         }
         self.rest(with)
     }

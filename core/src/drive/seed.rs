@@ -1,5 +1,7 @@
 //! Seeds: what decides all random draws of a call.
 
+#![expect(clippy::disallowed_types, reason = "statics, which no model has a part in")]
+
 use std::{
     cell::Cell,
     hash::{BuildHasher, RandomState},
