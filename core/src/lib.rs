@@ -38,6 +38,7 @@ mod classify;
 mod clock;
 mod completion;
 mod control;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod curve;
 mod drive;
 mod engine;
@@ -45,6 +46,7 @@ mod engine;
 mod flight;
 mod hedge;
 mod key;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod latency;
 mod listener;
 mod notes;
@@ -111,8 +113,17 @@ pub mod rooms {
     pub mod budget {
         pub use crate::{budget::*, sync::Shard};
     }
+    pub mod cancel {
+        pub use crate::drive::{Raised, Signal};
+    }
     pub mod flight {
         pub use crate::flight::*;
+    }
+    pub mod latency {
+        pub use crate::{
+            curve::{Plan, Probability, Reading, Trigger},
+            latency::*,
+        };
     }
     pub mod registry {
         pub use crate::registry::*;
