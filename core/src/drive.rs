@@ -4,6 +4,7 @@
 //! `manual` leaves both to the host. All drive the same machine.
 
 mod attempt;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod cancel;
 mod ending;
 mod error;
@@ -15,6 +16,8 @@ mod tell;
 
 pub use attempt::{Attempt, Nested};
 pub use cancel::{CancelGuard, CancelToken};
+#[cfg(rego_loom)]
+pub use cancel::{Raised, Signal};
 pub use error::Error;
 pub use pool::{Executor, Rejected, Task, Worker, Workers};
 

@@ -37,6 +37,7 @@ mod classify;
 mod clock;
 mod completion;
 mod control;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod curve;
 mod drive;
 mod engine;
@@ -44,6 +45,7 @@ mod engine;
 mod flight;
 mod hedge;
 mod key;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod latency;
 mod listener;
 mod notes;
@@ -110,8 +112,17 @@ pub mod rooms {
     pub mod budget {
         pub use crate::{budget::*, sync::Shard};
     }
+    pub mod cancel {
+        pub use crate::drive::{Raised, Signal};
+    }
     pub mod flight {
         pub use crate::flight::*;
+    }
+    pub mod latency {
+        pub use crate::{
+            curve::{Plan, Probability, Reading, Trigger},
+            latency::*,
+        };
     }
     pub mod registry {
         pub use crate::registry::*;

@@ -1,42 +1,25 @@
 //! Budgets under loom: whatever the interleaving, no more is issued than was there and was paid in.
 //!
-//! ```text
-//! RUSTFLAGS='--cfg rego_loom' LOOM_MAX_PREEMPTIONS=2 \
-//!     cargo test --release -p loom-tests --test budget -- --nocapture
-//! ```
-//!
-//! The negative control, `--cfg rego_break="budget"` on top: withdrawing and reserving look before
-//! they act instead of acting on what they saw. `a_token_is_spent_once`,
-//! `halves_in_two_cells_make_one`, `a_cut_is_seen_with_what_paid_for_it` and
-//! `a_place_is_taken_by_one_at_a_time` must then fail.
-//!
 //! What loom cannot show: it runs a read-modify-write on the newest value there is, so neither the
 //! Acquire on a bucket's numbers nor the Release on a cell's bit is missed when it is weakened.
 #![cfg(rego_loom)]
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-use loom::{sync::Arc, thread};
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+use loom_tests::explore;
 use rego::{
     Budget, Funding, Nanos,
     rooms::budget::{BudgetState, Deposits, Report, Shard},
 };
 
 const ZERO: Nanos = Nanos::ZERO;
-
-/// Explores `model` and prints in how many interleavings.
-fn explore(name: &str, model: impl Fn() + Sync + Send + 'static) {
-    let count = std::sync::Arc::new(AtomicUsize::new(0));
-    let counted = std::sync::Arc::clone(&count);
-    loom::model(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
-        model();
-    });
-    println!("{name}: {} interleavings", count.load(Ordering::Relaxed));
-}
 
 fn new(definition: Budget) -> Arc<BudgetState> {
     Arc::new(BudgetState::new("model", &definition, Deposits::PerCall, ZERO))
@@ -77,7 +60,7 @@ fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
 
 #[test]
 fn a_token_is_spent_once() {
-    explore("one token, two takers", || {
+    explore("budget: one token, two takers", || {
         let budget = new(ratio(0.0, 1));
         join([spawn(&budget, |b| _ = pay(b, 0, 1)), spawn(&budget, |b| _ = pay(b, 1, 1))]);
         assert_eq!((budget.grants(), budget.denials()), (1, 1));
@@ -87,7 +70,7 @@ fn a_token_is_spent_once() {
 
 #[test]
 fn halves_in_two_cells_make_one() {
-    explore("two who take and pay in a half", || {
+    explore("budget: two who take and pay in a half", || {
         let budget = new(ratio(0.5, 1));
         let half = |budget: &BudgetState, shard| {
             pay(budget, shard, 1);
@@ -108,7 +91,7 @@ fn halves_in_two_cells_make_one() {
 
 #[test]
 fn an_audit_never_sees_more_than_the_bound() {
-    explore("a payer, a taker, an auditor", || {
+    explore("budget: a payer, a taker, an auditor", || {
         // A deposit of two where one fits: what is thrown away is audited too.
         let budget = new(ratio(2.0, 1));
         let taker = spawn(&budget, |b| {
@@ -125,7 +108,7 @@ fn an_audit_never_sees_more_than_the_bound() {
 
 #[test]
 fn a_cut_is_seen_with_what_paid_for_it() {
-    explore("a ceiling that falls", || {
+    explore("budget: a ceiling that falls", || {
         let budget = new(ratio(1.0, 6));
         let busy = Report { since: ZERO, answered: 6, attempts: 6 };
         budget.refresh(busy, ZERO);
@@ -146,7 +129,7 @@ fn a_cut_is_seen_with_what_paid_for_it() {
 
 #[test]
 fn a_bucket_grants_its_burst_once() {
-    explore("a bucket, two takers", || {
+    explore("budget: a bucket, two takers", || {
         let budget = new(Budget::TokenBucket { capacity: 1, refill_per_sec: 1.0 });
         join([spawn(&budget, |b| _ = pay(b, 0, 1)), spawn(&budget, |b| _ = pay(b, 1, 1))]);
         assert_eq!((budget.grants(), budget.denials()), (1, 1));
@@ -159,7 +142,7 @@ fn a_bucket_is_never_judged_by_half_a_reload() {
     let pay = |b: &BudgetState, shard, cost| {
         _ = b.withdraw(Shard::new(shard), cost, LATER, || false);
     };
-    explore("a bucket, a taker, a reload", move || {
+    explore("budget: a bucket, a taker, a reload", move || {
         let budget = new(Budget::TokenBucket { capacity: 3, refill_per_sec: 1e6 });
         pay(&budget, 0, 2);
         // One is left. Were one charged an interval of the old definition, in a bucket of the new,
@@ -180,9 +163,9 @@ fn a_bucket_is_never_judged_by_half_a_reload() {
 
 #[test]
 fn a_place_is_taken_by_one_at_a_time() {
-    explore("one place, two takers", || {
+    explore("budget: one place, two takers", || {
         let budget = new(Budget::Concurrency { max: 1 });
-        let inside = Arc::new(loom::sync::atomic::AtomicUsize::new(0));
+        let inside = Arc::new(AtomicUsize::new(0));
         let threads = [0, 1].map(|shard| {
             let (budget, inside) = (Arc::clone(&budget), Arc::clone(&inside));
             thread::spawn(move || {
@@ -201,7 +184,7 @@ fn a_place_is_taken_by_one_at_a_time() {
 
 #[test]
 fn calls_and_places_share_a_word() {
-    explore("in flight", || {
+    explore("budget: in flight", || {
         let budget = new(Budget::InFlight { ratio: 0.5, min: 0 });
         let call = |b: &BudgetState, shard| {
             b.begin(Shard::new(shard));

@@ -154,7 +154,7 @@ impl Striped {
         self.initial.saturating_add(credited).saturating_sub(discarded)
     }
 
-    #[cfg(not(rego_break = "budget"))]
+    #[cfg(not(rego_break = "budget_check_then_act"))]
     fn draw(&self, tokens: u64) -> bool {
         // Relaxed: the CAS tells whether it still holds.
         let mut central = self.central.load(Ordering::Relaxed);
@@ -175,7 +175,7 @@ impl Striped {
     }
 
     /// The negative control: the check is not part of the write, so two can pass it on one token.
-    #[cfg(rego_break = "budget")]
+    #[cfg(rego_break = "budget_check_then_act")]
     fn draw(&self, tokens: u64) -> bool {
         let enough = self.central.load(Ordering::Acquire) >= tokens;
         if enough {
