@@ -86,7 +86,7 @@ Examples:
 Four lanes run one after another on the same schedule: no policy, no policy again (the two
 show how much the machine varies), retries, retries + hedging. The built-in policy makes up to
 three attempts, heeds Retry-After, and hedges the slowest twentieth; retries may cost a tenth of
-what succeeds, hedges a twentieth of the calls. Of a document, what it has for \"backend.get\" is in force.
+what succeeds, hedges a twentieth of the calls. A policy document is asked for \"backend.get\".
 Ctrl-C prints what there is. Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted.";
 
 const SHORTEST: Duration = Duration::from_millis(100);

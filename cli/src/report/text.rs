@@ -134,11 +134,14 @@ fn gain(report: &Report) -> Vec<String> {
     let Some(policy) = &with.account.policy else { return Vec::new() };
     vec![
         format!(
-            "{}: p99.9 {:.1} ms instead of {:.1} ms, at {:.3} times the load",
+            "{} against {}: success {:.2} % ({:.2} %), p99.9 {:.1} ms ({:.1} ms), load {:.3}",
             with.name,
+            without.name,
+            100.0 * with.summary.success(),
+            100.0 * without.summary.success(),
             with.summary.quantile_ms(0.999),
             without.summary.quantile_ms(0.999),
-            with.load() / without.load(),
+            with.load(),
         ),
         format!(
             "{}: of {} hedges {} won and {} were wasted",
