@@ -66,6 +66,7 @@ pub(crate) struct Own {
 }
 
 impl Terms {
+    #[inline]
     pub(crate) fn budgets(&self) -> impl Iterator<Item = &BudgetState> {
         self.retry_budget.iter().chain(&self.hedge_budget).map(|budget| &**budget)
     }

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
-    Attempt, CancelToken, Error, Host, Options, Teller,
+    Attempt, CancelToken, Error, Host, Options, Report, Teller,
     ending::{Kept, conclude, panicked, release},
     judge,
     tell::Ended,
@@ -15,9 +15,8 @@ use crate::{
     call::{Call, Launch, Rules, Step, With},
     clock::Nanos,
     completion::Completion,
-    notes::{AttemptSet, Notes, Timeline},
+    notes::{AttemptId, AttemptSet, Notes, Timeline},
     outcome::Outcome,
-    policy::Idempotent,
     site::{Counter, Site, Terms},
     sync::{Parker, Shard},
     verdict::{HedgeReason, Verdict},
@@ -39,49 +38,22 @@ where
     let terms = site.terms();
     let mut notes = Notes::new();
     let mut teller = Teller::start(host, site, started);
-    let rules = Rules {
-        idempotent: options.idempotent(&terms),
-        retries: !options.no_retries,
-        no_hedging: Some(HedgeReason::NoExecutor),
-    };
-    let mut with = With {
-        site,
-        terms: &terms,
-        rules,
-        shard: Shard::current(),
-        notes: &mut notes,
-        facts: None,
-        abandoned: AttemptSet::EMPTY,
-    };
-    if terms.policy.hedge.enabled {
-        site.counters.add(Counter::NoExecutor, 1);
-    }
+    let mut with = with(site, &terms, options, &mut notes);
     let deadline = options.deadline(started);
-    let (mut call, mut step) = if options.is_cancelled() {
-        Call::refuse(&mut with, started, Verdict::Cancelled)
-    } else {
-        Call::start(&mut with, started, deadline, host.seeds.next())
+    let mut call = Call::prepare(&with, started, deadline, host.seeds.next());
+    let mut step = match options.is_cancelled() {
+        true => call.refuse(&mut with, Verdict::Cancelled),
+        false => call.begin(&mut with),
     };
     let mut now = started;
     let mut kept = Kept::Nothing;
     let verdict = loop {
         step = match step {
             Step::Launch(launch) => {
-                let retries_left = call.retries_left(&with);
-                let ran = attempt(
-                    host,
-                    site,
-                    &terms,
-                    rules.idempotent,
-                    options,
-                    launch,
-                    retries_left,
-                    &mut op,
-                );
+                let ran = attempt(host, options, launch, call.retries_left(&with), &mut op);
                 now = host.clock.now();
                 release(&terms, launch.reserved);
-                with.facts = ran.facts;
-                let step = call.on_outcome(&mut with, launch.attempt, ran.outcome, now);
+                let step = settle(&mut call, &mut with, launch.attempt, &ran, now);
                 if call.answer() == Some(launch.attempt) {
                     kept = ran.result;
                 }
@@ -89,10 +61,9 @@ where
             }
             Step::Wait(until) => {
                 now = wait(host, options, until);
-                if options.is_cancelled() {
-                    call.on_cancel(&mut with, now)
-                } else {
-                    call.on_time(&mut with, now)
+                match options.is_cancelled() {
+                    true => call.on_cancel(&mut with, now),
+                    false => call.on_time(&mut with, now),
                 }
             }
             Step::Done(verdict) => break verdict,
@@ -117,19 +88,35 @@ where
     conclude(verdict, &call, kept)
 }
 
-struct Ran<T, E> {
-    outcome: Outcome,
-    facts: Option<Completion>,
-    result: Kept<T, E>,
+#[inline]
+fn with<'a>(site: &'a Site, terms: &'a Terms, options: &Options, notes: &'a mut Notes) -> With<'a> {
+    if terms.policy.hedge.enabled {
+        site.counters.add(Counter::NoExecutor, 1);
+    }
+    With {
+        site,
+        terms,
+        rules: Rules {
+            idempotent: options.idempotent(terms),
+            retries: !options.no_retries,
+            no_hedging: Some(HedgeReason::NoExecutor),
+        },
+        shard: Shard::current(),
+        notes,
+        facts: None,
+        abandoned: AttemptSet::EMPTY,
+    }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one attempt's surroundings, in one place")]
+/// What an attempt produced, and what its operation said of it.
+struct Ran<T, E> {
+    result: Kept<T, E>,
+    report: Option<Report>,
+}
+
 #[inline]
-fn attempt<T, E: 'static, F>(
+fn attempt<T, E, F>(
     host: &Host,
-    site: &Site,
-    terms: &Terms,
-    idempotent: Idempotent,
     options: &Options,
     launch: Launch,
     retries_left: bool,
@@ -140,18 +127,36 @@ where
 {
     let signal = options.cancel.as_ref().map(CancelToken::signal);
     let attempt = Attempt::in_place(launch, &host.clock, signal, retries_left);
-    match catch_unwind(AssertUnwindSafe(|| op(&attempt))) {
-        Ok(result) => {
-            let report = attempt.take_report();
-            let (outcome, facts) = judge(site, terms, idempotent, launch.attempt, &result, report);
-            Ran { outcome, facts, result: Kept::Result(result) }
+    let result = match catch_unwind(AssertUnwindSafe(|| op(&attempt))) {
+        Ok(result) => Kept::Result(result),
+        Err(payload) => Kept::Panic(payload),
+    };
+    Ran { result, report: attempt.reported() }
+}
+
+/// Tells the machine how an attempt ended. A plain success goes straight through: facts and
+/// outcome are constants, and none of them is moved.
+#[inline]
+fn settle<T, E: 'static>(
+    call: &mut Call,
+    with: &mut With<'_>,
+    attempt: AttemptId,
+    ran: &Ran<T, E>,
+    now: Nanos,
+) -> Step {
+    let (outcome, facts) = match &ran.result {
+        Kept::Result(Ok(_)) if ran.report.is_none() && with.terms.classifier.is_built_in() => {
+            with.facts = Some(Completion::ok());
+            return call.on_outcome(with, attempt, Outcome::success(), now);
         }
-        Err(payload) => Ran {
-            outcome: panicked(),
-            facts: Some(Completion::panic()),
-            result: Kept::Panic(payload),
-        },
-    }
+        Kept::Result(result) => {
+            let idempotent = with.rules.idempotent;
+            judge(with.site, with.terms, idempotent, attempt, result, ran.report)
+        }
+        Kept::Panic(_) | Kept::Nothing => (panicked(), Some(Completion::panic())),
+    };
+    with.facts = facts;
+    call.on_outcome(with, attempt, outcome, now)
 }
 
 /// Sleeps until then, or until the caller's token is cancelled.
