@@ -11,7 +11,7 @@ use std::{
 
 use criterion::{Bencher, Criterion};
 use crossbeam_channel::bounded;
-use rego::{Budget, CallSite, Clock, Engine, Policy, Workers};
+use rego::{Budget, CallSite, Clock, Engine, EngineBuilder, Policy, PolicyBuilder, Workers};
 use rego_benches::{Lane, Row, measure, to_json};
 
 const KEY: &str = "user-service.GetUser";
@@ -147,7 +147,9 @@ fn on_another_thread<R>(then: impl FnOnce(Vec<Lane<'_>>) -> R) -> R {
     let (requests, inbox) = bounded::<u64>(8);
     let (answers, outbox) = bounded(8);
     let workers = Workers::new(8);
-    let site = builder(Clock::tsc()).executor(workers.clone()).build().expect(GOOD).site(KEY);
+    let hedged = policy().idempotent(true).hedge_after(Duration::from_millis(100));
+    let builder = builder(Clock::tsc(), &hedged).executor(workers.clone());
+    let site = builder.build().expect(GOOD).site(KEY);
     thread::scope(|scope| {
         scope.spawn(move || {
             for request in inbox {
@@ -178,23 +180,22 @@ fn on_another_thread<R>(then: impl FnOnce(Vec<Lane<'_>>) -> R) -> R {
 const GOOD: &str = "the engine of a benchmark is put together well";
 
 fn engine(clock: Clock) -> Engine {
-    builder(clock).build().expect(GOOD)
+    builder(clock, &policy()).build().expect(GOOD)
 }
 
-/// Everything a call can have: a shared budget, timeouts, a classifier, hedging armed and not due.
-fn builder(clock: Clock) -> rego::EngineBuilder {
-    let policy = Policy::builder()
-        .max_attempts(4)
-        .attempt_timeout(Duration::from_millis(300))
-        .overall_timeout(Duration::from_secs(1))
-        .retry_budget("users")
-        .idempotent(true)
-        .hedge_after(Duration::from_millis(100))
-        .build()
-        .expect("a good policy");
+fn builder(clock: Clock, policy: &PolicyBuilder) -> EngineBuilder {
     Engine::builder()
         .ignore_environment()
         .clock(clock)
         .budget("users", Budget::ratio(0.1))
-        .policy(KEY, policy)
+        .policy(KEY, policy.build().expect(GOOD))
+}
+
+/// Everything a call can have: a shared budget, timeouts, a classifier.
+fn policy() -> PolicyBuilder {
+    Policy::builder()
+        .max_attempts(4)
+        .attempt_timeout(Duration::from_millis(300))
+        .overall_timeout(Duration::from_secs(1))
+        .retry_budget("users")
 }

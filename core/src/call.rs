@@ -88,32 +88,18 @@ impl Call {
         deadline: Nanos,
         seed: u64,
     ) -> (Self, Step) {
+        let mut call = Self::prepare(with, now, deadline, seed);
+        let step = call.begin(with);
+        (call, step)
+    }
+
+    /// A call that [begins](Self::begin) or is [refused](Self::refuse) next. For drivers that keep
+    /// it in its place from the first: moving it costs as much as the machine does.
+    #[inline]
+    pub(crate) fn prepare(with: &With<'_>, now: Nanos, deadline: Nanos, seed: u64) -> Self {
         let own = now + with.terms.policy.retry.overall_timeout;
-        let mut call = Self::new(now, deadline.min(own), seed);
-        for budget in with.terms.budgets() {
-            budget.begin(with.shard);
-        }
-        let step = if now >= call.deadline {
-            call.finish(with, Verdict::DeadlineExceeded)
-        } else {
-            call.launch_primary(with, 0, Reserved::Nothing)
-        };
-        (call, step)
-    }
-
-    /// A call that ends before it starts: no attempt is made.
-    pub(crate) fn refuse(with: &mut With<'_>, now: Nanos, verdict: Verdict) -> (Self, Step) {
-        let mut call = Self::new(now, now, 0);
-        for budget in with.terms.budgets() {
-            budget.begin(with.shard);
-        }
-        let step = call.finish(with, verdict);
-        (call, step)
-    }
-
-    fn new(now: Nanos, deadline: Nanos, seed: u64) -> Self {
         Self {
-            deadline,
+            deadline: deadline.min(own),
             now,
             wake: Nanos::NEVER,
             legs: Legs::default(),
@@ -125,6 +111,26 @@ impl Call {
             answer: NO_ANSWER,
             state: State::Running,
         }
+    }
+
+    /// The first attempt, or none if the deadline has passed already.
+    pub(crate) fn begin(&mut self, with: &mut With<'_>) -> Step {
+        for budget in with.terms.budgets() {
+            budget.begin(with.shard);
+        }
+        if self.now >= self.deadline {
+            return self.finish(with, Verdict::DeadlineExceeded);
+        }
+        self.launch_primary(with, 0, Reserved::Nothing)
+    }
+
+    /// Ends the call before it begins: no attempt is made.
+    #[cold]
+    pub(crate) fn refuse(&mut self, with: &mut With<'_>, verdict: Verdict) -> Step {
+        for budget in with.terms.budgets() {
+            budget.begin(with.shard);
+        }
+        self.finish(with, verdict)
     }
 
     /// An attempt ended. Doubled and unknown ones change nothing.
@@ -242,11 +248,13 @@ impl Call {
     }
 
     /// Whose result is the call's: the winner's, or the last real failure's.
+    #[inline]
     pub(crate) fn answer(&self) -> Option<AttemptId> {
         (self.answer != NO_ANSWER).then(|| AttemptId::new(self.answer))
     }
 
     /// How many attempts were launched.
+    #[inline]
     pub(crate) fn attempts(&self) -> u8 {
         self.legs.launched()
     }
@@ -265,6 +273,7 @@ impl Call {
     }
 
     /// Whether the policy retries or hedges after the current group.
+    #[inline]
     pub(crate) fn retries_left(&self, with: &With<'_>) -> bool {
         self.may_retry(with) && self.legs.retry_index() + 1 < with.terms.policy.retry.max_attempts
     }
@@ -280,6 +289,7 @@ impl Call {
     }
 
     /// Time never goes backwards in here.
+    #[inline]
     fn see(&mut self, now: Nanos) {
         self.now = self.now.max(now);
     }

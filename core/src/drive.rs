@@ -91,16 +91,19 @@ pub(crate) struct Options {
 
 impl Options {
     /// Whether the caller has taken the call back.
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
     }
 
+    #[inline]
     fn deadline(&self, now: Nanos) -> Nanos {
         let within = self.within.map_or(Nanos::NEVER, |within| now + within);
         within.min(self.until.unwrap_or(Nanos::NEVER))
     }
 
     /// What the call says of idempotency, else what its policy says.
+    #[inline]
     fn idempotent(&self, terms: &Terms) -> Idempotent {
         match self.idempotent {
             Idempotent::Unset => terms.policy.idempotent,

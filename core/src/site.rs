@@ -69,6 +69,7 @@ pub(crate) struct Own {
 
 impl Terms {
     /// The budgets that calls pay into, each once.
+    #[inline]
     pub(crate) fn budgets(&self) -> impl Iterator<Item = &BudgetState> {
         let hedge = self.hedge_budget.iter().filter(|_| !self.is_budget_shared());
         self.retry_budget.iter().chain(hedge).map(|budget| &**budget)

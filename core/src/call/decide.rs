@@ -29,6 +29,7 @@ impl Call {
     }
 
     /// Whether this call retries at all.
+    #[inline]
     pub(super) fn may_retry(&self, with: &With<'_>) -> bool {
         with.rules.retries && with.terms.mode == Mode::Active
     }
@@ -129,6 +130,7 @@ impl Call {
     }
 
     /// Launches the primary of a group and arms its hedge.
+    #[inline]
     pub(super) fn launch_primary(
         &mut self,
         with: &mut With<'_>,
@@ -146,12 +148,14 @@ impl Call {
     }
 
     /// The next id. It is taken by the leg that is added for it.
+    #[inline]
     pub(super) fn deal_id(&mut self) -> AttemptId {
         let attempt = AttemptId::new(self.attempts());
         self.unfinished.insert(attempt);
         attempt
     }
 
+    #[inline]
     pub(super) fn launch(
         &self,
         with: &With<'_>,
@@ -171,6 +175,7 @@ impl Call {
     }
 
     /// The server answered the first attempt: what funds budgets.
+    #[inline]
     pub(super) fn deposit(&self, with: &With<'_>) {
         for budget in with.terms.budgets() {
             budget.deposit(with.shard);

@@ -11,6 +11,7 @@ use crate::{
 
 impl Call {
     /// The group's primary has just been launched: when is its first hedge due?
+    #[inline]
     pub(super) fn arm_hedge(&mut self, with: &With<'_>) {
         self.wake = Nanos::NEVER;
         if with.terms.policy.hedge.enabled {

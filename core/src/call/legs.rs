@@ -27,6 +27,7 @@ const QUEUED: u32 = 4;
 
 impl Legs {
     /// A new group whose primary starts now.
+    #[inline]
     pub(super) fn start_group(&mut self, retry_index: u8, primary: AttemptId, now: Nanos) {
         debug_assert!(!self.any_alive(), "a group starts when the last has ended");
         *self = Self {
@@ -49,6 +50,7 @@ impl Legs {
     }
 
     /// Which group it is.
+    #[inline]
     pub(super) fn retry_index(&self) -> u8 {
         self.retry_index
     }
@@ -63,14 +65,17 @@ impl Legs {
     }
 
     /// The number of the next attempt of the call: ids are dealt out group by group.
+    #[inline]
     pub(super) fn launched(&self) -> u8 {
         self.first + self.count
     }
 
+    #[inline]
     pub(super) fn is_alive(&self, attempt: AttemptId) -> bool {
         self.leg(attempt).is_some_and(|leg| self.alive() & (1 << leg) != 0)
     }
 
+    #[inline]
     pub(super) fn any_alive(&self) -> bool {
         self.alive() != 0
     }
@@ -80,10 +85,12 @@ impl Legs {
     }
 
     /// 0 for the primary, and for attempts of earlier groups.
+    #[inline]
     pub(super) fn hedge_index(&self, attempt: AttemptId) -> u8 {
         self.leg(attempt).unwrap_or(0)
     }
 
+    #[inline]
     pub(super) fn primary_started(&self) -> Nanos {
         self.primary
     }
@@ -96,6 +103,7 @@ impl Legs {
     }
 
     /// The leg has ended or is given up. False if it had before.
+    #[inline]
     pub(super) fn end(&mut self, attempt: AttemptId) -> bool {
         let Some(leg) = self.leg(attempt) else { return false };
         let was_alive = self.alive() & (1 << leg) != 0;
@@ -150,6 +158,7 @@ impl Legs {
         self.running().map(|leg| self.start_of(leg) + timeout).min().unwrap_or(Nanos::NEVER)
     }
 
+    #[inline]
     fn alive(&self) -> u8 {
         self.marks & ((1 << QUEUED) - 1)
     }
@@ -173,6 +182,7 @@ impl Legs {
         }
     }
 
+    #[inline]
     fn leg(&self, attempt: AttemptId) -> Option<u8> {
         attempt.get().checked_sub(self.first).filter(|leg| *leg < self.count)
     }
@@ -183,11 +193,13 @@ impl Legs {
 pub(super) struct Unfinished([u8; 5]);
 
 impl Unfinished {
+    #[inline]
     pub(super) fn insert(&mut self, attempt: AttemptId) {
         self.0[attempt.index() / 8] |= 1 << (attempt.index() % 8);
     }
 
     /// False if it was not in there.
+    #[inline]
     pub(super) fn remove(&mut self, attempt: AttemptId) -> bool {
         let Some(byte) = self.0.get_mut(attempt.index() / 8) else { return false };
         let bit = 1 << (attempt.index() % 8);

@@ -14,6 +14,7 @@ use crate::{
 impl Call {
     /// The attempt answered the call. The clean first success goes straight through: one bucket,
     /// one deposit, no note.
+    #[inline]
     pub(super) fn win(
         &mut self,
         with: &mut With<'_>,
@@ -147,6 +148,7 @@ impl Call {
     }
 
     /// Ends the call: asks every leg that is alive to stop.
+    #[inline]
     pub(super) fn finish(&mut self, with: &mut With<'_>, verdict: Verdict) -> Step {
         debug_assert!(!matches!(self.state, State::Over(_)), "a call ends once");
         if self.legs.any_alive() {

@@ -78,6 +78,14 @@ impl fmt::Debug for Classifiers {
     }
 }
 
+impl Named {
+    /// Whether it is one that calls a plain success a success.
+    #[inline]
+    pub(crate) const fn is_built_in(&self) -> bool {
+        matches!(self, Self::BuiltIn(_))
+    }
+}
+
 impl Default for Named {
     /// `auto`.
     fn default() -> Self {

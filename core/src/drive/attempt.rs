@@ -158,8 +158,9 @@ impl<'a> Attempt<'a> {
         self.signal.is_some()
     }
 
-    pub(crate) fn take_report(&self) -> Option<Report> {
-        self.report.take()
+    #[inline]
+    pub(crate) fn reported(&self) -> Option<Report> {
+        self.report.get()
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn panicked() -> Outcome {
 }
 
 /// Gives back what an attempt held while it ran.
+#[inline]
 pub(crate) fn release(terms: &Terms, reserved: Reserved) {
     let budget = match reserved {
         Reserved::Nothing => return,
@@ -49,6 +50,7 @@ pub(crate) fn contain(site: &Site, hosts: impl FnOnce()) -> bool {
 }
 
 /// The result of a call: what the last attempt produced, if it is a value, else the verdict.
+#[inline]
 pub(crate) fn conclude<T, E>(
     verdict: Verdict,
     call: &Call,

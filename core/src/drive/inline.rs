@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
-    Attempt, CancelToken, Error, Host, Options, Teller,
+    Attempt, CancelToken, Error, Host, Options, Report, Teller,
     ending::{Kept, conclude, panicked, release},
     judge,
     tell::Ended,
@@ -15,9 +15,9 @@ use crate::{
     call::{Call, Launch, Rules, Step, With},
     clock::Nanos,
     completion::Completion,
-    notes::{AttemptSet, Notes, Timeline},
+    notes::{AttemptId, AttemptSet, Notes, Timeline},
     outcome::Outcome,
-    site::Site,
+    site::{Site, Terms},
     sync::{Parker, Shard},
     verdict::{HedgeReason, Verdict},
 };
@@ -27,7 +27,7 @@ pub(crate) fn run<T, E, F>(
     host: &Host,
     site: &Site,
     options: &Options,
-    op: F,
+    mut op: F,
     timeline: Option<&mut Option<Timeline>>,
 ) -> Result<T, Error<E>>
 where
@@ -38,31 +38,39 @@ where
     let terms = site.terms();
     let mut notes = Notes::new();
     let mut teller = Teller::start(host, site, started);
-    let rules = Rules {
-        idempotent: options.idempotent(&terms),
-        retries: !options.no_retries,
-        no_hedging: Some(HedgeReason::NoExecutor),
+    let mut with = with(site, &terms, options, started, &mut notes);
+    let deadline = options.deadline(started);
+    let mut call = Call::prepare(&with, started, deadline, host.seeds.next());
+    let mut step = match options.is_cancelled() {
+        true => call.refuse(&mut with, Verdict::Cancelled),
+        false => call.begin(&mut with),
     };
-    let mut with = With {
-        site,
-        terms: &terms,
-        rules,
-        started,
-        shard: Shard::current(),
-        notes: &mut notes,
-        facts: None,
-        abandoned: AttemptSet::EMPTY,
+    let mut now = started;
+    let mut kept = Kept::Nothing;
+    let verdict = loop {
+        step = match step {
+            Step::Launch(launch) => {
+                let ran = attempt(host, options, launch, call.retries_left(&with), &mut op);
+                now = host.clock.now();
+                release(&terms, launch.reserved);
+                let step = settle(&mut call, &mut with, launch.attempt, &ran, now);
+                if call.answer() == Some(launch.attempt) {
+                    kept = ran.result;
+                }
+                step
+            }
+            Step::Wait(until) => {
+                now = wait(host, options, until);
+                match options.is_cancelled() {
+                    true => call.on_cancel(&mut with, now),
+                    false => call.on_time(&mut with, now),
+                }
+            }
+            Step::Done(verdict) => break verdict,
+            Step::Over => unreachable!("the loop ends with Done"),
+        };
+        teller.tell(site, with.notes);
     };
-    if terms.policy.hedge.enabled {
-        site.counters.hedge_skipped(HedgeReason::NoExecutor);
-    }
-    let (mut call, step) = if options.is_cancelled() {
-        Call::refuse(&mut with, started, Verdict::Cancelled)
-    } else {
-        Call::start(&mut with, started, options.deadline(started), host.seeds.next())
-    };
-    let mut inline = Inline { host, options, op, kept: Kept::Nothing, now: started };
-    let verdict = inline.drive(&mut call, &mut with, step, &mut teller);
     let ended = Ended {
         site,
         terms: &terms,
@@ -71,89 +79,91 @@ where
         verdict,
         started,
         first_started: started,
-        ended: inline.now,
+        ended: now,
     };
     teller.end(&ended);
     if let Some(timeline) = timeline {
         *timeline = Some(ended.timeline());
     }
-    conclude(verdict, &call, inline.kept)
+    conclude(verdict, &call, kept)
 }
 
-/// The caller's side of a call: its operation, and what is kept of it.
-struct Inline<'a, T, E, F> {
-    host: &'a Host,
-    options: &'a Options,
-    op: F,
-    kept: Kept<T, E>,
-    now: Nanos,
+#[inline]
+fn with<'a>(
+    site: &'a Site,
+    terms: &'a Terms,
+    options: &Options,
+    started: Nanos,
+    notes: &'a mut Notes,
+) -> With<'a> {
+    if terms.policy.hedge.enabled {
+        site.counters.hedge_skipped(HedgeReason::NoExecutor);
+    }
+    With {
+        site,
+        terms,
+        rules: Rules {
+            idempotent: options.idempotent(terms),
+            retries: !options.no_retries,
+            no_hedging: Some(HedgeReason::NoExecutor),
+        },
+        started,
+        shard: Shard::current(),
+        notes,
+        facts: None,
+        abandoned: AttemptSet::EMPTY,
+    }
 }
 
-impl<T, E: 'static, F> Inline<'_, T, E, F>
+/// What an attempt produced, and what its operation said of it.
+struct Ran<T, E> {
+    result: Kept<T, E>,
+    report: Option<Report>,
+}
+
+#[inline]
+fn attempt<T, E, F>(
+    host: &Host,
+    options: &Options,
+    launch: Launch,
+    retries_left: bool,
+    op: &mut F,
+) -> Ran<T, E>
 where
     F: FnMut(&Attempt<'_>) -> Result<T, E>,
 {
-    /// Does what the machine says until the call has ended.
-    #[inline]
-    fn drive(
-        &mut self,
-        call: &mut Call,
-        with: &mut With<'_>,
-        mut step: Step,
-        teller: &mut Teller<'_>,
-    ) -> Verdict {
-        loop {
-            step = match step {
-                Step::Launch(launch) => {
-                    let (outcome, result) = self.attempt(launch, call.retries_left(with), with);
-                    self.now = self.host.clock.now();
-                    release(with.terms, launch.reserved);
-                    let step = call.on_outcome(with, launch.attempt, outcome, self.now);
-                    if call.answer() == Some(launch.attempt) {
-                        self.kept = result;
-                    }
-                    step
-                }
-                Step::Wait(until) => {
-                    self.now = wait(self.host, self.options, until);
-                    if self.options.is_cancelled() {
-                        call.on_cancel(with, self.now)
-                    } else {
-                        call.on_time(with, self.now)
-                    }
-                }
-                Step::Done(verdict) => return verdict,
-                Step::Over => unreachable!("the loop ends with Done"),
-            };
-            teller.tell(with.site, with.notes);
-        }
-    }
+    let signal = options.cancel.as_ref().map(CancelToken::signal);
+    let attempt = Attempt::in_place(launch, &host.clock, signal, retries_left);
+    let result = match catch_unwind(AssertUnwindSafe(|| op(&attempt))) {
+        Ok(result) => Kept::Result(result),
+        Err(payload) => Kept::Panic(payload),
+    };
+    Ran { result, report: attempt.reported() }
+}
 
-    /// Runs the operation, and has its end judged.
-    #[inline]
-    fn attempt(
-        &mut self,
-        launch: Launch,
-        retries_left: bool,
-        with: &mut With<'_>,
-    ) -> (Outcome, Kept<T, E>) {
-        let signal = self.options.cancel.as_ref().map(CancelToken::signal);
-        let attempt = Attempt::in_place(launch, &self.host.clock, signal, retries_left);
-        match catch_unwind(AssertUnwindSafe(|| (self.op)(&attempt))) {
-            Ok(result) => {
-                let idempotent = with.rules.idempotent;
-                let report = attempt.take_report();
-                let (outcome, facts) =
-                    judge(with.site, with.terms, idempotent, launch.attempt, &result, report);
-                with.facts = facts;
-                (outcome, Kept::Result(result))
-            }
-            Err(payload) => {
-                with.facts = Some(Completion::panic());
-                (panicked(), Kept::Panic(payload))
-            }
+/// Tells the machine how an attempt ended. A plain success goes straight through: facts and
+/// outcome are constants, and none of them is moved.
+#[inline]
+fn settle<T, E: 'static>(
+    call: &mut Call,
+    with: &mut With<'_>,
+    attempt: AttemptId,
+    ran: &Ran<T, E>,
+    now: Nanos,
+) -> Step {
+    let (outcome, facts) = match &ran.result {
+        Kept::Result(Ok(_)) if ran.report.is_none() && with.terms.classifier.is_built_in() => {
+            with.facts = Some(Completion::ok());
+            return call.on_outcome(with, attempt, Outcome::success(), now);
         }
-    }
+        Kept::Result(result) => {
+            let idempotent = with.rules.idempotent;
+            judge(with.site, with.terms, idempotent, attempt, result, ran.report)
+        }
+        Kept::Panic(_) | Kept::Nothing => (panicked(), Some(Completion::panic())),
+    };
+    with.facts = facts;
+    call.on_outcome(with, attempt, outcome, now)
 }
 
 /// Sleeps until then, or until the caller's token is cancelled.

@@ -42,7 +42,7 @@ where
         launch.deadline = launch.call_deadline.min(started + timeout);
         let attempt = Attempt::elsewhere(launch, &self.host.clock, &seat.signal, retries_left);
         let ran = catch_unwind(AssertUnwindSafe(|| (self.op)(&attempt)));
-        let report = attempt.take_report();
+        let report = attempt.reported();
         let at = self.host.clock.now();
         let end = match ran {
             Ok(result) => {
