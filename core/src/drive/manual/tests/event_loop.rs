@@ -51,13 +51,19 @@ impl Work {
             }
             let call = CallId::from_bits(self.call.load(Ordering::Relaxed));
             match random(12) {
-                0 => drop(self.manual.cancel(call)),
-                1 => {
-                    drop(self.manual.cancel(attempt.call()));
-                    drop(self.manual.poll(attempt.call(), self.now()));
+                0 => {
+                    let _ = self.manual.cancel(call);
                 }
-                2 => drop(self.manual.poll(call, self.now())),
-                3 => drop(self.manual.started(attempt, self.now())),
+                1 => {
+                    let _ = self.manual.cancel(attempt.call());
+                    let _ = self.manual.poll(attempt.call(), self.now());
+                }
+                2 => {
+                    let _ = self.manual.poll(call, self.now());
+                }
+                3 => {
+                    let _ = self.manual.started(attempt, self.now());
+                }
                 _ => {}
             }
             let facts = if random(3) > 0 { Completion::ok() } else { Completion::http(503) };
@@ -89,7 +95,9 @@ fn keep_busy(policy: Policy) {
     let yard = Yard::new(policy);
     let work = Work { manual: manual(1_000), time: Id::new(1_000_000), call: Id::new(0) };
     let (bell, rung) = mpsc::channel();
-    let mut events = work.manual.event_loop(move || drop(bell.send(())));
+    let mut events = work.manual.event_loop(move || {
+        let _ = bell.send(());
+    });
     let mut done = vec![0u8; CALLS as usize];
     thread::scope(|scope| {
         let (work, yard) = (&work, &yard);
