@@ -247,10 +247,11 @@ impl Flight {
         !Word::from_bits(self.word.load(Ordering::Acquire)).is_live(generation)
     }
 
-    /// Which use of the flight it is at present: for tests.
-    #[cfg(test)]
-    pub(crate) fn generation(&self) -> Generation {
-        // Relaxed: asked when nobody else is there.
+    /// Which use of the flight it is at present: for those who know that it is not over, or do not
+    /// care.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        // Relaxed: it changes when the flight is freed, which the caller knows it is not.
         Word::from_bits(self.word.load(Ordering::Relaxed)).generation()
     }
 

@@ -8,8 +8,12 @@
 //! A call without trouble is two crossings: [`begin`](Manual::begin) answers with a
 //! [`Start`](Action::Start), [`finish`](Manual::finish) with [`Done`](Action::Done).
 
+mod agenda;
+mod event_loop;
 mod fly;
+mod hand_over;
 mod id;
+mod no_room;
 mod pins;
 mod seat;
 mod slot;
@@ -18,14 +22,17 @@ mod step;
 mod tests;
 
 pub use crate::flight::Stale;
+pub use event_loop::Loop;
 pub use id::{AttemptRef, CallId};
 pub use step::{Action, Begin, MAX_ACTIONS, Step};
 
 use std::{fmt, panic, sync::Arc};
 
 use self::{
+    agenda::Agenda,
     fly::{Left, Pilot},
     id::Meant,
+    no_room::answered_without_slot,
     pins::Unpinned,
     seat::{CANCELLED, End, QUEUED, STARTED},
     slot::{Slot, Wanted},
@@ -37,13 +44,12 @@ use crate::{
     clock::Nanos,
     completion::Completion,
     flight::{Cancel, Drive, FlightId, Ticket},
-    notes::{AttemptId, AttemptKind, Timeline},
-    outcome::{Outcome, OutcomeKind},
+    notes::{AttemptId, Timeline},
+    outcome::Outcome,
     policy::Idempotent,
-    site::{Counter, Site},
+    site::Site,
     slab::Slab,
-    sync::{Arc as Shared, AtomicU64, Ordering, Shard},
-    verdict::Verdict,
+    sync::{Arc as Shared, AtomicU64, Shard},
 };
 
 /// How many calls an engine has in the air at most, unless told otherwise; further ones pass
@@ -105,6 +111,16 @@ impl Manual {
 
     /// Begins a call.
     pub(crate) fn begin_at(&self, site: &Shared<Site>, begin: Begin) -> (CallId, Step) {
+        self.begin_for(site, begin, None)
+    }
+
+    /// Begins a call, of an event loop perhaps, whose thread this is then.
+    fn begin_for(
+        &self,
+        site: &Shared<Site>,
+        begin: Begin,
+        agenda: Option<&Arc<Agenda>>,
+    ) -> (CallId, Step) {
         let Some((index, slot)) = self.0.slab.acquire(Shard::current()) else {
             return self.pass_through(site, begin);
         };
@@ -120,10 +136,11 @@ impl Manual {
             cookie: begin.cookie,
             keep: begin.keep,
         });
+        slot.with_machine(|machine| machine.agenda = agenda.cloned());
         let hold = slot.flight.begin();
         let id = FlightId::new(index, hold.generation());
         let mut step = Step::NOTHING;
-        let pilot = Pilot::new(&self.0.host, slot, id, begin.now);
+        let pilot = Pilot::new(&self.0.host, slot, id, begin.now).of_loop();
         let left = pilot.begin(hold, begin.deadline, &mut step);
         self.leave(id, slot, left);
         (CallId::of(id), step)
@@ -211,8 +228,9 @@ impl Manual {
     }
 
     /// Asks for the end of a call, and no more: the thread that drives it at this moment, or the
-    /// next [`poll`](Self::poll) or [`finish`](Self::finish), returns what follows. Takes no lock
-    /// and allocates nothing, so a signal handler may do it.
+    /// next [`poll`](Self::poll) or [`finish`](Self::finish), returns what follows; for a call of an
+    /// event loop, too, so poll it where the loop is to hear of it at once. Takes no lock and
+    /// allocates nothing: a signal handler may do it.
     ///
     /// # Errors
     ///
@@ -317,7 +335,11 @@ impl Manual {
                 let mut step = Step::NOTHING;
                 let mut pilot = Pilot::new(&self.0.host, slot, id, now);
                 let left = pilot.fly(hold, None, &mut step);
+                let bell = pilot.bell;
                 self.leave(id, slot, left);
+                if let Some(agenda) = bell {
+                    agenda.ring();
+                }
                 Ok(step)
             }
             Drive::Elsewhere => Ok(Step::ELSEWHERE),
@@ -331,41 +353,6 @@ impl Manual {
         if left == Left::Empty && slot.pins.unpin() == Unpinned::Last {
             self.0.slab.release(id.slot());
         }
-    }
-
-    /// All slots are taken: one plain attempt, of which nothing is kept.
-    #[cold]
-    fn pass_through(&self, site: &Site, begin: Begin) -> (CallId, Step) {
-        site.counters.add(Counter::PassThrough, 1);
-        // Relaxed: only the number matters.
-        let nth = self.0.passed_through.fetch_add(1, Ordering::Relaxed);
-        let call = CallId::pass_through(nth);
-        let terms = site.terms();
-        let retry = &terms.policy.retry;
-        let deadline = begin.deadline.min(begin.now + retry.overall_timeout);
-        let action = if begin.now >= deadline {
-            Action::Done {
-                call,
-                cookie: begin.cookie,
-                verdict: Verdict::DeadlineExceeded,
-                answer: None,
-                result: 0,
-                attempts: 0,
-                retry_after: None,
-            }
-        } else {
-            Action::Start {
-                call,
-                cookie: begin.cookie,
-                attempt: AttemptRef::first_of(call),
-                kind: AttemptKind::First,
-                number: 0,
-                retry_index: 0,
-                hedge_index: 0,
-                deadline: deadline.min(begin.now + retry.attempt_timeout),
-            }
-        };
-        (call, Step::of(action))
     }
 }
 
@@ -391,25 +378,6 @@ impl Judge<'_> {
             }
         }
     }
-}
-
-/// The end of a call of which nothing was kept.
-#[cold]
-fn answered_without_slot(attempt: AttemptRef, end: &End) -> Step {
-    let verdict = match end.outcome.map(|outcome| outcome.kind) {
-        Some(OutcomeKind::Success) => Verdict::Success,
-        Some(_) => Verdict::PassThrough,
-        None => Verdict::ExecutorRejected,
-    };
-    Step::of(Action::Done {
-        call: attempt.call(),
-        cookie: 0,
-        verdict,
-        answer: end.outcome.map(|_| attempt),
-        result: end.result,
-        attempts: 1,
-        retry_after: None,
-    })
 }
 
 // A panic of the host's never leaves a call half changed: every step is one exchange or belongs to

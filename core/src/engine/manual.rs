@@ -1,7 +1,7 @@
 //! The way to the calls that their host drives.
 
 use super::{CallSite, Engine};
-use crate::drive::manual::{Begin, CallId, Manual, Step};
+use crate::drive::manual::{Begin, CallId, Loop, Manual, Step};
 
 impl Engine {
     /// The engine's calls that are driven by their host. Every one of an engine is the same: ids
@@ -20,5 +20,15 @@ impl Manual {
     /// plain attempt with the policy's deadline, counted, and nothing is kept of it but its id.
     pub fn begin(&self, site: &CallSite, begin: Begin) -> (CallId, Step) {
         self.begin_at(&site.site, begin)
+    }
+}
+
+impl Loop {
+    /// Begins a call that belongs to this loop, as [`Manual::begin`]. What is to be done at once is
+    /// in the step, what follows comes out of [`process`](Self::process), whoever brings it about.
+    /// Nobody is notified: the host is here, and asks for the [next
+    /// deadline](Self::next_deadline) before it sleeps.
+    pub fn begin(&mut self, site: &CallSite, begin: Begin) -> (CallId, Step) {
+        self.begin_on(&site.site, begin)
     }
 }

@@ -1,18 +1,20 @@
 //! Driving a flight: whoever holds it hands the machine what has arrived, and collects what the
 //! host is to do.
 
+use std::sync::Arc;
+
 use super::{
-    id::{AttemptRef, CallId},
+    agenda::Agenda,
     seat::{CANCELLED, End, QUEUED, STARTED},
     slot::{Done, Machine, Setting, Slot},
-    step::{Action, Step},
+    step::Step,
 };
 use crate::{
     call::{self, Call, Launch, With},
     clock::Nanos,
     drive::{Ended, Host, release},
     flight::{Drive, Exit, FlightId, Hold, News, Ticket},
-    notes::{AttemptId, AttemptKind, AttemptSet, Event, Notes},
+    notes::{AttemptId, AttemptSet, Event, Notes},
     outcome::CancelReason,
     site::Counter,
     sync::Shard,
@@ -21,11 +23,23 @@ use crate::{
 /// A flight in the hand of the thread that drives it.
 pub(super) struct Pilot<'a> {
     host: &'a Host,
-    slot: &'a Slot,
-    setting: &'a Setting,
-    id: FlightId,
+    pub(super) slot: &'a Slot,
+    pub(super) setting: &'a Setting,
+    pub(super) id: FlightId,
     /// The latest time this thread has heard of.
-    now: Nanos,
+    pub(super) now: Nanos,
+    pub(super) asker: Asker,
+    /// Whom to tell that there is something to do, once the flight is let go.
+    pub(super) bell: Option<Arc<Agenda>>,
+}
+
+/// Who drives, as far as calls of an event loop go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Somebody with news: what follows is the loop's to hear.
+    Anybody,
+    /// The loop.
+    Loop,
 }
 
 /// What has become of the flight when its driver is through.
@@ -50,7 +64,14 @@ impl From<Exit> for Left {
 impl<'a> Pilot<'a> {
     /// Only for whoever has taken hold of this flight, or begins it.
     pub(super) fn new(host: &'a Host, slot: &'a Slot, id: FlightId, now: Nanos) -> Self {
-        Self { host, slot, setting: slot.setting(), id, now }
+        let (setting, asker, bell) = (slot.setting(), Asker::Anybody, None);
+        Self { host, slot, setting, id, now, asker, bell }
+    }
+
+    /// As the event loop that the call belongs to.
+    pub(super) fn of_loop(mut self) -> Self {
+        self.asker = Asker::Loop;
+        self
     }
 
     /// Starts the call's machine and flies.
@@ -70,8 +91,8 @@ impl<'a> Pilot<'a> {
         self.fly(hold, Some(first), step)
     }
 
-    /// Does what the machine says and hears what has arrived, until there is nothing left; adds
-    /// what the host is to do to `step`, as far as it fits.
+    /// Does what the machine says and hears what has arrived, until there is nothing left; what the
+    /// host is to do goes into `step`, as far as it fits, or to the call's event loop.
     pub(super) fn fly(
         &mut self,
         mut hold: Hold<'_>,
@@ -79,14 +100,11 @@ impl<'a> Pilot<'a> {
         step: &mut Step,
     ) -> Left {
         loop {
-            let told = self.slot.with_machine(|machine| {
+            let through = self.slot.with_machine(|machine| {
                 self.advance(machine, &mut hold, first.take());
-                self.hand_out(machine, step);
-                step.wake_at = machine.wake;
-                step.more = machine.has_pending();
-                machine.done == Done::Told
+                self.hand_over(machine, &mut hold, step)
             });
-            if told {
+            if through {
                 return self.end(hold);
             }
             match hold.let_go() {
@@ -122,7 +140,7 @@ impl<'a> Pilot<'a> {
     }
 
     /// Does what one event led to. Whether an attempt was launched.
-    fn follow(
+    pub(super) fn follow(
         &mut self,
         machine: &mut Machine,
         hold: &mut Hold<'_>,
@@ -170,6 +188,10 @@ impl<'a> Pilot<'a> {
             News::Ready(ticket) => self.hear_end(machine, ticket),
             News::Cancel => self.event(machine, |call, with| call.on_cancel(with, now)),
             News::Time => {
+                if self.asker == Asker::Anybody {
+                    // It may be the loop that knocked, whose timer has fired.
+                    self.disarm(machine);
+                }
                 if self.slot.was_told_of_queue() {
                     self.learn_of_queue(machine);
                 }
@@ -240,7 +262,7 @@ impl<'a> Pilot<'a> {
     }
 
     /// Runs an event on the machine, and sees to those it gives up.
-    fn event<R>(
+    pub(super) fn event<R>(
         &mut self,
         machine: &mut Machine,
         event: impl FnOnce(&mut Call, &mut With<'_>) -> R,
@@ -319,56 +341,6 @@ impl<'a> Pilot<'a> {
                 listener.noted(machine.told_as, self.setting.site.name(), note);
             }
             machine.told = machine.notes.as_slice().len();
-        }
-    }
-
-    /// Moves what the host is to do into the step, as far as it fits. `Done` comes last.
-    fn hand_out(&self, machine: &mut Machine, step: &mut Step) {
-        while !step.is_full() {
-            if let Some(ticket) = machine.to_cancel.next() {
-                let reason = machine.reasons[ticket.seat()].unwrap_or(CancelReason::Terminal);
-                let (call, cookie, attempt) = self.names(ticket);
-                step.push(Action::Cancel { call, cookie, attempt, reason });
-            } else if let Some(ticket) = machine.to_start.next() {
-                step.push(self.start(ticket));
-            } else if machine.done == Done::ToTell {
-                machine.done = Done::Told;
-                step.push(self.done(machine));
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn names(&self, ticket: Ticket) -> (CallId, u64, AttemptRef) {
-        (CallId::of(self.id), self.setting.cookie, AttemptRef::of(self.id, ticket))
-    }
-
-    fn start(&self, ticket: Ticket) -> Action {
-        let launch = self.slot.seat(ticket).launch().expect("launched, and not ended");
-        let (call, cookie, attempt) = self.names(ticket);
-        Action::Start {
-            call,
-            cookie,
-            attempt,
-            kind: AttemptKind::of(launch.retry_index, launch.hedge_index),
-            number: launch.attempt.get().into(),
-            retry_index: launch.retry_index.into(),
-            hedge_index: launch.hedge_index.into(),
-            deadline: launch.deadline,
-        }
-    }
-
-    fn done(&self, machine: &Machine) -> Action {
-        let call = machine.call();
-        Action::Done {
-            call: CallId::of(self.id),
-            cookie: self.setting.cookie,
-            verdict: call.verdict().expect("a call that is done has a verdict"),
-            answer: machine.answer.map(|(ticket, _)| AttemptRef::of(self.id, ticket)),
-            result: machine.answer.map_or(0, |(_, result)| result),
-            attempts: call.attempts().into(),
-            retry_after: call.retry_after(),
         }
     }
 

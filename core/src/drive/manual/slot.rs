@@ -1,6 +1,7 @@
 //! Where a call in the air lives: a slot that is used again and again.
 
 use super::{
+    agenda::{Armed, SharedAgenda},
     pins::Pins,
     seat::{QUEUED, STARTED, Seat},
 };
@@ -27,6 +28,10 @@ pub(super) struct Slot {
     pub(super) pins: Pins,
     /// Somebody has said that an attempt is queued or started.
     told_of_queue: AtomicBool,
+    /// The call is on the list of its event loop, or about to be: it does not end meanwhile.
+    listed: AtomicBool,
+    /// The next on that list, as its index + 1.
+    next: AtomicU32,
     setting: Cell<Option<Setting>>,
     machine: Cell<Machine>,
     seats: [Seat; SEATS],
@@ -72,6 +77,10 @@ pub(super) struct Machine {
     pub(super) answer: Option<(Ticket, u64)>,
     pub(super) first_started: Nanos,
     pub(super) ended: Nanos,
+    /// Of the event loop that the call belongs to, if it does.
+    pub(super) agenda: Option<SharedAgenda>,
+    /// The loop's timer for this call.
+    pub(super) armed: Option<Armed>,
 }
 
 /// Whether the host knows that the call is done.
@@ -151,6 +160,32 @@ impl Slot {
         })
     }
 
+    /// Puts the call down as listed; whether it was not. Only for the holder of the flight and for
+    /// its event loop.
+    pub(super) fn list(&self) -> bool {
+        // AcqRel: what was done before the call was taken off the list happens-before what is done
+        // by whoever puts it there again, and is heard by whoever takes it off the next time.
+        !self.listed.swap(true, Ordering::AcqRel)
+    }
+
+    /// The call has been taken off the list.
+    pub(super) fn unlist(&self) {
+        // Release: pairs with `list`.
+        self.listed.store(false, Ordering::Release);
+    }
+
+    /// Only for the holder of the flight.
+    pub(super) fn is_listed(&self) -> bool {
+        // Relaxed: others list it under an earlier hold, which happened before; the loop unlists it
+        // before it knocks.
+        self.listed.load(Ordering::Relaxed)
+    }
+
+    /// The link of the list that the call is on.
+    pub(super) fn next(&self) -> &AtomicU32 {
+        &self.next
+    }
+
     pub(super) fn seat(&self, ticket: Ticket) -> &Seat {
         &self.seats[ticket.seat()]
     }
@@ -199,6 +234,8 @@ impl Default for Slot {
             link: AtomicU32::new(0),
             pins: Pins::default(),
             told_of_queue: AtomicBool::new(false),
+            listed: AtomicBool::new(false),
+            next: AtomicU32::new(0),
             setting: Cell::new(None),
             machine: Cell::new(Machine::default()),
             seats: std::array::from_fn(|_| Seat::new()),

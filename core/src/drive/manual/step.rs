@@ -221,6 +221,10 @@ impl Step {
         step
     }
 
+    pub(super) fn nth(&self, nth: usize) -> Option<Action> {
+        self.actions.get(nth).copied().flatten()
+    }
+
     pub(super) const fn is_full(&self) -> bool {
         self.len as usize == MAX_ACTIONS
     }

@@ -5,10 +5,12 @@ use crate::{
     clock::{Clock, ManualClock},
     drive::Seeds,
     policy::{Budget, Hedge, Jitter, Policy},
-    site::{Own, Terms},
-    verdict::PolicySource,
+    site::{Counter, Own, Terms},
+    sync::Ordering,
+    verdict::{PolicySource, Verdict},
 };
 
+mod event_loop;
 mod stress;
 mod twin;
 

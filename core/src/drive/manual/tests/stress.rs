@@ -125,8 +125,12 @@ impl<'a> Player<'a> {
         let board = self.board;
         let call = CallId::from_bits(board.calls[cell].load(Ordering::Relaxed));
         match kind {
-            15 => drop(board.manual.cancel(call)),
-            16 => drop(board.manual.timeline(call)),
+            15 => {
+                let _ = board.manual.cancel(call);
+            }
+            16 => {
+                let _ = board.manual.timeline(call);
+            }
             17 => {
                 let forged = CallId::from_bits(call.to_bits() ^ 1 << self.random(64));
                 // A guessed id that is somebody's kept call is let go in their stead.
