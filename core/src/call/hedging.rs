@@ -6,13 +6,13 @@ use super::{
 use crate::{
     backoff::{self, Stream},
     curve::{Probability, Trigger},
-    policy,
+    policy::{self, Idempotent},
     verdict::BudgetDecision,
 };
 
 impl Call {
     /// The group's primary has just been launched: when is its first hedge due?
-    pub(super) fn arm_hedge(&mut self, with: &With<'_>) {
+    pub(super) fn arm_hedge(&mut self, with: &mut With<'_>) {
         self.wake = Nanos::NEVER;
         if with.terms.policy.hedge.enabled {
             self.arm_enabled_hedge(with);
@@ -20,9 +20,13 @@ impl Call {
     }
 
     #[inline(never)]
-    fn arm_enabled_hedge(&mut self, with: &With<'_>) {
+    fn arm_enabled_hedge(&mut self, with: &mut With<'_>) {
         if with.rules.no_hedging.is_some() || with.terms.mode == Mode::Off {
             return;
+        }
+        // The call's own word outranks its policy's.
+        if with.rules.idempotent != Idempotent::Yes {
+            return self.skip_hedge(with, HedgeReason::NotIdempotent);
         }
         let trigger = self.trigger(with);
         let random = backoff::draw(self.seed.into(), Stream::Hedge, self.legs.retry_index().into());

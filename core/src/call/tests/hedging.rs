@@ -185,3 +185,14 @@ fn waits_of_a_group_are_the_longest_of_its_legs() {
     };
     assert!(until >= ms(330), "{until}");
 }
+
+#[test]
+fn a_call_that_is_not_declared_idempotent_is_not_hedged() {
+    for said in [Idempotent::No, Idempotent::Unset] {
+        let mut bench = Bench::new(hedging());
+        bench.rules.idempotent = said;
+        let _ = bench.start(ms(0), FOREVER, 1);
+        assert_eq!(bench.time(ms(100)), Step::Wait(Nanos::from_secs(30)));
+        assert_eq!(bench.skipped(), [HedgeReason::NotIdempotent]);
+    }
+}
