@@ -73,25 +73,7 @@ impl Call {
         attempt: AttemptId,
         outcome: Outcome,
     ) -> Step {
-        if self.legs.hedge_index(attempt) == 0
-            && let Some(started) = self.legs.started(attempt)
-        {
-            with.site.latency.censor(with.shard, self.now - started);
-        }
-        if attempt == AttemptId::FIRST {
-            if outcome.is_answer() {
-                self.deposit(with);
-            } else {
-                with.site.first_failed();
-            }
-        }
-        if outcome.kind == OutcomeKind::Retryable {
-            for budget in with.terms.budgets() {
-                budget.failure();
-            }
-        }
-        self.legs.end(attempt);
-        self.ask_to_wait(outcome.backoff_override);
+        self.settle_leg(with, attempt, outcome);
         if self.now >= self.deadline {
             return self.finish(with, Verdict::DeadlineExceeded);
         }
@@ -115,6 +97,29 @@ impl Call {
             return self.rest(with);
         }
         self.decide(with)
+    }
+
+    /// What a leg that ended without an answer leaves with its site and its group.
+    pub(super) fn settle_leg(&mut self, with: &mut With<'_>, attempt: AttemptId, outcome: Outcome) {
+        if self.legs.hedge_index(attempt) == 0
+            && let Some(started) = self.legs.started(attempt)
+        {
+            with.site.latency.censor(with.shard, self.now - started);
+        }
+        if attempt == AttemptId::FIRST {
+            if outcome.is_answer() {
+                self.deposit(with);
+            } else {
+                with.site.first_failed();
+            }
+        }
+        if outcome.kind == OutcomeKind::Retryable {
+            for budget in with.terms.budgets() {
+                budget.failure();
+            }
+        }
+        self.legs.end(attempt);
+        self.ask_to_wait(outcome.backoff_override);
     }
 
     /// Gives up the legs whose time is up. `Some` if that ended the group.

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
     Attempt, CancelToken, Error, Host, Options, Teller,
-    ending::{Kept, conclude, panicked, release},
+    ending::{Kept, conclude, contain, panicked, release},
     judge,
     tell::Ended,
 };
@@ -108,9 +108,17 @@ where
                     let (outcome, result) = self.attempt(launch, call.retries_left(with), with);
                     self.now = self.host.clock.now();
                     release(with.terms, launch.reserved);
-                    let step = call.on_outcome(with, launch.attempt, outcome, self.now);
+                    let step = if self.options.is_cancelled() {
+                        call.on_last_outcome(with, launch.attempt, outcome, self.now)
+                    } else {
+                        call.on_outcome(with, launch.attempt, outcome, self.now)
+                    };
                     if call.answer() == Some(launch.attempt) {
-                        self.kept = result;
+                        let spent = std::mem::replace(&mut self.kept, result);
+                        // Dropping it is the host's code: the call ends whatever it does.
+                        if !matches!(spent, Kept::Nothing) {
+                            contain(with.site, || drop(spent));
+                        }
                     }
                     step
                 }
