@@ -14,7 +14,7 @@ use crate::{
     latency::{Latency, Sharding},
     notes::Attribute,
     policy::{Mode, Policy},
-    sync::{Arc, AtomicU32, CachePadded, Mutex, Ordering, Swap, SwapGuard},
+    sync::{Arc, AtomicU32, CachePadded, Mutex, Ordering, Shard, Swap, SwapGuard},
     verdict::PolicySource,
 };
 
@@ -69,6 +69,28 @@ impl Terms {
     #[inline]
     pub(crate) fn budgets(&self) -> impl Iterator<Item = &BudgetState> {
         self.retry_budget.iter().chain(&self.hedge_budget).map(|budget| &**budget)
+    }
+
+    /// A call begins: budgets that count calls are told …
+    #[inline]
+    pub(crate) fn begin(&self, shard: Shard) {
+        if let Some(budget) = &self.retry_budget {
+            budget.begin(shard);
+        }
+        if let Some(budget) = &self.hedge_budget {
+            budget.begin(shard);
+        }
+    }
+
+    /// … and told again when it is over.
+    #[inline]
+    pub(crate) fn end(&self) {
+        if let Some(budget) = &self.retry_budget {
+            budget.end();
+        }
+        if let Some(budget) = &self.hedge_budget {
+            budget.end();
+        }
     }
 }
 
