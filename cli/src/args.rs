@@ -74,16 +74,19 @@ Scenarios:
   brownout    the middle fifth of the run is ten times slower
   outage      for five seconds in the middle every attempt fails: 503, or a reset connection
   pushback    one call in 25 is told 429 or 503 with Retry-After
-  correlated  one call in a hundred is slow wherever it is sent
+  correlated  two calls in a hundred are slow wherever they are sent
 
 Examples:
   rego                                       the default: stragglers, about a minute
   rego --scenario outage --html report.html  five seconds of failures, with a plot
   rego --target http://localhost:8080/users  a server of your own, at 1,000 calls/s
+  rego --policy policies.toml                the default scenario under a policy of your own
   rego --json | jq '.lanes[] | {name, p999_ms, load}'
 
 Four lanes run one after another on the same schedule: no policy, no policy again (the two
-show how much the machine varies), retries, retries + hedging.
+show how much the machine varies), retries, retries + hedging. The built-in policy makes up to
+three attempts, heeds Retry-After, and hedges the slowest twentieth; retries may cost a tenth of
+what succeeds, hedges a twentieth of the calls. A policy document is asked for \"backend.get\".
 Ctrl-C prints what there is. Exit codes: 0 done, 1 failed, 2 bad usage, 130 interrupted.";
 
 const SHORTEST: Duration = Duration::from_millis(100);

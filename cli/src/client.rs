@@ -10,10 +10,7 @@ use std::{
     fmt::Write as _,
     io::{self, Write},
     net::TcpStream,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -32,7 +29,6 @@ const MAX_IDLE: Duration = Duration::from_secs(1);
 pub(crate) struct Client {
     target: Target,
     idle: Mutex<Vec<Idle>>,
-    running: AtomicUsize,
 }
 
 /// What tells the attempts of one call apart, for the server to see.
@@ -58,7 +54,7 @@ struct Connection {
 
 impl Client {
     pub(crate) fn new(target: Target) -> Self {
-        Self { target, idle: Mutex::new(Vec::new()), running: AtomicUsize::new(0) }
+        Self { target, idle: Mutex::new(Vec::new()) }
     }
 
     /// One request and its answer, by `deadline` at the latest.
@@ -74,7 +70,6 @@ impl Client {
         deadline: Instant,
         cancel: &Cancel,
     ) -> io::Result<Answer> {
-        let _running = Running::enter(&self.running);
         let mut connection = match self.reuse() {
             Some(connection) => connection,
             None => self.connect(deadline)?,
@@ -87,12 +82,6 @@ impl Client {
             self.idle().push(Idle { connection, since: Instant::now() });
         }
         Ok(answer)
-    }
-
-    /// How many requests are on their way.
-    pub(crate) fn running(&self) -> usize {
-        // Relaxed: a count to look at; nothing is read on the strength of it.
-        self.running.load(Ordering::Relaxed)
     }
 
     /// The connection used last: it is the least likely to have gone stale.
@@ -147,24 +136,6 @@ impl io::Read for Timed<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(Some(remaining(self.deadline)?))?;
         io::Read::read(&mut self.stream, bytes).map_err(in_time)
-    }
-}
-
-/// Counts a request for as long as it lives.
-struct Running<'a>(&'a AtomicUsize);
-
-impl<'a> Running<'a> {
-    fn enter(count: &'a AtomicUsize) -> Self {
-        // Relaxed: see `Client::running`.
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        // Relaxed: see `Client::running`.
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,26 +1,31 @@
-//! How one call is made: plainly, or through the engine. Everything that knows the engine is here.
+//! How one call is made: plainly, or through the engine.
+
+mod guarded;
+mod wire;
 
 use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+pub(crate) use guarded::{Hedged, Retried};
+
 use crate::{
-    client::{Answer, Cancel, Client, Label},
+    client::{Cancel, Client},
     load::Request,
 };
+use wire::{Trip, Wire, is_good};
 
 /// The longest a call may take, in every lane.
-const OVERALL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const OVERALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A way to make calls, used by many threads at once.
 pub(crate) trait Lane: Send + Sync {
     /// Makes one call; whether it succeeded.
     fn call(&self, request: Request) -> bool;
+
+    /// Whether none of its attempts is on its way.
+    fn is_quiet(&self) -> bool;
 
     /// What the lane's measured calls took.
     fn account(&self) -> Account;
@@ -44,9 +49,9 @@ pub(crate) struct PolicyAccount {
     pub(crate) hedges_won: u64,
     /// Extra attempts the budgets refused.
     pub(crate) denied: u64,
-    /// Extra attempts the budgets could have granted at most.
-    pub(crate) bound: u64,
-    /// One slow call, attempt by attempt.
+    /// Extra attempts the budgets could have granted at most; `None` if they do not limit that.
+    pub(crate) bound: Option<u64>,
+    /// The slowest call, attempt by attempt.
     pub(crate) waterfall: Option<String>,
 }
 
@@ -67,69 +72,11 @@ impl Lane for Plain {
         answer.is_ok_and(|answer| is_good(&answer))
     }
 
+    fn is_quiet(&self) -> bool {
+        self.0.is_quiet()
+    }
+
     fn account(&self) -> Account {
         self.0.account()
     }
-}
-
-/// Sends attempts and counts those of measured calls.
-struct Wire {
-    client: Arc<Client>,
-    attempts: AtomicU64,
-    good: AtomicU64,
-    cancelled: AtomicU64,
-}
-
-/// What the attempts of one call share.
-struct Trip {
-    request: Request,
-    attempts: AtomicU32,
-    told: AtomicU32,
-}
-
-impl Wire {
-    fn new(client: Arc<Client>) -> Self {
-        let zero = || AtomicU64::new(0);
-        Self { client, attempts: zero(), good: zero(), cancelled: zero() }
-    }
-
-    fn attempt(&self, trip: &Trip, deadline: Instant, cancel: &Cancel) -> io::Result<Answer> {
-        // Relaxed, here and below: numbers and counts; the lane is read after its calls ended.
-        let label = Label {
-            call: trip.request.call,
-            attempt: trip.attempts.fetch_add(1, Ordering::Relaxed),
-            told: trip.told.load(Ordering::Relaxed),
-        };
-        let answer = self.client.fetch(label, deadline, cancel);
-        let is_pushback = matches!(&answer, Ok(Answer { retry_after: Some(_), .. }));
-        trip.told.fetch_add(u32::from(is_pushback), Ordering::Relaxed);
-        if trip.request.is_measured {
-            self.attempts.fetch_add(1, Ordering::Relaxed);
-            match &answer {
-                Ok(answer) if is_good(answer) => self.good.fetch_add(1, Ordering::Relaxed),
-                Err(_) if cancel.is_cancelled() => self.cancelled.fetch_add(1, Ordering::Relaxed),
-                _ => 0,
-            };
-        }
-        answer
-    }
-
-    fn account(&self) -> Account {
-        Account {
-            attempts: self.attempts.load(Ordering::Relaxed),
-            good: self.good.load(Ordering::Relaxed),
-            cancelled: self.cancelled.load(Ordering::Relaxed),
-            policy: None,
-        }
-    }
-}
-
-impl Trip {
-    fn new(request: Request) -> Self {
-        Self { request, attempts: AtomicU32::new(0), told: AtomicU32::new(0) }
-    }
-}
-
-fn is_good(answer: &Answer) -> bool {
-    (200..400).contains(&answer.status)
 }

@@ -203,6 +203,10 @@ mod tests {
             request.call.is_multiple_of(2)
         }
 
+        fn is_quiet(&self) -> bool {
+            true
+        }
+
         fn account(&self) -> Account {
             Account::default()
         }

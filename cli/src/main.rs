@@ -7,6 +7,7 @@ mod backend;
 mod client;
 mod lanes;
 mod load;
+mod policy;
 mod progress;
 mod report;
 mod run;

@@ -91,8 +91,8 @@ impl LaneReport {
         share(good, attempts - cancelled)
     }
 
-    /// Extra attempts the budgets could have granted at most.
-    pub(crate) fn bound(&self) -> u64 {
-        self.account.policy.as_ref().map_or(0, |policy| policy.bound)
+    /// Extra attempts the budgets could have granted at most; `None` if they do not limit that.
+    pub(crate) fn bound(&self) -> Option<u64> {
+        self.account.policy.as_ref().map_or(Some(0), |policy| policy.bound)
     }
 }

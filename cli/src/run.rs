@@ -13,8 +13,9 @@ use crate::{
     args::RunArgs,
     backend::Backend,
     client::{Client, Target},
-    lanes::{Lane, Plain},
+    lanes::{Hedged, Lane, Plain, Retried},
     load::{Measured, drive},
+    policy::Plan,
     progress::Progress,
     report::{self, LaneReport, Report, Subject},
     scenario::Model,
@@ -43,9 +44,10 @@ pub(crate) enum Ended {
 ///
 /// One line: what could not be reached, read or written.
 pub(crate) fn run(args: &RunArgs) -> Result<Ended, String> {
+    let plan = Plan::read(args.policy.as_deref())?;
     let outputs = Outputs::open(args)?;
     let stop = Stop::on_interrupt()?;
-    let bench = Bench::set_up(args)?;
+    let bench = Bench::set_up(args, plan)?;
     let report = bench.run(args, &stop)?;
     outputs.write(&report)?;
     let broken: Vec<_> = report::checks(&report).into_iter().filter(|one| !one.is_kept).collect();
@@ -59,17 +61,35 @@ pub(crate) fn run(args: &RunArgs) -> Result<Ended, String> {
     })
 }
 
+/// How the calls of a lane are made.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Plain,
+    Retried,
+    Hedged,
+}
+
+impl Kind {
+    const ALL: [(&'static str, Self); 4] = [
+        ("no policy", Self::Plain),
+        ("no policy again", Self::Plain),
+        ("retries", Self::Retried),
+        ("retries + hedging", Self::Hedged),
+    ];
+}
+
 /// What every lane uses.
 struct Bench {
     backend: Option<Backend>,
     client: Arc<Client>,
+    plan: Plan,
     schedule: Arc<Schedule>,
     subject: Subject,
     warm_up: Duration,
 }
 
 impl Bench {
-    fn set_up(args: &RunArgs) -> Result<Self, String> {
+    fn set_up(args: &RunArgs, plan: Plan) -> Result<Self, String> {
         let warm_up = WARM_UP.min(args.duration / 4);
         let schedule = Schedule::new(args.rate, warm_up, args.duration, args.seed);
         let (backend, target, subject) = match &args.target {
@@ -84,16 +104,17 @@ impl Bench {
             }
         };
         let client = Arc::new(Client::new(target));
-        Ok(Self { backend, client, schedule: Arc::new(schedule), subject, warm_up })
+        Ok(Self { backend, client, plan, schedule: Arc::new(schedule), subject, warm_up })
     }
 
     fn run(&self, args: &RunArgs, stop: &Stop) -> Result<Report, String> {
         let (began, run_begin) = (SystemTime::now(), Instant::now());
-        let lanes = self.lanes();
+        let lanes = Kind::ALL;
         let mut reports = Vec::new();
-        for (index, (name, lane)) in lanes.iter().enumerate() {
+        for (index, (name, kind)) in lanes.into_iter().enumerate() {
+            let lane = self.lane(kind)?;
             let progress = Progress::new(index + 1, lanes.len(), name, self.schedule.len());
-            let report = self.run_lane(name, lane, run_begin, stop, &progress)?;
+            let report = self.run_lane(name, &lane, run_begin, stop, &progress)?;
             if !report.samples.is_empty() {
                 reports.push(report);
             }
@@ -113,9 +134,13 @@ impl Bench {
         })
     }
 
-    fn lanes(&self) -> Vec<(&'static str, Arc<dyn Lane>)> {
-        let plain = || Arc::new(Plain::new(Arc::clone(&self.client)));
-        vec![("no policy", plain()), ("no policy again", plain())]
+    fn lane(&self, kind: Kind) -> Result<Arc<dyn Lane>, String> {
+        let client = Arc::clone(&self.client);
+        Ok(match kind {
+            Kind::Plain => Arc::new(Plain::new(client)),
+            Kind::Retried => Arc::new(Retried::new(client, &self.plan)?),
+            Kind::Hedged => Arc::new(Hedged::new(client, &self.plan)?),
+        })
     }
 
     fn run_lane(
@@ -135,7 +160,7 @@ impl Bench {
         let Measured { samples, starved } =
             drive(&self.schedule, begin, Arc::clone(lane), stop, look)
                 .map_err(|error| format!("cannot start threads: {error}"))?;
-        self.calm_down();
+        calm_down(&**lane);
         Ok(LaneReport {
             name,
             began: measured_begin - run_begin,
@@ -146,13 +171,13 @@ impl Bench {
             tally: self.backend.as_ref().map(Backend::tally),
         })
     }
+}
 
-    /// Waits until the losers of this lane are off the wire.
-    fn calm_down(&self) {
-        let begin = Instant::now();
-        while self.client.running() > 0 && begin.elapsed() < QUIET {
-            thread::sleep(Duration::from_millis(1));
-        }
+/// Waits until the losers of a lane are off the wire.
+fn calm_down(lane: &dyn Lane) {
+    let begin = Instant::now();
+    while !lane.is_quiet() && begin.elapsed() < QUIET {
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

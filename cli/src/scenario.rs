@@ -16,7 +16,7 @@ pub(crate) enum Scenario {
     Outage,
     /// One call in 25 is told 429 or 503 with `Retry-After`.
     Pushback,
-    /// One call in a hundred is slow wherever it is sent.
+    /// Two calls in a hundred are slow wherever they are sent.
     Correlated,
 }
 
@@ -52,6 +52,8 @@ pub(crate) struct Model {
 const MEDIAN: Duration = Duration::from_millis(10);
 const SPREAD: f64 = 0.2;
 const STRAGGLERS: f64 = 0.01;
+/// More than a hundredth, so that the 99th percentile is one of them and not a matter of luck.
+const CORRELATED: f64 = 0.02;
 const STRAGGLER: Duration = Duration::from_millis(500);
 const BROWNOUT_FACTOR: f64 = 10.0;
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -77,10 +79,12 @@ impl Model {
         let mut own = self.rng(Draw::Attempt, call, attempt);
         let usual = service_time(&mut own);
         match self.scenario {
-            Scenario::Stragglers => Fate::Answer { after: or_straggler(usual, &mut own) },
+            Scenario::Stragglers => {
+                Fate::Answer { after: or_straggler(usual, STRAGGLERS, &mut own) }
+            }
             Scenario::Correlated => {
                 let mut shared = self.rng(Draw::Call, call, 0);
-                Fate::Answer { after: or_straggler(usual, &mut shared) }
+                Fate::Answer { after: or_straggler(usual, CORRELATED, &mut shared) }
             }
             Scenario::Brownout if within(at, self.brownout()) => {
                 Fate::Answer { after: usual.mul_f64(BROWNOUT_FACTOR) }
@@ -157,8 +161,8 @@ fn service_time(rng: &mut Rng) -> Duration {
     MEDIAN.mul_f64((SPREAD * normal).exp())
 }
 
-fn or_straggler(usual: Duration, rng: &mut Rng) -> Duration {
-    if rng.f64() < STRAGGLERS { STRAGGLER } else { usual }
+fn or_straggler(usual: Duration, share: f64, rng: &mut Rng) -> Duration {
+    if rng.f64() < share { STRAGGLER } else { usual }
 }
 
 fn failure(rng: &mut Rng) -> Fate {

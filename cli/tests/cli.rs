@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const LANES: [&str; 2] = ["no policy", "no policy again"];
+const LANES: [&str; 4] = ["no policy", "no policy again", "retries", "retries + hedging"];
 
 fn rego(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rego")).args(args).output().expect("the program starts")
@@ -89,8 +89,15 @@ fn json_is_one_object_and_nothing_else() {
             let ms = ["p50_ms", "p90_ms", "p99_ms", "p999_ms"].map(|p| lane[p].as_f64());
             assert!(ms.is_sorted() && ms[0] > Some(0.1), "{lane}");
         }
-        assert_eq!(lanes[0]["load"], 1.0);
-        assert_eq!(lanes[0]["budget_bound"], 0);
+        for plain in &lanes[..2] {
+            assert_eq!((&plain["load"], &plain["budget_bound"]), (&1.0.into(), &0.into()));
+        }
+        for (lane, least) in lanes[2..].iter().zip([5, 10]) {
+            let extra = lane["attempts"].as_u64().expect("a number") - 100;
+            let bound = lane["budget_bound"].as_u64().expect("budgets limit it");
+            assert!(extra <= bound && bound >= least, "{lane}");
+        }
+        assert_eq!((&lanes[0]["hedges"], &lanes[2]["hedges"]), (&0.into(), &0.into()));
     }
 }
 
@@ -106,7 +113,7 @@ fn writes_the_interval_log_and_the_page() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let log = fs::read_to_string(hlog).expect("the log is there");
     for lane in LANES {
-        let tag = format!("Tag={},", lane.replace(' ', "-"));
+        let tag = format!("Tag={},", lane.replace(" + ", "+").replace(' ', "-"));
         assert!(log.lines().any(|line| line.starts_with(&tag)), "{tag} is not in\n{log}");
     }
     let page = fs::read_to_string(html).expect("the page is there");
@@ -140,6 +147,70 @@ fn what_cannot_be_reached_or_written_is_one_line() {
     assert_refused(&["--target", "http://no-such-host.invalid/"], 1, "cannot reach http://no-such");
     assert_refused(&["--html", "/no/such/folder/r.html"], 1, "cannot write /no/such/folder/r.html");
     assert_refused(&["--hlog", "/no/such/folder/r.hlog"], 1, "cannot write /no/such/folder/r.hlog");
+}
+
+/// A policy document with this text.
+fn document(name: &str, text: &str) -> String {
+    let path = path(name);
+    fs::write(&path, text).expect("the folder can be written");
+    path.to_str().expect("a plain path").to_owned()
+}
+
+fn lane(output: &Output, index: usize) -> serde_json::Value {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    let value: serde_json::Value = serde_json::from_str(stdout(output)).expect("it is JSON");
+    value["lanes"][index].clone()
+}
+
+#[test]
+fn a_policy_of_ones_own_is_in_force_in_the_lanes_that_have_one() {
+    let eager = "schema = 1\n[defaults]\nidempotent = true\n\
+                 retry = { max_attempts = 1, budget = \"unlimited\" }\n\
+                 hedge = { enabled = true, trigger = \"fixed\", delay = \"1ms\", \
+                 budget = \"unlimited\" }\n";
+    let output = short(&["--json", "--policy", &document("eager.toml", eager)]);
+    let (retries, hedged) = (lane(&output, 2), lane(&output, 3));
+    assert_eq!((&retries["hedges"], &retries["load"]), (&0.into(), &1.0.into()));
+    assert!(hedged["hedges"].as_u64() > Some(50), "every call takes longer: {hedged}");
+    assert!(hedged["budget_bound"].is_null(), "{hedged}");
+
+    let off = r#"{"schema": 1, "policies": {"backend.get": {"mode": "off"}}}"#;
+    let output = short(&["--json", "--policy", &document("off.json", off)]);
+    let hedged = lane(&output, 3);
+    assert_eq!((&hedged["hedges"], &hedged["load"]), (&0.into(), &1.0.into()));
+}
+
+#[test]
+fn a_policy_that_is_wrong_is_one_line_with_its_place() {
+    let refused = |name: &str, text: &str, part: &str| {
+        assert_refused(&["--policy", &document(name, text)], 1, part);
+    };
+    let two = "schema = 1\n[defaults.retry]\nmax_atempts = 4\nmultiplier = -1\n";
+    refused("two.toml", two, "two.toml:3:1: defaults.retry.max_atempts: unknown field; did you");
+    refused("two.toml", two, "(and 1 more)");
+    refused("broken.toml", "schema = 1\n[defaults\n", "broken.toml:2:");
+    refused("broken.json", "{\"schema\": 1,", "broken.json:1:");
+    let hasty = "schema = 1\n[defaults.hedge]\nenabled = true\n";
+    refused("hasty.toml", hasty, "hasty.toml:3:11: defaults.hedge.enabled: ");
+    let nobody = "schema = 1\n[defaults.retry]\nbudget = \"users\"\n";
+    refused("nobody.toml", nobody, "nobody.toml:3:10: defaults.retry.budget: no budget is named");
+    refused("empty.toml", "", "empty.toml:1:1: ");
+    let other = "schema = 1\n[policies.\"users.get\".retry]\nmax_attempts = 2\n";
+    refused("other.toml", other, "add [policies.\"backend.get\"] or [defaults]");
+    refused("policy.yaml", "schema: 1\n", "a policy document's name ends in .toml or .json");
+    assert_refused(&["--policy", "/no/such/policy.toml"], 1, "cannot read /no/such/policy.toml: ");
+}
+
+#[test]
+fn a_mode_that_is_none_is_one_line() {
+    let output = Command::new(env!("CARGO_BIN_EXE_rego"))
+        .args(["--duration", "250ms", "--rate", "400"])
+        .env("REGO_MODE", "sideways")
+        .output()
+        .expect("the program starts");
+    let said = stderr(&output);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{said}");
+    assert!(said.starts_with("rego: REGO_MODE=") && said.lines().count() == 1, "{said}");
 }
 
 #[test]
@@ -185,10 +256,10 @@ fn loads_a_server_of_ones_own() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let value: serde_json::Value = serde_json::from_str(stdout(&output)).expect("it is JSON");
     assert_eq!(value["scenario"], "target");
-    assert_eq!(
-        (&value["lanes"][0]["calls"], &value["lanes"][0]["success"]),
-        (&100.into(), &1.0.into())
-    );
+    assert_eq!(value["lanes"].as_array().map(Vec::len), Some(4));
+    for lane in value["lanes"].as_array().expect("a list") {
+        assert_eq!((&lane["calls"], &lane["success"]), (&100.into(), &1.0.into()), "{lane}");
+    }
 }
 
 /// Answers in chunks whoever asks for the right thing.

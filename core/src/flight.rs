@@ -60,13 +60,15 @@
 
 mod hold;
 mod id;
-mod latest;
 mod word;
 
-pub use hold::{Full, Hold, News};
+#[cfg(any(test, rego_loom))]
+pub use hold::Full;
+pub use hold::{Hold, News};
 pub use id::{AttemptRef, FlightId, Generation, Ticket};
-pub use latest::Latest;
-pub use word::{LAUNCHES, SEATS};
+#[cfg(any(test, rego_loom))]
+pub use word::LAUNCHES;
+pub use word::SEATS;
 
 use std::fmt;
 
@@ -74,6 +76,7 @@ use crate::sync::{AtomicU64, Ordering};
 use word::{Seat, Word};
 
 /// What the loom models' negative control weakens.
+// AcqRel: as `ready` says. Relaxed: a break that the models must find.
 const PUBLISH: Ordering =
     if cfg!(rego_break = "flight_ready_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
 
@@ -120,6 +123,14 @@ pub enum Exit {
 /// What the id names is over, settled, or never was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale;
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("what the id names is over, or never was")
+    }
+}
+
+impl std::error::Error for Stale {}
 
 impl Flight {
     /// A vacant flight, ready to [`begin`](Self::begin).
@@ -204,6 +215,14 @@ impl Flight {
         })
     }
 
+    /// Whether the end of this call was asked for and nobody has seen to it yet.
+    #[must_use]
+    pub fn is_cancelled(&self, generation: Generation) -> bool {
+        // Acquire: pairs with the Release of `cancel`, as the `take` of it does.
+        let word = Word::from_bits(self.word.load(Ordering::Acquire));
+        word.is_live(generation) && word.is_cancelled()
+    }
+
     /// A late finisher leaves its seat. After [`Exit::Freed`] the memory is the caller's to give
     /// back.
     pub fn retire(&self, generation: Generation, ticket: Ticket) -> Exit {
@@ -226,6 +245,14 @@ impl Flight {
     pub fn is_over(&self, generation: Generation) -> bool {
         // Acquire: what the last holder wrote happens-before the caller's reads.
         !Word::from_bits(self.word.load(Ordering::Acquire)).is_live(generation)
+    }
+
+    /// Which use of the flight it is at present: for those who know that it is not over, or do not
+    /// care.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        // Relaxed: it changes when the flight is freed, which the caller knows it is not.
+        Word::from_bits(self.word.load(Ordering::Relaxed)).generation()
     }
 
     /// Adds an event to a live flight, and takes hold in the same step if nobody has it.
@@ -260,7 +287,7 @@ impl Flight {
         loop {
             let (next, answer) = step(Word::from_bits(seen));
             let Some(next) = next else { return answer };
-            // The caller's ordering, with its reason, on success. Relaxed on failure: as above.
+            // Relaxed on failure: a guess again, as above. On success the caller's, with its reason.
             match self.word.compare_exchange_weak(seen, next.bits(), order, Ordering::Relaxed) {
                 Ok(_) => return answer,
                 Err(newer) => seen = newer,

@@ -37,17 +37,23 @@ use keeper::Keeper;
 /// A refresh is worth it this long after the last.
 const REFRESH_EVERY: Nanos = Nanos::from_millis(100);
 
+/// What the loom models' negative control weakens.
+// Release: as the room's orderings say. Relaxed: a break that the models must find.
+const HAND_OVER: Ordering =
+    if cfg!(rego_break = "latency_relaxed") { Ordering::Relaxed } else { Ordering::Release };
+
 /// How many shards a site's counters have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sharding {
+pub enum Sharding {
     /// One, for sites that are called from few threads: 4 KiB.
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     One,
     /// One for each shard of the engine, for busy sites: 31 KiB.
     PerThread,
 }
 
 /// How long the primary legs of a site take, and the trigger that follows from it.
-pub(crate) struct Latency {
+pub struct Latency {
     shards: Box<[CachePadded<Counters>]>,
     /// The published [`Trigger`].
     trigger: AtomicU64,
@@ -71,14 +77,16 @@ struct Counters {
 
 /// How many legs were recorded and how many censored, as of the last refresh.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) events: u64,
-    pub(crate) censored: u64,
+pub struct Totals {
+    /// How many were recorded.
+    pub events: u64,
+    /// How many were censored.
+    pub censored: u64,
 }
 
 /// Every event since the beginning by bucket, for exposition.
 #[derive(Clone, Debug)]
-pub(crate) struct Histogram {
+pub struct Histogram {
     events: Box<[u64]>,
 }
 
@@ -87,7 +95,8 @@ pub(crate) struct Histogram {
 unsafe impl Sync for Latency {}
 
 impl Latency {
-    pub(crate) fn new(sharding: Sharding) -> Self {
+    /// Nothing observed, nothing planned.
+    pub fn new(sharding: Sharding) -> Self {
         let shards = match sharding {
             Sharding::One => 1,
             Sharding::PerThread => SHARDS,
@@ -105,7 +114,7 @@ impl Latency {
 
     /// A primary leg succeeded after this long.
     #[inline]
-    pub(crate) fn record(&self, shard: Shard, elapsed: Nanos) {
+    pub fn record(&self, shard: Shard, elapsed: Nanos) {
         let counters = &self.shards[shard.index() & (self.shards.len() - 1)];
         // Relaxed: the count is all there is, see the room's orderings.
         counters.events[Scale::FINE.index(elapsed)].fetch_add(1, Ordering::Relaxed);
@@ -114,7 +123,7 @@ impl Latency {
     /// A primary leg failed, timed out or was asked to cancel at this age: it would have taken
     /// longer, nobody knows how much.
     #[inline]
-    pub(crate) fn censor(&self, shard: Shard, age: Nanos) {
+    pub fn censor(&self, shard: Shard, age: Nanos) {
         let counters = &self.shards[shard.index() & (self.shards.len() - 1)];
         // Relaxed: the count is all there is, see the room's orderings.
         counters.censored[Scale::COARSE.index(age)].fetch_add(1, Ordering::Relaxed);
@@ -122,25 +131,25 @@ impl Latency {
 
     /// The trigger in force.
     #[inline]
-    pub(crate) fn trigger(&self) -> Trigger {
+    pub fn trigger(&self) -> Trigger {
         // Relaxed: the word is complete in itself, no other memory is read on its account.
         Trigger::from_word(self.trigger.load(Ordering::Relaxed))
     }
 
     /// When the last refresh began; zero if there was none.
-    pub(crate) fn published_at(&self) -> Nanos {
+    pub fn published_at(&self) -> Nanos {
         // Relaxed: a time to compare with, nothing is read on its account.
         Nanos::from_nanos(self.refreshed.load(Ordering::Relaxed))
     }
 
     /// Whether a refresh is worth it: the last is 100 ms ago or more.
     #[inline]
-    pub(crate) fn due(&self, now: Nanos) -> bool {
+    pub fn due(&self, now: Nanos) -> bool {
         now >= self.published_at() + REFRESH_EVERY
     }
 
     /// How much was observed, as of the last refresh.
-    pub(crate) fn totals(&self) -> Totals {
+    pub fn totals(&self) -> Totals {
         Totals {
             // Relaxed: a figure for people; each of the two is right as of some refresh.
             events: self.events.load(Ordering::Relaxed),
@@ -153,12 +162,16 @@ impl Latency {
     /// it. `None` if another thread is refreshing.
     ///
     /// If `plan` panics, the trigger in force stays, and no observation is lost.
-    pub(crate) fn refresh(
+    pub fn refresh(
         &self,
         now: Nanos,
         plan: &mut dyn FnMut(&Reading<'_>) -> Plan,
     ) -> Option<Totals> {
-        let turn = Turn::take(self)?;
+        let turn = if cfg!(rego_break = "latency_elected_by_time") {
+            Turn::by_time(self, now)?
+        } else {
+            Turn::take(self)?
+        };
         // Relaxed: see `published_at`. Before the planning, so that a plan which panics is not
         // tried again by every thread that waits.
         self.refreshed.store(now.as_nanos(), Ordering::Relaxed);
@@ -177,7 +190,7 @@ impl Latency {
     }
 
     /// Every event by bucket as of the last refresh. `None` if another thread is refreshing.
-    pub(crate) fn histogram(&self) -> Option<Histogram> {
+    pub fn histogram(&self) -> Option<Histogram> {
         Some(Turn::take(self)?.with_keeper(|keeper| keeper.histogram()))
     }
 }
@@ -204,7 +217,7 @@ impl Counters {
 impl Histogram {
     /// Pairs of a bucket's upper bound, which is not in it, and its count; the last bound is
     /// [`Nanos::NEVER`].
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Nanos, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Nanos, u64)> {
         self.events.iter().enumerate().map(|(bucket, &count)| (Scale::FINE.upper(bucket), count))
     }
 }
@@ -222,6 +235,19 @@ impl<'a> Turn<'a> {
         free.is_ok().then(|| Self(latency))
     }
 
+    /// What `take` must not be: whoever moves the time of the last refresh on. One who is preempted
+    /// in the middle meets the next one in the keeper.
+    fn by_time(latency: &'a Latency, now: Nanos) -> Option<Self> {
+        let (last, now) = (latency.published_at().as_nanos(), now.as_nanos());
+        if now <= last {
+            return None;
+        }
+        // AcqRel: as a turn's end and the next one's beginning. Relaxed on failure: as `take`.
+        let elected =
+            latency.refreshed.compare_exchange(last, now, Ordering::AcqRel, Ordering::Relaxed);
+        elected.is_ok().then(|| Self(latency))
+    }
+
     fn with_keeper<R>(&self, f: impl FnOnce(&mut Keeper) -> R) -> R {
         self.0.keeper.with_mut(|keeper| {
             // SAFETY: because a turn is exclusive and this one is not over, nobody else has a
@@ -235,7 +261,7 @@ impl<'a> Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         // Release: all of this turn happens-before the next one.
-        self.0.busy.store(false, Ordering::Release);
+        self.0.busy.store(false, HAND_OVER);
     }
 }
 

@@ -1,6 +1,25 @@
-//! rego: a resilience engine.
+//! A resilience engine: retries with bounded backoff and timeouts, hedging against tail latency,
+//! budgets against retry storms, classifiers by name, policies by key that change without a deploy,
+//! and a timeline for every call.
+//!
+//! Synchronous, and lock-free where calls meet. All threads are the caller's: [`Engine::run`] works
+//! on the calling one, [`Engine::race`] on those behind an [`Executor`].
+//!
+//! ```
+//! use rego::{Engine, Policy};
+//!
+//! let engine = Engine::builder()
+//!     .policy("user-service.GetUser", Policy::builder().max_attempts(4).build()?)
+//!     .build()?;
+//! let user = engine.run("user-service.GetUser", |_attempt| Ok::<_, std::io::Error>("ada"))?;
+//! assert_eq!(user, "ada");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Where to go from here: [`Policy`] says what can be configured, [`Budget`] what pays for extra
+//! attempts, [`Classifier`] what counts as a failure, [`Timeline`] what a call tells,
+//! [`Error`] how it fails, [`testing`] how to test code that calls it.
 
-#![allow(dead_code, unused_imports, reason = "rooms are being moved in")]
 #![cfg_attr(
     test,
     allow(
@@ -11,12 +30,14 @@
 )]
 
 mod backoff;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod budget;
 mod call;
 mod classify;
 mod clock;
 mod completion;
 mod control;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod curve;
 mod drive;
 mod engine;
@@ -24,6 +45,7 @@ mod engine;
 mod flight;
 mod hedge;
 mod key;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod latency;
 mod listener;
 mod notes;
@@ -35,6 +57,7 @@ mod registry;
 mod site;
 #[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod slab;
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod sync;
 pub mod testing;
 #[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
@@ -50,12 +73,20 @@ pub use drive::{
     Attempt, CancelGuard, CancelToken, Error, Executor, Nested, Rejected, Task, Worker, Workers,
 };
 pub use engine::{
-    AlreadyInitialised, BuildError, CallBuilder, CallSite, Engine, EngineBuilder, OTHER, init, run,
+    AlreadyInitialised, BudgetReport, BudgetSnapshot, BuildError, CallBuilder, CallSite, Engine,
+    EngineBuilder, OTHER, Timer, TimerThread, init, run,
 };
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use listener::CallEnded;
 pub use notes::{
     AttemptId, AttemptKind, AttemptRecord, AttemptSet, Attribute, CallFacts, Event, MAX_NOTES,
     Note, Notes, Timeline,
+};
+#[doc(hidden)]
+pub use observe::metrics_reference;
+pub use observe::{
+    AttemptCancelled, AttemptEnded, BudgetDecided, CallStarted, EventRecord, HedgeSpawned,
+    Observer, Told,
 };
 pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
 pub use policy::{
@@ -67,23 +98,50 @@ pub use policy::{
 pub use policy::{Document, Format, Matched, Origin};
 pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
 
+/// Calls driven by their host: an event loop, another language. No thread, no clock, no callback.
+pub mod manual {
+    pub use crate::drive::manual::{
+        Action, AttemptRef, Begin, CallId, Loop, MAX_ACTIONS, Manual, Stale, Step,
+    };
+}
+
 /// The shared rooms, for the models of the `loom-tests` crate and nobody else.
 #[cfg(rego_loom)]
 #[doc(hidden)]
 pub mod rooms {
+    pub mod budget {
+        pub use crate::{budget::*, sync::Shard};
+    }
+    pub mod cancel {
+        pub use crate::drive::{Raised, Signal};
+    }
     pub mod flight {
         pub use crate::flight::*;
     }
+    pub mod latency {
+        pub use crate::{
+            curve::{Plan, Probability, Reading, Trigger},
+            latency::*,
+        };
+    }
     pub mod registry {
         pub use crate::registry::*;
+    }
+    pub mod ring {
+        pub use crate::observe::ring::*;
     }
     pub mod slab {
         pub use crate::slab::*;
     }
     pub mod sync {
-        pub use crate::sync::{Cell, SHARDS, Shard};
+        pub use crate::sync::Shard;
     }
     pub mod timer {
         pub use crate::timer::*;
     }
 }
+
+/// The snippets of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

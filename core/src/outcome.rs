@@ -208,6 +208,10 @@ impl Class {
 }
 
 impl CancelReason {
+    /// Every reason there is.
+    pub const ALL: [Self; 5] =
+        [Self::LostRace, Self::Terminal, Self::Deadline, Self::Caller, Self::Shutdown];
+
     /// The name used in records and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {

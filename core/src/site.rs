@@ -1,9 +1,11 @@
 //! Everything the calls of one key share, counters included.
 
 mod counters;
+mod durations;
 mod refresh;
 
-pub(crate) use counters::{Counter, Counters, ReasonCount};
+pub(crate) use counters::{Counter, Counters};
+pub(crate) use durations::{BOUNDS, Spread};
 
 use refresh::Refresher;
 
@@ -66,9 +68,19 @@ pub(crate) struct Own {
 }
 
 impl Terms {
+    /// The budgets that calls pay into, each once.
     #[inline]
     pub(crate) fn budgets(&self) -> impl Iterator<Item = &BudgetState> {
-        self.retry_budget.iter().chain(&self.hedge_budget).map(|budget| &**budget)
+        let hedge = self.hedge_budget.iter().filter(|_| !self.is_budget_shared());
+        self.retry_budget.iter().chain(hedge).map(|budget| &**budget)
+    }
+
+    /// Whether one budget pays for retries and hedges.
+    pub(crate) fn is_budget_shared(&self) -> bool {
+        match (&self.retry_budget, &self.hedge_budget) {
+            (Some(retry), Some(hedge)) => Arc::ptr_eq(retry, hedge),
+            _ => false,
+        }
     }
 
     /// A call begins: budgets that count calls are told …

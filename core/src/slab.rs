@@ -44,7 +44,11 @@
 //!   taken and put back in between.
 //! - *chunk*: the chunk's values → the pointer (Release) → `get` (Acquire).
 
-use std::fmt;
+use std::{
+    fmt,
+    ops::Range,
+    ptr::{self, NonNull},
+};
 
 use crate::sync::{
     AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, CachePadded, Ordering, SHARDS, Shard,
@@ -71,13 +75,16 @@ pub struct Slab<T> {
     free: [CachePadded<AtomicU64>; SHARDS],
     /// How many chunks were asked for: may be more than there are.
     asked: AtomicUsize,
-    chunks: Box<[AtomicPtr<Chunk<T>>]>,
+    chunks: Box<[Chunk<T>]>,
     max: usize,
 }
 
+/// The place of [`CHUNK`] slots, or of as many as are left of the slab's bound.
 struct Chunk<T> {
-    home: Shard,
-    slots: Box<[T]>,
+    /// The first of the slots, from a boxed slice; null until they are made.
+    slots: AtomicPtr<T>,
+    /// The index of the shard it belongs to, once it is made.
+    home: AtomicU32,
 }
 
 impl<T: Default + Linked + Send + Sync> Slab<T> {
@@ -88,7 +95,7 @@ impl<T: Default + Linked + Send + Sync> Slab<T> {
         Self {
             free: std::array::from_fn(|_| CachePadded::new(AtomicU64::new(0))),
             asked: AtomicUsize::new(0),
-            chunks: (0..max.div_ceil(CHUNK)).map(|_| AtomicPtr::default()).collect(),
+            chunks: (0..max.div_ceil(CHUNK)).map(|_| Chunk::default()).collect(),
             max,
         }
     }
@@ -132,7 +139,7 @@ impl<T: Default + Linked + Send + Sync> Slab<T> {
             debug_assert!(false, "slot {index} was never taken");
             return;
         };
-        self.put(chunk.home, index, slot);
+        self.put(chunk.home(), index, slot);
     }
 
     /// The value in this slot, taken or not; `None` if there has never been such a slot.
@@ -146,7 +153,7 @@ impl<T: Default + Linked + Send + Sync> Slab<T> {
     #[inline]
     #[must_use]
     pub fn home(&self, index: u32) -> Option<Shard> {
-        self.find(index).map(|(chunk, _)| chunk.home)
+        self.find(index).map(|(chunk, _)| chunk.home())
     }
 
     /// The slots there is memory for, never more than [`max`](Self::max).
@@ -164,30 +171,34 @@ impl<T: Default + Linked + Send + Sync> Slab<T> {
 
     #[inline]
     fn find(&self, index: u32) -> Option<(&Chunk<T>, &T)> {
-        let (number, offset) = (index as usize / CHUNK, index as usize % CHUNK);
-        // Acquire: the chunk's values were made before its pointer was published.
-        let chunk = self.chunks.get(number)?.load(Ordering::Acquire);
-        // SAFETY: because a pointer that is not null came from `Box::into_raw` in `grow`, and is
-        // given back to a `Box` by `drop` alone, which has the slab to itself.
-        let chunk = unsafe { chunk.as_ref() }?;
-        Some((chunk, chunk.slots.get(offset)?))
+        let index = index as usize;
+        if index >= self.max {
+            return None;
+        }
+        let chunk = self.chunks.get(index / CHUNK)?;
+        // Acquire: the slots were made before the pointer to them was published.
+        let slots = NonNull::new(chunk.slots.load(Ordering::Acquire))?;
+        // SAFETY: because `index` is less than `max`, and so within this chunk's slots.
+        let slot = unsafe { slots.add(index % CHUNK) };
+        // SAFETY: because slots that were made stay until `drop`, which has the slab to itself.
+        Some((chunk, unsafe { slot.as_ref() }))
     }
 
     /// Makes the next chunk for this shard, and takes its first slot.
     #[cold]
     fn grow(&self, shard: Shard) -> Option<(u32, &T)> {
         let number = self.next_chunk()?;
-        let first = number * CHUNK;
-        let slots = (first..self.max.min(first + CHUNK)).map(|_| T::default()).collect();
-        let chunk = Box::into_raw(Box::new(Chunk { home: shard, slots }));
-        // Release: the values happen-before whatever `get` finds by this pointer.
-        self.chunks[number].store(chunk, Ordering::Release);
-        let first = first as u32;
-        let last = (self.max.min(first as usize + CHUNK) - 1) as u32;
-        for index in (first + 1..=last).rev() {
+        let indices = self.indices(number);
+        let slots: Box<[T]> = indices.clone().map(|_| T::default()).collect();
+        let chunk = &self.chunks[number];
+        // Relaxed: published by the pointer.
+        chunk.home.store(shard.index() as u32, Ordering::Relaxed);
+        // Release: the values, and the home, happen-before whatever `find` finds by this pointer.
+        chunk.slots.store(Box::into_raw(slots).cast(), Ordering::Release);
+        for index in indices.clone().skip(1).rev() {
             self.put(shard, index, self.get(index)?);
         }
-        Some((first, self.get(first)?))
+        Some((indices.start, self.get(indices.start)?))
     }
 
     /// A chunk number that is the caller's to fill, unless all are taken.
@@ -225,24 +236,47 @@ impl<T: Default + Linked + Send + Sync> Slab<T> {
     }
 }
 
-/// The index of the first slot on a list.
-#[inline]
-fn first(head: u64) -> Option<u32> {
-    ((head & INDEX_MASK) as u32).checked_sub(1)
+impl<T> Slab<T> {
+    /// The slots of a chunk.
+    fn indices(&self, chunk: usize) -> Range<u32> {
+        let first = chunk * CHUNK;
+        first as u32..self.max.min(first + CHUNK) as u32
+    }
+}
+
+impl<T> Chunk<T> {
+    #[inline]
+    fn home(&self) -> Shard {
+        // Relaxed: `find` has seen the pointer that published it.
+        Shard::new(self.home.load(Ordering::Relaxed) as usize)
+    }
+}
+
+impl<T> Default for Chunk<T> {
+    fn default() -> Self {
+        Self { slots: AtomicPtr::default(), home: AtomicU32::new(0) }
+    }
 }
 
 impl<T> Drop for Slab<T> {
     fn drop(&mut self) {
-        for chunk in &self.chunks {
+        for (number, chunk) in self.chunks.iter().enumerate() {
             // Relaxed: the slab is the caller's alone.
-            let chunk = chunk.load(Ordering::Relaxed);
-            if !chunk.is_null() {
-                // SAFETY: because the pointer came from `Box::into_raw` in `grow`, and nobody else
-                // has the slab any more.
-                drop(unsafe { Box::from_raw(chunk) });
+            let first = chunk.slots.load(Ordering::Relaxed);
+            if !first.is_null() {
+                let slots = ptr::slice_from_raw_parts_mut(first, self.indices(number).len());
+                // SAFETY: because `grow` made a boxed slice of this length into this pointer, and
+                // nobody else has the slab any more.
+                drop(unsafe { Box::from_raw(slots) });
             }
         }
     }
+}
+
+/// The index of the first slot on a list.
+#[inline]
+fn first(head: u64) -> Option<u32> {
+    ((head & INDEX_MASK) as u32).checked_sub(1)
 }
 
 // SAFETY: because the pointers are owned boxes of `Send` values.

@@ -12,23 +12,30 @@ mod parker;
 mod shard;
 mod swap;
 
-pub(crate) use cell::Cell;
+pub use cell::Cell;
 pub(crate) use mutex::Mutex;
 pub(crate) use parker::{Parker, Unparker};
-pub(crate) use shard::{SHARDS, Shard};
+pub use shard::{SHARDS, Shard};
 pub(crate) use swap::{Swap, SwapGuard};
 
 pub(crate) use crossbeam_utils::CachePadded;
 
 #[cfg(rego_loom)]
-use loom::sync as real;
+use loom::{sync as real, thread};
 #[cfg(not(rego_loom))]
-use std::sync as real;
+use std::{sync as real, thread};
 
 pub(crate) use real::{
     Arc,
     atomic::{Ordering, fence},
 };
+
+pub(crate) use thread::ThreadId;
+
+/// Which thread this is.
+pub(crate) fn this_thread() -> ThreadId {
+    thread::current().id()
+}
 
 // Aliases, because `clippy::disallowed_types` looks through a re-export and would find every user.
 pub(crate) type AtomicBool = real::atomic::AtomicBool;

@@ -30,7 +30,7 @@
 //!   intake and sweeps the wheel. Every 1 024th arming of a shard looks whether that is so and has
 //!   the driver woken, and so does one that makes the slab grow; one that finds it full sweeps.
 //!
-//! Nothing fires early, to the nanosecond. Timers of one tick (2¹⁶ ns) fire in no particular order.
+//! Nothing fires early, to the nanosecond. What is due at one advance fires in no particular order.
 //!
 //! # Orderings
 //!
@@ -75,7 +75,7 @@ pub struct Timers {
     intakes: [CachePadded<Intake>; SHARDS],
     coming: AtomicU64,
     turns: AtomicU64,
-    wheel: Cell<Box<Wheel>>,
+    wheel: Cell<Wheel>,
     /// The wheel's figures as of the last turn.
     buried: AtomicU64,
     filed: AtomicU64,
@@ -112,7 +112,7 @@ impl Timers {
             intakes: std::array::from_fn(|_| CachePadded::new(Intake::new())),
             coming: AtomicU64::new(Nanos::NEVER.as_nanos()),
             turns: AtomicU64::new(0),
-            wheel: Cell::new(Box::new(Wheel::new())),
+            wheel: Cell::new(Wheel::new()),
             buried: AtomicU64::new(0),
             filed: AtomicU64::new(0),
         }
@@ -164,6 +164,7 @@ impl Timers {
     /// When to call [`advance`](Self::advance): no later than the next deadline.
     /// [`Nanos::ZERO`], which is at once, while another thread is doing so.
     #[must_use]
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub fn next_deadline(&self) -> Nanos {
         // Acquire: if this turn's end is seen, so is what it published.
         let turns = self.turns.load(Ordering::Acquire);
@@ -185,6 +186,7 @@ impl Timers {
 
     /// How many timers ever lived long enough to be sorted, as of the last turn.
     #[must_use]
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub fn filed(&self) -> u64 {
         // Relaxed: a figure.
         self.filed.load(Ordering::Relaxed)
@@ -195,6 +197,7 @@ impl Timers {
     /// # Panics
     ///
     /// If one does not hold, or while another thread drives.
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub fn check(&self) {
         let mut turn = Turn::take(self).expect("checked while nobody drives");
         turn.wheel(|wheel| wheel.check(&self.slab));

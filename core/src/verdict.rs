@@ -162,6 +162,18 @@ impl BudgetDecision {
             Self::PanicInBudget => "panic_in_budget",
         }
     }
+
+    /// One sentence for people.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Allowed => "The budget paid for the attempt.",
+            Self::NoBudget => "The policy wants no budget: the attempt is allowed.",
+            Self::Denied => "The budget has nothing left.",
+            Self::NotFound => "The policy names a budget that is not defined.",
+            Self::PanicInBudget => "The budget panicked, which counts as a denial.",
+        }
+    }
 }
 
 /// Why a hedge was not launched, or not the way the policy asks for.
@@ -251,6 +263,10 @@ pub enum PolicySource {
 }
 
 impl PolicySource {
+    /// Every source there is.
+    pub const ALL: [Self; 5] =
+        [Self::Default, Self::Static, Self::File, Self::Remote, Self::LastKnownGood];
+
     /// The name used in records and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -260,6 +276,18 @@ impl PolicySource {
             Self::File => "file",
             Self::Remote => "remote",
             Self::LastKnownGood => "last_known_good",
+        }
+    }
+
+    /// One sentence for people.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Default => "Nobody gave one: the built-in default.",
+            Self::Static => "The program, as it built its engine.",
+            Self::File => "A file.",
+            Self::Remote => "A policy server.",
+            Self::LastKnownGood => "The last good document, kept from before.",
         }
     }
 }

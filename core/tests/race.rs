@@ -1,5 +1,10 @@
 //! Calls on caller-supplied threads.
-#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a test may use what it likes"
+)]
 
 use std::{
     io,
@@ -13,8 +18,8 @@ use std::{
 };
 
 use rego::{
-    AttemptKind, CancelToken, Engine, Outcome, Policy, PolicyBuilder, Rejected, Task, Verdict,
-    Workers,
+    AttemptKind, CancelToken, Engine, Outcome, Policy, PolicyBuilder, Rejected, Task, TimerThread,
+    Verdict, Workers,
 };
 
 fn threads(task: Task) -> Result<(), Rejected> {
@@ -245,4 +250,56 @@ fn a_ready_outcome_is_taken_as_it_is() {
         })
         .unwrap_err();
     assert_eq!((error.verdict, error.attempts), (Verdict::Aborted, 1));
+}
+
+fn inline_first(policy: Policy) -> Engine {
+    Engine::builder()
+        .policy("svc.Get", policy)
+        .executor(threads)
+        .inline_first(TimerThread::Own)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn inline_first_runs_the_primary_here_and_the_hedge_there() {
+    let engine = inline_first(hedging(ms(20)).build().unwrap());
+    // The timer's thread may not have started yet; a call it misses is not hedged.
+    thread::sleep(ms(50));
+    let caller = thread::current().id();
+    let (result, timeline) = engine.site("svc.Get").call().race_with_timeline(move |attempt| {
+        assert_eq!(thread::current().id() == caller, !attempt.is_hedge());
+        if attempt.is_hedge() {
+            return Ok::<_, io::Error>("hedge");
+        }
+        let started = Instant::now();
+        while !attempt.is_cancelled() && started.elapsed() < Duration::from_secs(20) {
+            thread::sleep(ms(1));
+        }
+        Ok("primary")
+    });
+    assert_eq!(result.unwrap(), "hedge");
+    assert_eq!(timeline.attempts().len(), 2, "{timeline}");
+}
+
+#[test]
+fn inline_first_retries_on_the_callers_thread() {
+    let policy = Policy::builder().max_attempts(3).initial_backoff(ms(1)).build().unwrap();
+    let engine = inline_first(policy);
+    let caller = thread::current().id();
+    let answer = engine.race("svc.Get", move |attempt| {
+        assert_eq!(thread::current().id(), caller);
+        if attempt.number() < 2 { Err("not yet") } else { Ok(attempt.number()) }
+    });
+    assert_eq!(answer.unwrap(), 2);
+}
+
+#[test]
+fn an_executor_that_panics_leaves_the_primary_to_the_caller() {
+    let engine = Engine::builder()
+        .policy("svc.Get", Policy::builder().build().unwrap())
+        .executor(|_: Task| -> Result<(), Rejected> { panic!("no threads today") })
+        .build()
+        .unwrap();
+    assert_eq!(engine.race("svc.Get", |_| Ok::<_, io::Error>(1)).unwrap(), 1);
 }

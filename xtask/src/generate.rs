@@ -12,11 +12,18 @@ struct Generated {
     command: &'static [&'static str],
 }
 
-const FILES: &[Generated] = &[Generated {
-    path: "docs/reference/reasons.md",
-    source: "core/examples/gen_reasons.rs",
-    command: &["run", "-q", "-p", "rego-engine", "--example", "gen_reasons"],
-}];
+const FILES: &[Generated] = &[
+    Generated {
+        path: "docs/reference/metrics.md",
+        source: "core/examples/gen_metrics.rs",
+        command: &["run", "-q", "-p", "rego-engine", "--example", "gen_metrics"],
+    },
+    Generated {
+        path: "docs/reference/reasons.md",
+        source: "core/examples/gen_reasons.rs",
+        command: &["run", "-q", "-p", "rego-engine", "--example", "gen_reasons"],
+    },
+];
 
 /// Rewrites every generated file; with `--check` writes nothing and fails where one has drifted.
 pub(crate) fn run(root: &Root, arguments: &[&str]) -> Result<(), Failure> {

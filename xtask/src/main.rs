@@ -84,7 +84,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "loom",
-        usage: "[--full]",
+        usage: "[--full|--controls]",
         about: "the shared rooms under the model checker",
         needs: Some("loom-tests/Cargo.toml"),
         run: recipes::loom,

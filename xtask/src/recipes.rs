@@ -40,10 +40,16 @@ pub(crate) fn goals(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
 }
 
 /// The real source under the model checker, with a target folder of its own because everything is
-/// compiled differently.
+/// compiled differently; or source that is broken on purpose, which the models must find out.
 pub(crate) fn loom(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
-    let preemptions = if flag(arguments, Some("--full"))? { "3" } else { "2" };
-    root.cargo(&["test", "-p", "loom-tests", "--release", "--target-dir", "target/loom"])
+    let preemptions = match arguments {
+        [] => "2",
+        ["--full"] => "3",
+        ["--controls"] => return root.program("sh", &["loom-tests/controls.sh"]).go(),
+        _ => return Err(Failure::Usage("loom [--full|--controls]".to_owned())),
+    };
+    let test = ["test", "-p", "loom-tests", "--profile", "loom", "--target-dir", "target/loom"];
+    root.cargo(&[&test[..], &["--", "--nocapture"]].concat())
         .env("RUSTFLAGS", "--cfg rego_loom")
         .env("LOOM_MAX_PREEMPTIONS", preemptions)
         .go()

@@ -3,7 +3,6 @@
 use std::{
     io::{self, Read},
     str,
-    time::{Duration, SystemTime},
 };
 
 const MAX_HEADERS: usize = 100;
@@ -11,11 +10,13 @@ const MAX_HEAD: usize = 64 * 1024;
 const MAX_LINE: usize = 4 * 1024;
 
 /// What a server said. The body has been read and thrown away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// `Retry-After`, in seconds or as a date less the answer's own `Date`; a past date is zero.
-    pub(crate) retry_after: Option<Duration>,
+    /// `Retry-After`, as it came.
+    pub(crate) retry_after: Option<String>,
+    /// `Date`, where there is a `Retry-After` that may need it.
+    pub(crate) date: Option<String>,
     pub(crate) keep_alive: bool,
 }
 
@@ -91,8 +92,10 @@ impl Reader {
             Some(1) => !has("connection", "close"),
             _ => has("connection", "keep-alive"),
         };
-        let retry_after = value("retry-after").and_then(|text| wait(text, value("date")));
-        let answer = Answer { status, retry_after, keep_alive: stays && body != Body::ToTheEnd };
+        let retry_after = value("retry-after").map(str::to_owned);
+        let date = retry_after.as_ref().and(value("date")).map(str::to_owned);
+        let keep_alive = stays && body != Body::ToTheEnd;
+        let answer = Answer { status, retry_after, date, keep_alive };
         self.bytes.drain(..length);
         Ok(Some((answer, body)))
     }
@@ -166,16 +169,6 @@ fn invalid(message: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
-/// How long a `Retry-After` asks to wait.
-fn wait(text: &str, date: Option<&str>) -> Option<Duration> {
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = httpdate::parse_http_date(text).ok()?;
-    let now = date.and_then(|date| httpdate::parse_http_date(date).ok());
-    Some(until.duration_since(now.unwrap_or_else(SystemTime::now)).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,7 +202,7 @@ mod tests {
 
     #[test]
     fn reads_answers_of_every_shape() {
-        let plain = Answer { status: 200, retry_after: None, keep_alive: true };
+        let plain = Answer { status: 200, retry_after: None, date: None, keep_alive: true };
         let shapes = [
             "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n",
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
@@ -217,7 +210,7 @@ mod tests {
             "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 1\r\n\r\nx",
         ];
         for text in shapes {
-            assert_eq!(read(text).ok(), Some(plain), "{text:?}");
+            assert_eq!(read(text).ok(), Some(plain.clone()), "{text:?}");
         }
         let closing = Answer { keep_alive: false, ..plain };
         let shapes = [
@@ -226,7 +219,7 @@ mod tests {
             "HTTP/1.0 200 OK\r\ncontent-length: 1\r\n\r\nx",
         ];
         for text in shapes {
-            assert_eq!(read(text).ok(), Some(closing), "{text:?}");
+            assert_eq!(read(text).ok(), Some(closing.clone()), "{text:?}");
         }
     }
 
@@ -241,18 +234,20 @@ mod tests {
     }
 
     #[test]
-    fn reads_retry_after_in_both_forms() {
+    fn hands_retry_after_on_as_it_came() {
         let asks = |headers: &str| {
             let text = format!("HTTP/1.1 429 Slow down\r\n{headers}content-length: 0\r\n\r\n");
-            read(&text).expect("this is an answer").retry_after
+            let answer = read(&text).expect("this is an answer");
+            (answer.retry_after, answer.date)
         };
-        assert_eq!(asks("Retry-After: 7\r\n"), Some(Duration::from_secs(7)));
-        let date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
-        let later = "Retry-After: Sun, 06 Nov 1994 08:49:40 GMT\r\n";
-        assert_eq!(asks(&format!("{date}{later}")), Some(Duration::from_secs(3)));
-        assert_eq!(asks(later), Some(Duration::ZERO), "long past by our own clock");
-        assert_eq!(asks("Retry-After: soon\r\n"), None);
-        assert_eq!(asks("Retry-After: -1\r\n"), None);
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(asks("Retry-After: 7 \r\n"), (some("7"), None));
+        assert_eq!(
+            asks(&format!("Date: {date}\r\nRetry-After: {date}\r\n")),
+            (some(date), some(date))
+        );
+        assert_eq!(asks(&format!("Date: {date}\r\n")), (None, None));
     }
 
     #[test]

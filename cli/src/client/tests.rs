@@ -47,7 +47,6 @@ fn keeps_connections_alive() {
     }
     assert_eq!(client.idle().len(), 1, "one connection served them all");
     assert_eq!(backend.tally().arrivals, 10);
-    assert_eq!(client.running(), 0);
 }
 
 #[test]
@@ -142,7 +141,7 @@ fn pushback_is_heard_in_both_forms_and_patience_is_rewarded() {
             .expect("one call in 25 is pushed back");
         let answer = client.fetch(first(call), soon(), &Cancel::default()).expect("an answer");
         assert!([429, 503].contains(&answer.status));
-        assert_eq!(answer.retry_after, Some(Duration::from_secs(1)));
+        assert_eq!(answer.retry_after.as_deref() == Some("1"), !as_date, "{answer:?}");
         thread::sleep(Duration::from_secs(1));
         let again = Label { call, attempt: 1, told: 1 };
         let answer = client.fetch(again, soon(), &Cancel::default()).expect("an answer");

@@ -19,7 +19,7 @@ const RECOVERY: Duration = Duration::from_secs(1);
 pub(crate) fn checks(report: &Report) -> Vec<Check> {
     let mut checks = Vec::new();
     for lane in report.lanes.iter().filter(|lane| lane.account.policy.is_some()) {
-        checks.push(within_budget(lane));
+        checks.extend(within_budget(lane));
         if let Subject::Embedded { scenario, window } = report.subject {
             match (scenario, window) {
                 (Scenario::Pushback, _) => checks.push(patient(lane)),
@@ -31,16 +31,16 @@ pub(crate) fn checks(report: &Report) -> Vec<Check> {
     checks
 }
 
-fn within_budget(lane: &LaneReport) -> Check {
+fn within_budget(lane: &LaneReport) -> Option<Check> {
     let extra = lane.account.attempts.saturating_sub(lane.summary.calls);
-    let bound = lane.bound();
-    Check {
+    let bound = lane.bound()?;
+    Some(Check {
         is_kept: extra <= bound,
         text: format!(
             "{}: {extra} extra attempts, of {bound} the budgets could have granted",
             lane.name
         ),
-    }
+    })
 }
 
 fn patient(lane: &LaneReport) -> Check {

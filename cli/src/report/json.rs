@@ -23,7 +23,8 @@ struct Lane {
     p99_ms: f64,
     p999_ms: f64,
     load: f64,
-    budget_bound: u64,
+    /// `null` where nothing limits them.
+    budget_bound: Option<u64>,
 }
 
 /// The report as one line of JSON.

@@ -15,7 +15,7 @@ fn report(scenario: Scenario) -> Report {
         hedges: 40,
         hedges_won: 9,
         denied: 3,
-        bound: 60,
+        bound: Some(60),
         waterfall: Some("a0 |====<>&| lost\na1   |==| won\n".into()),
     };
     let window = Some((Duration::from_secs(3), Duration::from_secs(6)));
@@ -88,6 +88,9 @@ fn text_says_what_matters_and_fits() {
         "1.050",
         "9/40",
         "kept    retries + hedging: 50 extra attempts, of 60 the budgets could have granted",
+        "retries + hedging against no policy: success 99.30 % (99.30 %), p99.9 100.0 ms (100.0 ms), \
+         load 1.050",
+        "retries + hedging: of 40 hedges 9 won and 31 were wasted",
         "300 of 300 calls good from a second after the outage on",
         "a1   |==| won",
     ] {
@@ -107,6 +110,11 @@ fn broken_promises_are_named() {
     assert_eq!(broken(&over_budget), [""; 0]);
     over_budget.lanes[2].account.attempts = 1_061;
     assert!(broken(&over_budget)[0].contains("61 extra attempts, of 60"));
+
+    let mut unlimited = report(Scenario::Stragglers);
+    unlimited.lanes[2].account.policy.as_mut().expect("it has one").bound = None;
+    assert_eq!(checks(&unlimited), []);
+    assert!(json(&unlimited).contains("\"budget_bound\":null"));
 
     let mut hasty = report(Scenario::Pushback);
     assert_eq!(broken(&hasty), [""; 0]);

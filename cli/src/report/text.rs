@@ -87,6 +87,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         notes.push(format!("interrupted: {} of 4 lanes have calls", report.lanes.len()));
     }
     notes.extend(spread(report));
+    notes.extend(gain(report));
     for lane in &report.lanes {
         if lane.starved > 0 {
             notes.push(format!(
@@ -123,6 +124,33 @@ fn spread(report: &Report) -> Option<String> {
         apart(0.99),
         apart(0.999)
     ))
+}
+
+/// What the last policy bought, and what it cost.
+fn gain(report: &Report) -> Vec<String> {
+    let (Some(without), Some(with)) = (report.lanes.first(), report.lanes.last()) else {
+        return Vec::new();
+    };
+    let Some(policy) = &with.account.policy else { return Vec::new() };
+    vec![
+        format!(
+            "{} against {}: success {:.2} % ({:.2} %), p99.9 {:.1} ms ({:.1} ms), load {:.3}",
+            with.name,
+            without.name,
+            100.0 * with.summary.success(),
+            100.0 * without.summary.success(),
+            with.summary.quantile_ms(0.999),
+            without.summary.quantile_ms(0.999),
+            with.load(),
+        ),
+        format!(
+            "{}: of {} hedges {} won and {} were wasted",
+            with.name,
+            grouped(policy.hedges),
+            grouped(policy.hedges_won),
+            grouped(policy.hedges.saturating_sub(policy.hedges_won)),
+        ),
+    ]
 }
 
 /// A number with its thousands set apart.

@@ -89,8 +89,8 @@ impl Gcra {
         let mut full_at = self.full_at.load(Ordering::Acquire);
         loop {
             let Some(next) = self.judge(full_at, attempts, now) else { return false };
-            // Relaxed: the load acquired what this publishes nothing beyond. Acquire on failure:
-            // as above.
+            // Relaxed: it publishes nothing, and what it was judged by was acquired with the value.
+            // Acquire on failure: as above.
             match self.full_at.compare_exchange_weak(
                 full_at,
                 next,
@@ -206,3 +206,6 @@ fn acquire(word: &AtomicU64) -> u64 {
     // comes after the word was closed, and fails.
     word.load(Ordering::Acquire)
 }
+
+#[cfg(test)]
+mod tests;

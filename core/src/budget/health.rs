@@ -20,7 +20,7 @@ const AT_LEAST: u64 = 20;
 /// *Recent* are the first attempts since the last judgement, as soon as they are 20; until then
 /// that judgement stands, and a new site is healthy. Totals are taken once per 10 ms at most.
 #[derive(Debug)]
-pub(crate) struct Health {
+pub struct Health {
     healthy: AtomicBool,
     /// When the totals may be taken again (ns).
     next: AtomicU64,
@@ -37,7 +37,7 @@ struct Totals {
 
 impl Health {
     /// A healthy site without any attempts.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             healthy: AtomicBool::new(true),
             next: AtomicU64::new(0),
@@ -47,20 +47,20 @@ impl Health {
     }
 
     /// A first attempt failed.
-    pub(crate) fn failed(&self) {
+    pub fn failed(&self) {
         // Relaxed: a count; nothing is published by it.
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many first attempts ever failed.
-    pub(crate) fn failures(&self) -> u64 {
+    pub fn failures(&self) -> u64 {
         // Relaxed: a count.
         self.failures.load(Ordering::Relaxed)
     }
 
     /// Whether more than half of the recent first attempts succeeded. `successes` gives the site's
     /// total of first-attempt successes, and is called now and then only.
-    pub(crate) fn is_healthy(&self, now: Nanos, successes: impl FnOnce() -> u64) -> bool {
+    pub fn is_healthy(&self, now: Nanos, successes: impl FnOnce() -> u64) -> bool {
         // Relaxed: a stale time only means that the CAS fails.
         let next = self.next.load(Ordering::Relaxed);
         let claimed = now.as_nanos() >= next

@@ -42,7 +42,7 @@ impl Reservation {
         debug_assert!(before >= ONE_CALL, "a call ended that did not begin");
     }
 
-    #[cfg(not(rego_break = "budget"))]
+    #[cfg(not(rego_break = "budget_check_then_act"))]
     pub(super) fn reserve(&self) -> bool {
         // Relaxed: see the module.
         let mut word = self.word.load(Ordering::Relaxed);
@@ -62,7 +62,7 @@ impl Reservation {
     }
 
     /// The negative control: the check is not part of the write, so two can pass it at once.
-    #[cfg(rego_break = "budget")]
+    #[cfg(rego_break = "budget_check_then_act")]
     pub(super) fn reserve(&self) -> bool {
         let word = self.word.load(Ordering::Relaxed);
         let room = word & EXTRA < self.room(word);

@@ -3,32 +3,34 @@
 //! # State
 //!
 //! `central` is what can be drawn; each cell is what the threads of one shard have paid in and not
-//! yet moved there. All are millionths of an attempt ([`TOKEN`]).
+//! yet moved there. All are millionths of an attempt ([`TOKEN`]). `filled` has a bit for each cell
+//! that holds something, set by whoever finds the cell empty and pays in.
 //!
 //! # Paths
 //!
 //! * deposit, at the ceiling: two loads of one line, nothing is written.
 //! * deposit, below it: one `fetch_add` on the shard's own line; every `batch` the cell is emptied
-//!   into `central`.
+//!   into `central`, and the next deposit sets its bit again.
 //! * withdraw: a CAS on `central`; if that is too little, the cells that hold something are
-//!   emptied into it first. With nothing anywhere (an outage) that is loads only, and no line
-//!   bounces between the threads that are being refused.
+//!   emptied into it first. With nothing anywhere (an outage) that is two loads of one line, and
+//!   none bounces between the threads that are being refused.
 //!
 //! # Why it is exact
 //!
 //! Every token is in exactly one place: a cell, the hand of the thread that emptied it, `central`,
 //! spent, or discarded at the ceiling. It changes places by single read-modify-writes, so what is
 //! issued never exceeds what was there at first plus what was paid in. The only error is a refusal
-//! while the missing tokens are in another thread's hand.
+//! while the missing tokens are in another thread's hand, or its bit is.
 //!
 //! # Orderings
 //!
 //! The balance itself needs none: Relaxed would do. What they are for is the audit: whoever sees a
 //! grant counted must see the deposit that paid for it in [`Striped::issued_at_most`]. The edges
 //! are `credited` → `central` (Release) → the draw (Acquire) → the caller's count of it (Release).
-//! `discarded` is read before `credited`, and both after the count.
+//! `discarded` is read before `credited`, and both after the count. Besides, a bit is set with
+//! Release and taken with Acquire, so that whoever takes it finds what it stands for.
 
-use crate::sync::{AtomicU64, CachePadded, Ordering, SHARDS, Shard};
+use crate::sync::{AtomicU32, AtomicU64, CachePadded, Ordering, SHARDS, Shard};
 
 use super::token::TOKEN;
 
@@ -39,6 +41,7 @@ pub(super) struct Striped {
     central: AtomicU64,
     ceiling: AtomicU64,
     batch: AtomicU64,
+    filled: AtomicU32,
     /// Empty where deposits come in bulk alone.
     cells: Box<[CachePadded<AtomicU64>]>,
     initial: u64,
@@ -55,6 +58,7 @@ impl Striped {
             central: AtomicU64::new(initial),
             ceiling: AtomicU64::new(ceiling),
             batch: AtomicU64::new(batch(ceiling)),
+            filled: AtomicU32::new(0),
             cells: (0..cells).map(|_| CachePadded::new(AtomicU64::new(0))).collect(),
             initial,
             credited: AtomicU64::new(0),
@@ -72,10 +76,13 @@ impl Striped {
         }
         let Some(cell) = self.cells.get(shard.index()) else { return };
         // Relaxed: moving tokens needs atomicity alone (see the module).
-        let held = cell.fetch_add(tokens, Ordering::Relaxed).saturating_add(tokens);
+        let before = cell.fetch_add(tokens, Ordering::Relaxed);
         // Relaxed: any batch is correct.
-        if held >= self.batch.load(Ordering::Relaxed) {
+        if before.saturating_add(tokens) >= self.batch.load(Ordering::Relaxed) {
             self.empty(cell);
+        } else if before == 0 {
+            // Release: what was paid in happens-before the sweep that takes the bit.
+            self.filled.fetch_or(1 << shard.index(), Ordering::Release);
         }
     }
 
@@ -147,7 +154,7 @@ impl Striped {
         self.initial.saturating_add(credited).saturating_sub(discarded)
     }
 
-    #[cfg(not(rego_break = "budget"))]
+    #[cfg(not(rego_break = "budget_check_then_act"))]
     fn draw(&self, tokens: u64) -> bool {
         // Relaxed: the CAS tells whether it still holds.
         let mut central = self.central.load(Ordering::Relaxed);
@@ -168,7 +175,7 @@ impl Striped {
     }
 
     /// The negative control: the check is not part of the write, so two can pass it on one token.
-    #[cfg(rego_break = "budget")]
+    #[cfg(rego_break = "budget_check_then_act")]
     fn draw(&self, tokens: u64) -> bool {
         let enough = self.central.load(Ordering::Acquire) >= tokens;
         if enough {
@@ -177,17 +184,27 @@ impl Striped {
         enough
     }
 
-    /// Empties all cells into `central`; whether any held something.
+    /// Empties the cells that hold something into `central`; whether there were any.
+    #[inline]
     fn sweep(&self) -> bool {
-        let mut found = false;
-        for cell in &self.cells {
-            // Relaxed: an empty cell is left alone; one filled just now is found the next time.
-            if cell.load(Ordering::Relaxed) > 0 {
+        // Relaxed: a hint; a cell filled just now is found the next time.
+        if self.filled.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        self.sweep_filled();
+        true
+    }
+
+    #[cold]
+    fn sweep_filled(&self) {
+        // Acquire: pairs with the Release in `deposit`; each cell is found filled, or was emptied
+        // since.
+        let filled = self.filled.swap(0, Ordering::Acquire);
+        for (index, cell) in self.cells.iter().enumerate() {
+            if filled & (1 << index) != 0 {
                 self.empty(cell);
-                found = true;
             }
         }
-        found
     }
 
     #[cold]
@@ -212,3 +229,8 @@ impl Striped {
 fn batch(ceiling: u64) -> u64 {
     (ceiling / (8 * SHARDS as u64)).max(TOKEN)
 }
+
+const _: () = assert!(SHARDS <= 32, "a bit for each cell");
+
+#[cfg(test)]
+mod tests;

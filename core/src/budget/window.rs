@@ -36,17 +36,17 @@ impl Window {
             // Shares are differences of running totals, so that they add up to all of them.
             let before = share(answers, from - start, length);
             let share = share(answers, until.max(from) - start, length) - before;
-            self.counts[(number % SLOTS) as usize] += share;
+            self.add(number, share);
             counted += share;
         }
         if length == 0 {
-            self.counts[(self.newest % SLOTS) as usize] += answers - counted;
+            self.add(self.newest, answers - counted);
         }
     }
 
     /// The answers of the window that ends with the last report.
     pub(super) fn sum(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.iter().fold(0, |sum: u64, count| sum.saturating_add(*count))
     }
 
     /// Another length; what is known of the time it covers is kept.
@@ -56,6 +56,11 @@ impl Window {
         let kept = self.sum();
         *self = Self::new(length, now);
         self.report(now - covered, now, kept);
+    }
+
+    fn add(&mut self, number: u64, answers: u64) {
+        let count = &mut self.counts[(number % SLOTS) as usize];
+        *count = count.saturating_add(answers);
     }
 
     fn advance(&mut self, now: Nanos) {

@@ -80,12 +80,23 @@ impl Call {
             Some(budget) => budget
                 .withdraw(with.shard, cost.into(), self.now, || with.site.is_healthy(self.now)),
         };
-        with.notes.push(self.now, Event::Budget { kind: AttemptKind::Retry, cost, decision });
+        self.note_budget(with, AttemptKind::Retry, cost, decision);
         if decision.is_allowed() {
             return Ok(());
         }
         with.site.counters.add(Counter::RetriesDenied, 1);
         Err(Verdict::BudgetDenied)
+    }
+
+    pub(super) fn note_budget(
+        &self,
+        with: &mut With<'_>,
+        kind: AttemptKind,
+        cost: u16,
+        decision: BudgetDecision,
+    ) {
+        with.site.counters.budget(kind, decision);
+        with.notes.push(self.now, Event::Budget { kind, cost, decision });
     }
 
     fn back_off(&mut self, with: &mut With<'_>, wait: Nanos) -> Step {
@@ -108,8 +119,8 @@ impl Call {
             let decision = budget.reserve(with.shard);
             if !decision.is_allowed() {
                 with.site.counters.add(Counter::RetriesDenied, 1);
-                let (kind, cost) = (AttemptKind::Retry, with.terms.policy.retry.cost);
-                with.notes.push(self.now, Event::Budget { kind, cost, decision });
+                let cost = with.terms.policy.retry.cost;
+                self.note_budget(with, AttemptKind::Retry, cost, decision);
                 return self.finish(with, Verdict::BudgetDenied);
             }
             reserved = Reserved::Retry;
@@ -166,7 +177,7 @@ impl Call {
     /// The server answered the first attempt: what funds budgets.
     #[inline]
     pub(super) fn deposit(&self, with: &With<'_>) {
-        if let Some(budget) = &with.terms.retry_budget {
+        for budget in with.terms.budgets() {
             budget.deposit(with.shard);
         }
     }

@@ -6,7 +6,6 @@ use super::{
 use crate::{
     backoff::{self, Stream},
     curve::{Probability, Trigger},
-    policy,
     verdict::BudgetDecision,
 };
 
@@ -25,13 +24,7 @@ impl Call {
         if with.rules.no_hedging.is_some() || with.terms.mode == Mode::Off {
             return;
         }
-        let trigger = self.trigger(with);
-        let random = backoff::draw(self.seed.into(), Stream::Hedge, self.legs.retry_index().into());
-        if trigger.probability().draw(random) {
-            self.wake = self.now + trigger.delay();
-        } else if trigger.is_suspended() {
-            with.site.counters.add(Counter::HedgesSuspended, 1);
-        }
+        self.wake = self.now + self.hedge_delay(with);
     }
 
     pub(super) fn hedge_delay(&self, with: &With<'_>) -> Nanos {
@@ -40,22 +33,34 @@ impl Call {
 
     /// The delay of now, and how often it is used: one load.
     fn trigger(&self, with: &With<'_>) -> Trigger {
-        let settings = &with.terms.policy.hedge;
-        let fixed = Trigger::new(settings.delay, Probability::ALWAYS);
-        if settings.trigger == policy::Trigger::Fixed {
-            return fixed;
-        }
         let published = with.site.latency.trigger();
-        if published.is_cold() { fixed } else { published }
+        if published.is_cold() {
+            return Trigger::new(with.terms.policy.hedge.delay, Probability::ALWAYS);
+        }
+        published
+    }
+
+    /// Whether the group is among those that the trigger hedges: decided when the hedge is due, for
+    /// few groups get that far.
+    fn is_drawn(&self, with: &mut With<'_>) -> bool {
+        let trigger = self.trigger(with);
+        let random = backoff::draw(self.seed.into(), Stream::Hedge, self.legs.retry_index().into());
+        let drawn = trigger.probability().draw(random);
+        if !drawn && trigger.is_suspended() {
+            with.site.counters.add(Counter::HedgesSuspended, 1);
+            self.skip_hedge(with, HedgeReason::SuspendedOverload);
+        }
+        drawn
     }
 
     /// The last thing time can bring: one hedge, if it is due.
     pub(super) fn hedge_if_due(&mut self, with: &mut With<'_>) -> Step {
         debug_assert_eq!(self.state, State::Running);
-        if self.now >= self.wake && !self.legs.any_queued() {
-            if let Some(step) = self.hedge(with) {
-                return step;
-            }
+        if self.now >= self.wake
+            && !self.legs.any_queued()
+            && let Some(step) = self.hedge(with)
+        {
+            return step;
         }
         self.rest(with)
     }
@@ -70,6 +75,9 @@ impl Call {
         }
         if self.deadline - self.now < settings.min_delay {
             self.skip_hedge(with, HedgeReason::DeadlineNear);
+            return None;
+        }
+        if !self.is_drawn(with) {
             return None;
         }
         if with.terms.mode == Mode::Observe {
@@ -110,7 +118,7 @@ impl Call {
                 (placed, Reserved::Hedge)
             }
         };
-        with.notes.push(self.now, Event::Budget { kind: AttemptKind::Hedge, cost, decision });
+        self.note_budget(with, AttemptKind::Hedge, cost, decision);
         decision.is_allowed().then_some(reserved)
     }
 

@@ -59,21 +59,23 @@ impl Call {
         late: bool,
         hedge: u8,
     ) {
-        if late {
-            with.site.counters.add(Counter::Late, 1);
-        }
-        let kind = match self.legs.contains(attempt) {
-            true => AttemptKind::of(self.legs.retry_index(), hedge),
-            false if attempt == AttemptId::FIRST => AttemptKind::First,
-            false => AttemptKind::Retry,
-        };
-        with.site.counters.win(kind, late);
-        if let Some(budget) = &with.terms.retry_budget
-            && attempt != AttemptId::FIRST
-        {
-            budget.later_success();
-        }
         let started = self.legs.started(attempt).unwrap_or(self.now);
+        let counters = &with.site.counters;
+        if late {
+            counters.add(Counter::Late, 1);
+        }
+        // To the nanosecond what the histogram was told of a primary.
+        let ran_since = if hedge == 0 { self.legs.primary_started() } else { started };
+        let kind = self.kind_of(attempt);
+        counters.win(kind, late, self.now - ran_since);
+        if self.attempts() == 1 {
+            counters.ended(Verdict::Success, Some(kind), self.now - with.started);
+        }
+        if attempt != AttemptId::FIRST {
+            for budget in with.terms.budgets() {
+                budget.later_success();
+            }
+        }
         with.notes
             .push(self.now, Event::Ended { attempt, started, outcome, facts: with.facts, late });
     }
@@ -97,10 +99,10 @@ impl Call {
                 with.site.first_failed();
             }
         }
-        if let Some(budget) = &with.terms.retry_budget
-            && outcome.kind == OutcomeKind::Retryable
-        {
-            budget.failure();
+        if outcome.kind == OutcomeKind::Retryable {
+            for budget in with.terms.budgets() {
+                budget.failure();
+            }
         }
         self.legs.end(attempt);
         self.ask_to_wait(outcome.backoff_override);
@@ -165,7 +167,8 @@ impl Call {
             self.abandon_all(with, cancel_reason(verdict));
         }
         if !verdict.is_success() || self.attempts() > 1 {
-            with.site.counters.verdict(verdict);
+            let via = self.answer().map(|answer| self.kind_of(answer));
+            with.site.counters.ended(verdict, via, self.now - with.started);
             with.notes.push(self.now, Event::Done { verdict });
         }
         with.terms.end();
@@ -176,8 +179,7 @@ impl Call {
     #[cold]
     pub(super) fn abandon_all(&mut self, with: &mut With<'_>, reason: CancelReason) {
         while let Some(attempt) = self.legs.next_alive() {
-            let hedge = self.legs.hedge_index(attempt);
-            let kind = AttemptKind::of(self.legs.retry_index(), hedge);
+            let (hedge, kind) = (self.legs.hedge_index(attempt), self.kind_of(attempt));
             let started = self.legs.started(attempt);
             let age = started.map_or(Nanos::ZERO, |started| self.now - started);
             // Queueing is not slowness: a leg that never ran was not observed.
@@ -200,11 +202,18 @@ impl Call {
         outcome: Outcome,
         facts: Option<Completion>,
     ) {
-        let hedge = self.legs.hedge_index(attempt);
-        let kind = AttemptKind::of(self.legs.retry_index(), hedge);
         let started = self.legs.started(attempt).unwrap_or(self.now);
-        with.site.counters.failure(kind, outcome);
+        with.site.counters.failure(self.kind_of(attempt), outcome, self.now - started);
         with.notes.push(self.now, Event::Ended { attempt, started, outcome, facts, late: false });
+    }
+
+    /// Of earlier groups only the first attempt is known for what it was: others were retries, as
+    /// a rule.
+    fn kind_of(&self, attempt: AttemptId) -> AttemptKind {
+        if self.legs.contains(attempt) {
+            return AttemptKind::of(self.legs.retry_index(), self.legs.hedge_index(attempt));
+        }
+        if attempt == AttemptId::FIRST { AttemptKind::First } else { AttemptKind::Retry }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 use crate::{
     notes::{AttemptSet, Notes},
-    outcome::{CancelReason, Reason},
+    outcome::Reason,
     policy::Idempotent,
     site::{Site, Terms},
     sync::Shard,
@@ -45,6 +45,7 @@ pub(super) struct Bench {
     pub(super) notes: Notes,
     pub(super) abandoned: AttemptSet,
     pub(super) call: Option<Call>,
+    started: Nanos,
 }
 
 /// No jitter: every time can be told in advance.
@@ -92,12 +93,13 @@ impl Bench {
             notes: Notes::new(),
             abandoned: AttemptSet::EMPTY,
             call: None,
+            started: Nanos::ZERO,
         }
     }
 
     fn with<R>(&mut self, event: impl FnOnce(&mut Call, &mut With<'_>) -> R) -> R {
         let mut call = self.call.take().expect("started");
-        let mut with = with(&self.site, &self.terms, self.rules, &mut self.notes);
+        let mut with = with(&self.site, &self.terms, self.rules, self.started, &mut self.notes);
         let answer = event(&mut call, &mut with);
         self.abandoned = with.abandoned;
         self.call = Some(call);
@@ -106,7 +108,8 @@ impl Bench {
 
     pub(super) fn start(&mut self, now: Nanos, deadline: Nanos, seed: u64) -> Step {
         self.notes.clear();
-        let mut with = with(&self.site, &self.terms, self.rules, &mut self.notes);
+        self.started = now;
+        let mut with = with(&self.site, &self.terms, self.rules, self.started, &mut self.notes);
         let (call, step) = Call::start(&mut with, now, deadline, seed);
         self.abandoned = with.abandoned;
         self.call = Some(call);
@@ -163,11 +166,18 @@ impl Bench {
     }
 }
 
-fn with<'a>(site: &'a Site, terms: &'a Terms, rules: Rules, notes: &'a mut Notes) -> With<'a> {
+fn with<'a>(
+    site: &'a Site,
+    terms: &'a Terms,
+    rules: Rules,
+    started: Nanos,
+    notes: &'a mut Notes,
+) -> With<'a> {
     With {
         site,
         terms,
         rules,
+        started,
         shard: Shard::new(0),
         notes,
         facts: None,

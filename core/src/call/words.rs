@@ -55,6 +55,8 @@ pub(crate) struct With<'a> {
     pub(crate) site: &'a Site,
     pub(crate) terms: &'a Terms,
     pub(crate) rules: Rules,
+    /// When the call started.
+    pub(crate) started: Nanos,
     pub(crate) shard: Shard,
     pub(crate) notes: &'a mut Notes,
     /// The facts behind the outcome, for the record.

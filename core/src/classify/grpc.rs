@@ -27,7 +27,6 @@ pub(super) fn classify(facts: &Completion, context: &Context) -> Outcome {
         CANCELLED => Outcome::abort().because(reason),
         // The protocol's own words for "try again": servers that turn a request away say so, and
         // transparent retries of gRPC rest on it.
-        UNAVAILABLE if facts.not_sent => Outcome::retryable(Class::NotSent).because(reason),
         UNAVAILABLE => Outcome::retryable(Class::Transient).because(reason),
         RESOURCE_EXHAUSTED => Outcome::retryable(Class::Throttled).because(reason),
         DEADLINE_EXCEEDED => retryable_under_rule(facts, context, Class::Timeout, reason),

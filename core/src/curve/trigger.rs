@@ -5,15 +5,16 @@ use crate::clock::Nanos;
 
 /// A probability in steps of 1/65,536; the last step is certainty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Probability(u16);
+pub struct Probability(u16);
 
 impl Probability {
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub(crate) const NEVER: Self = Self(0);
     pub(crate) const ALWAYS: Self = Self(u16::MAX);
 
     /// The nearest to this share of one; anything that is not a number counts as 0.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-    pub(crate) fn from_share(share: f64) -> Self {
+    pub fn from_share(share: f64) -> Self {
         Self((share * f64::from(u16::MAX)).round() as u16)
     }
 
@@ -32,7 +33,7 @@ impl Probability {
 ///
 /// `delay:40 | probability:16 | flags:8`, the delay in nanoseconds, at most 1,099 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Trigger(u64);
+pub struct Trigger(u64);
 
 impl Trigger {
     const LONGEST: u64 = (1 << 40) - 1;
@@ -41,9 +42,10 @@ impl Trigger {
     const SUSPENDED: u64 = 4;
 
     /// What is published before anybody has planned.
-    pub(crate) const UNPLANNED: Self = Self(Self::LONGEST << 24 | Self::COLD);
+    pub const UNPLANNED: Self = Self(Self::LONGEST << 24 | Self::COLD);
 
-    pub(crate) const fn new(delay: Nanos, probability: Probability) -> Self {
+    /// To hedge after `delay`, with this probability.
+    pub const fn new(delay: Nanos, probability: Probability) -> Self {
         let delay = delay.as_nanos();
         let delay = if delay > Self::LONGEST { Self::LONGEST } else { delay };
         Self(delay << 24 | (probability.0 as u64) << 8)
@@ -65,8 +67,9 @@ impl Trigger {
         Self(kept | (probability.0 as u64) << 8 | Self::SUSPENDED)
     }
 
+    /// How long after its primary a call is hedged.
     #[inline]
-    pub(crate) const fn delay(self) -> Nanos {
+    pub const fn delay(self) -> Nanos {
         Nanos::from_nanos(self.0 >> 24)
     }
 
@@ -104,12 +107,13 @@ impl Trigger {
 
 /// A trigger and what its maker expects of it, which is how a change is told from chance.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Plan {
-    pub(crate) trigger: Trigger,
+pub struct Plan {
+    /// When to hedge.
+    pub trigger: Trigger,
     /// The share of primary legs that will outlast the delay, by the curve it was planned on.
-    pub(crate) tail: f64,
+    pub tail: f64,
     /// The share of calls the rule promises to hedge at most; 0 when it promises nothing.
-    pub(crate) share: f64,
+    pub share: f64,
 }
 
 impl Plan {
@@ -124,15 +128,15 @@ impl Plan {
 
 /// What a refresh shows the planner.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading<'a> {
+pub struct Reading<'a> {
     /// How long primary legs take, by everything still remembered.
     pub(crate) curve: &'a Curve,
     /// The plan that was in force since the last refresh.
-    pub(crate) in_force: Plan,
+    pub in_force: Plan,
     /// How many primary legs were seen since then, up to that plan's delay at least.
-    pub(crate) legs: f64,
+    pub legs: f64,
     /// How many of them outlasted it.
-    pub(crate) outlasted: f64,
+    pub outlasted: f64,
 }
 
 #[cfg(test)]

@@ -10,35 +10,41 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    thread::{self, ThreadId},
 };
 
-use crate::sync::{Arc, AtomicBool, AtomicU8, Mutex, Ordering, Parker, Unparker};
+use crate::sync::{
+    Arc, AtomicBool, AtomicU8, Mutex, Ordering, Parker, ThreadId, Unparker, this_thread,
+};
 
 const ARMED: u8 = 0;
 const RUNNING: u8 = 1;
 const DONE: u8 = 2;
 const GONE: u8 = 3;
 
+/// What the loom models' negative control weakens.
+// Release: as `run` says. Relaxed: a break that the models must find.
+const LEAVE: Ordering =
+    if cfg!(rego_break = "cancel_relaxed") { Ordering::Relaxed } else { Ordering::Release };
+
 /// Something that is asked to stop once, and the hooks that want to hear of it.
 #[derive(Default)]
-pub(crate) struct Signal {
+pub struct Signal {
     raised: AtomicBool,
     hooks: Mutex<Vec<Arc<Hook>>>,
 }
 
 /// The hooks of signals that have been raised.
 #[derive(Default)]
-pub(crate) struct Raised(Vec<Arc<Hook>>);
+pub struct Raised(Vec<Arc<Hook>>);
 
 impl Raised {
     /// Adds another signal's hooks.
-    pub(crate) fn and(&mut self, other: Self) {
+    pub fn and(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
     /// Runs them on this thread. How many panicked.
-    pub(crate) fn run(self) -> u64 {
+    pub fn run(self) -> u64 {
         self.0.iter().map(|hook| u64::from(!hook.run())).sum()
     }
 }
@@ -52,7 +58,8 @@ struct Hook {
 }
 
 impl Signal {
-    pub(crate) fn is_raised(&self) -> bool {
+    /// Whether it was raised.
+    pub fn is_raised(&self) -> bool {
         // Acquire: pairs with the Release in `raise`; what was done before a cancel happens-before
         // what an operation does on seeing it.
         self.raised.load(Ordering::Acquire)
@@ -61,7 +68,7 @@ impl Signal {
     /// Raises it; the hooks are the caller's to [run](Raised::run), once it holds nothing that
     /// others wait for. A second time there are none.
     #[must_use = "the hooks have not run yet"]
-    pub(crate) fn raise(&self) -> Raised {
+    pub fn raise(&self) -> Raised {
         let mut hooks = self.hooks.lock();
         // Release: pairs with `is_raised`. Under the lock, so that a hook is either in the list we
         // take or finds the signal raised.
@@ -70,7 +77,7 @@ impl Signal {
     }
 
     /// Makes it as new, for an attempt that takes over the place of one that has ended.
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         let mut hooks = self.hooks.lock();
         hooks.clear();
         // Relaxed: whoever gets to see the attempt has it from the thread that does this.
@@ -78,7 +85,7 @@ impl Signal {
     }
 
     /// Runs `action` when the signal is raised; at once, on this thread, if it has been.
-    pub(crate) fn on_raise(&self, action: impl FnOnce() + Send + 'static) -> CancelGuard {
+    pub fn on_raise(&self, action: impl FnOnce() + Send + 'static) -> CancelGuard {
         let hook = Arc::new(Hook {
             state: AtomicU8::new(ARMED),
             action: Mutex::new(Some(Box::new(action))),
@@ -107,6 +114,12 @@ impl fmt::Debug for Signal {
     }
 }
 
+impl fmt::Debug for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Raised").field(&self.0.len()).finish()
+    }
+}
+
 impl Hook {
     fn is_armed(&self) -> bool {
         // Relaxed: only to sweep the list; whoever acts on it compares and exchanges.
@@ -115,7 +128,7 @@ impl Hook {
 
     /// False if it panicked.
     fn run(&self) -> bool {
-        *self.runner.lock() = Some(thread::current().id());
+        *self.runner.lock() = Some(this_thread());
         // AcqRel: takes the hook from its guard; Acquire pairs with nothing but keeps the action's
         // reads after it, Release publishes `runner`.
         let mine = self.state.compare_exchange(ARMED, RUNNING, Ordering::AcqRel, Ordering::Relaxed);
@@ -129,7 +142,7 @@ impl Hook {
             }
         }));
         // Release: all that the hook did happens-before a guard's return.
-        self.state.store(DONE, Ordering::Release);
+        self.state.store(DONE, LEAVE);
         if let Some(waiter) = self.waiter.lock().take() {
             waiter.unpark();
         }
@@ -137,19 +150,33 @@ impl Hook {
     }
 
     fn disarm(&self) {
-        // AcqRel: takes the hook from the signal; Acquire pairs with the Release of `DONE`.
-        let left = self.state.compare_exchange(ARMED, GONE, Ordering::AcqRel, Ordering::Acquire);
-        match left {
+        match self.leave() {
             Ok(_) => drop(self.action.lock().take()),
             Err(RUNNING) => self.wait_out(),
             Err(_) => {}
         }
     }
 
+    /// Takes the hook from the signal; else the state it is in.
+    fn leave(&self) -> Result<u8, u8> {
+        if cfg!(rego_break = "cancel_check_then_act") {
+            // Acquire: as below.
+            let state = self.state.load(Ordering::Acquire);
+            if state != ARMED {
+                return Err(state);
+            }
+            // Release: as below.
+            self.state.store(GONE, Ordering::Release);
+            return Ok(state);
+        }
+        // AcqRel: takes the hook from the signal; Acquire pairs with the Release of `DONE`.
+        self.state.compare_exchange(ARMED, GONE, Ordering::AcqRel, Ordering::Acquire)
+    }
+
     #[cold]
     fn wait_out(&self) {
         // A hook that drops its own guard would wait for itself.
-        if *self.runner.lock() == Some(thread::current().id()) {
+        if *self.runner.lock() == Some(this_thread()) {
             return;
         }
         let parker = Parker::new();
@@ -230,7 +257,7 @@ impl CancelToken {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::{sync::mpsc, thread};
 
     use super::*;
 

@@ -17,7 +17,7 @@ use crate::{
     completion::Completion,
     notes::{AttemptId, AttemptSet, Notes, Timeline},
     outcome::Outcome,
-    site::{Counter, Site, Terms},
+    site::{Site, Terms},
     sync::{Parker, Shard},
     verdict::{HedgeReason, Verdict},
 };
@@ -38,7 +38,7 @@ where
     let terms = site.terms();
     let mut notes = Notes::new();
     let mut teller = Teller::start(host, site, started);
-    let mut with = with(site, &terms, options, &mut notes);
+    let mut with = with(site, &terms, options, started, &mut notes);
     let deadline = options.deadline(started);
     let mut call = Call::prepare(&with, started, deadline, host.seeds.next());
     let mut step = match options.is_cancelled() {
@@ -91,9 +91,15 @@ where
 }
 
 #[inline]
-fn with<'a>(site: &'a Site, terms: &'a Terms, options: &Options, notes: &'a mut Notes) -> With<'a> {
+fn with<'a>(
+    site: &'a Site,
+    terms: &'a Terms,
+    options: &Options,
+    started: Nanos,
+    notes: &'a mut Notes,
+) -> With<'a> {
     if terms.policy.hedge.enabled {
-        site.counters.add(Counter::NoExecutor, 1);
+        site.counters.hedge_skipped(HedgeReason::NoExecutor);
     }
     With {
         site,
@@ -103,6 +109,7 @@ fn with<'a>(site: &'a Site, terms: &'a Terms, options: &Options, notes: &'a mut 
             retries: !options.no_retries,
             no_hedging: Some(HedgeReason::NoExecutor),
         },
+        started,
         shard: Shard::current(),
         notes,
         facts: None,

@@ -1,8 +1,15 @@
 //! Caller-supplied threads run attempts.
 //!
-//! Every attempt is handed to an [`Executor`]; the caller parks and is the timer of its own call.
-//! It returns as soon as somebody wins; losers are asked to stop and finish later.
+//! *Detached*, which is the default: every attempt is handed to an [`Executor`]; the caller parks
+//! and is the timer of its own call. It returns as soon as somebody wins; losers are asked to stop
+//! and finish later.
+//!
+//! *Inline-first*: the primary runs on the caller's thread and costs no hand-off; a hedge starts on
+//! the executor only if the trigger fires. The caller is busy, so [`Alarms`] are its timer. If the
+//! primary does not heed its cancel, the caller waits for it.
 
+mod alarm;
+mod caller;
 mod executor;
 mod finish;
 mod here;
@@ -14,5 +21,6 @@ mod workers;
 pub use executor::{Executor, Rejected, Task};
 pub use workers::{Worker, Workers};
 
+pub(crate) use alarm::Alarms;
 pub(crate) use waiting::race;
 pub(crate) use workers::on_worker_thread;

@@ -1,5 +1,7 @@
 //! Seeds: what decides all random draws of a call.
 
+#![expect(clippy::disallowed_types, reason = "statics, which no model has a part in")]
+
 use std::{
     cell::Cell,
     hash::{BuildHasher, RandomState},
@@ -82,10 +84,10 @@ fn watch_forks() {
     #[cfg(unix)]
     {
         extern "C" fn in_child() {
+            // Relaxed: a child has one thread when this runs.
             let parents = FORKS.load(Ordering::Relaxed);
             let child = u64::from(std::process::id()).wrapping_mul(STEP);
-            // Relaxed: a child has one thread when this runs. Not an RMW of the parent's memory:
-            // the child has its own copy.
+            // Relaxed: as above; the child has its own copy of this.
             FORKS.store(parents ^ child, Ordering::Relaxed);
         }
         static WATCH: Once = Once::new();

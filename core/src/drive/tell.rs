@@ -4,7 +4,7 @@ use super::{Host, Teller};
 use crate::{
     call::Call,
     clock::Nanos,
-    listener::Listener,
+    listener::{CallEnded, Listener},
     notes::{Attribute, CallFacts, Notes, Timeline},
     policy::Mode,
     site::{Site, Terms},
@@ -39,11 +39,25 @@ impl Ended<'_> {
 
     /// Tells the notes that have not been told yet, and that the call has ended.
     #[cold]
-    pub(crate) fn tell(&self, listener: &dyn Listener, told: usize) {
+    pub(crate) fn tell(&self, listener: &dyn Listener, call: u64, told: usize) {
         for note in &self.notes.as_slice()[told..] {
-            listener.noted(self.site.name(), note);
+            listener.noted(call, self.site.name(), note);
         }
-        listener.ended(&self.facts());
+        let policy = &self.terms.policy;
+        let ended = CallEnded {
+            call,
+            key: self.site.name(),
+            policy_id: &policy.id,
+            policy_version: &policy.version,
+            policy_source: self.terms.source,
+            started: self.started,
+            first_started: self.first_started,
+            at: self.ended,
+            verdict: self.verdict,
+            answer: self.call.answer(),
+            attempts: self.call.attempts(),
+        };
+        listener.ended(&ended, self.notes);
     }
 
     #[cold]
@@ -58,15 +72,19 @@ impl Ended<'_> {
     }
 }
 
+impl Host {
+    /// Tells the listener, if there is one, that a call starts: the number it gives the call.
+    #[inline]
+    pub(crate) fn tell_start(&self, site: &Site, now: Nanos) -> u64 {
+        self.listener.as_ref().map_or(0, |listener| listener.started(site.name(), now))
+    }
+}
+
 impl<'a> Teller<'a> {
     /// Tells the listener, if there is one, that a call starts.
     #[inline]
     pub(crate) fn start(host: &'a Host, site: &Site, now: Nanos) -> Self {
-        let listener = host.listener.as_deref();
-        if let Some(listener) = listener {
-            listener.started(site.name(), now);
-        }
-        Self { listener, told: 0 }
+        Self { listener: host.listener.as_deref(), call: host.tell_start(site, now), told: 0 }
     }
 
     /// Whether anybody listens.
@@ -79,7 +97,7 @@ impl<'a> Teller<'a> {
     #[inline]
     pub(crate) fn end(&mut self, ended: &Ended<'_>) {
         if let Some(listener) = self.listener {
-            ended.tell(listener, self.told);
+            ended.tell(listener, self.call, self.told);
         }
     }
 }

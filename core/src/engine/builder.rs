@@ -1,22 +1,30 @@
 //! How an engine is put together.
 
-use std::{collections::HashMap, error, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
-use super::{Engine, Inner, OTHER, make_site};
+use super::{BuildError, Engine, Inner, OTHER, metrics::Loads, sites::make_site};
 use crate::{
     budget::{BudgetState, Deposits},
     classify::{Classifier, Classifiers},
     clock::Clock,
     control::Book,
-    drive::{Executor, Host, Seeds},
-    key::{Key, KeyError},
-    policy::{Budget, Mode, Policy, PolicyErrors, UNLIMITED},
+    drive::{
+        Executor, Host, Seeds, Workers,
+        manual::{DEFAULT_MAX_FLIGHTS, Manual},
+    },
+    key::Key,
+    listener::Listener,
+    observe::{EventRing, Observer, Observers},
+    policy::{Budget, Mode, Policy, UNLIMITED},
     registry::{self, Registry},
     sync::{Arc as Shared, Mutex, Swap},
 };
 
 /// The variable that sets an engine's mode from outside: `active`, `observe` or `off`.
-const MODE_VARIABLE: &str = "REGO_MODE";
+pub(super) const MODE_VARIABLE: &str = "REGO_MODE";
+
+/// How many attempts may wait for a donated thread.
+const QUEUE: usize = 1_024;
 
 /// Puts an [`Engine`] together.
 ///
@@ -45,11 +53,15 @@ pub struct EngineBuilder {
     mode: Option<Mode>,
     environment: bool,
     max_keys: usize,
+    max_flights: usize,
     budgets: HashMap<String, Budget>,
     policies: Vec<(String, Policy)>,
     default_policy: Option<Policy>,
     classifiers: Classifiers,
     executor: Option<Arc<dyn Executor>>,
+    observers: Vec<Arc<dyn Observer>>,
+    event_ring: Option<usize>,
+    inline_first: Option<TimerThread>,
     errors: Vec<BuildError>,
 }
 
@@ -61,11 +73,15 @@ impl EngineBuilder {
             mode: None,
             environment: true,
             max_keys: registry::DEFAULT_MAX,
+            max_flights: DEFAULT_MAX_FLIGHTS,
             budgets: HashMap::new(),
             policies: Vec::new(),
             default_policy: None,
             classifiers: Classifiers::default(),
             executor: None,
+            observers: Vec::new(),
+            event_ring: None,
+            inline_first: None,
             errors: Vec::new(),
         }
     }
@@ -102,6 +118,57 @@ impl EngineBuilder {
         self
     }
 
+    /// Runs the primary attempt of a [race](Engine::race) on its caller's thread, and only hedges
+    /// on the executor: for operations that heed their cancel. It saves the hand-off, 4 to 20 µs a
+    /// call. The caller is busy then, so some other thread must be the timer.
+    ///
+    /// ```
+    /// use rego::{Engine, TimerThread, Workers};
+    ///
+    /// let engine = Engine::builder()
+    ///     .executor(Workers::new(64))
+    ///     .inline_first(TimerThread::Own)
+    ///     .build()?;
+    /// let caller = std::thread::current().id();
+    /// let here = engine
+    ///     .race("svc.Get", move |_| Ok::<_, std::io::Error>(std::thread::current().id() == caller))?;
+    /// assert!(here);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn inline_first(mut self, timer: TimerThread) -> Self {
+        self.inline_first = Some(timer);
+        self
+    }
+
+    /// Tells an observer what happens in every call. Several are told one after the other; a panic
+    /// of one is counted and keeps nobody from hearing.
+    ///
+    /// ```
+    /// use rego::{CallEnded, Engine, Observer};
+    ///
+    /// struct Print;
+    ///
+    /// impl Observer for Print {
+    ///     fn on_failure(&self, call: &CallEnded<'_>) {
+    ///         eprintln!("{}: {}", call.key, call.verdict);
+    ///     }
+    /// }
+    ///
+    /// let engine = Engine::builder().observer(Print).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Keeps the last events of all calls for [`Engine::drain_events`]: as many as `capacity`,
+    /// rounded up to a power of two; what finds no room is counted. 8,192 is plenty for most.
+    pub fn event_ring(mut self, capacity: usize) -> Self {
+        self.event_ring = Some(capacity);
+        self
+    }
+
     /// The clock: the processor's counter by default.
     pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
         self.clock = Some(clock.into());
@@ -124,6 +191,14 @@ impl EngineBuilder {
     /// How many keys are told apart, 1,024 by default; later ones share one site.
     pub fn max_keys(mut self, keys: usize) -> Self {
         self.max_keys = keys.max(1);
+        self
+    }
+
+    /// How many calls [`Engine::manual`] has in the air at most, 65,536 by default and fewer than
+    /// 2²⁴; further ones pass through: one plain attempt each, counted. About 2 KiB each; memory
+    /// comes as it is needed and stays.
+    pub fn max_flights(mut self, flights: usize) -> Self {
+        self.max_flights = flights;
         self
     }
 
@@ -165,14 +240,27 @@ impl EngineBuilder {
             book.set_default(policy);
         }
         let overflow = make_site(&book, OTHER, now);
+        let ring = self.event_ring.map(EventRing::new);
+        let observers = Observers::new(self.observers, ring);
+        let workers = Workers::new(QUEUE);
         let host = Host {
             clock,
+            workers: workers.clone(),
             seeds: self.seed.map_or_else(Seeds::random, Seeds::fixed),
-            listener: None,
+            listener: observers.clone().map(|observers| observers as Arc<dyn Listener>),
+            alarms: self.inline_first.map(|_| Arc::default()),
         };
+        if self.inline_first == Some(TimerThread::Own) {
+            start_timer_thread(&host)?;
+        }
+        let host = Arc::new(host);
         Ok(Engine(Arc::new(Inner {
-            host: Arc::new(host),
-            executor: self.executor,
+            manual: Manual::new(&host, self.max_flights),
+            host,
+            observers,
+            loads: Loads::default(),
+            own_executor: self.executor.is_some(),
+            executor: self.executor.unwrap_or_else(|| Arc::new(workers)),
             sites: Registry::new(self.max_keys, overflow),
             book: Swap::new(Shared::new(book)),
             revising: Mutex::new(()),
@@ -189,6 +277,26 @@ impl EngineBuilder {
             Err(_) => Ok(built),
         }
     }
+}
+
+/// Which thread is the timer of calls whose callers are busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimerThread {
+    /// One that the engine starts, and ends when the last of its clones and call sites is gone.
+    Own,
+    /// One that the host donates to [`Timer::run`](crate::Timer::run). Until it does, races are
+    /// not hedged.
+    Donated,
+}
+
+fn start_timer_thread(host: &Host) -> Result<(), BuildError> {
+    let (Some(alarms), clock) = (host.alarms.clone(), host.clock.clone()) else { return Ok(()) };
+    let thread = std::thread::Builder::new().name("rego-timer".to_owned());
+    let started = {
+        #[expect(clippy::disallowed_methods, reason = "the one thread, and only where asked for")]
+        thread.spawn(move || alarms.run(&clock))
+    };
+    started.map(drop).map_err(|error| BuildError::TimerThread { reason: error.to_string() })
 }
 
 impl fmt::Debug for EngineBuilder {
@@ -212,90 +320,4 @@ fn check_names(book: &Book, key: &str, policy: &Policy) -> Result<(), BuildError
         return Err(BuildError::UnknownClassifier { key: key.to_owned(), name: name.to_owned() });
     }
     Ok(())
-}
-
-/// Why an engine cannot be built.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// A policy's key is no key.
-    Key {
-        /// What was given.
-        key: String,
-        /// What is wrong with it.
-        source: KeyError,
-    },
-    /// A budget's definition is wrong.
-    Budget {
-        /// Its name.
-        name: String,
-        /// What is wrong with it.
-        source: PolicyErrors,
-    },
-    /// A policy names a budget that is not defined.
-    UnknownBudget {
-        /// The policy's key.
-        key: String,
-        /// The name.
-        name: String,
-    },
-    /// A policy names a classifier that is not registered.
-    UnknownClassifier {
-        /// The policy's key.
-        key: String,
-        /// The name.
-        name: String,
-    },
-    /// A classifier cannot be registered.
-    Classifier(crate::classify::ClassifierError),
-    /// `REGO_MODE` has an unknown value.
-    Mode {
-        /// The value.
-        value: String,
-    },
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key { key, source } => write!(f, "policy for {}: {source}", Quoted(key)),
-            Self::Budget { name, source } => write!(f, "budget {name:?}: {source}"),
-            Self::UnknownBudget { key, name } => {
-                write!(
-                    f,
-                    "policy for {key:?}: there is no budget {name:?}; define it with `.budget({name:?}, …)`"
-                )
-            }
-            Self::UnknownClassifier { key, name } => {
-                write!(f, "policy for {key:?}: there is no classifier {name:?}")
-            }
-            Self::Classifier(error) => error.fmt(f),
-            Self::Mode { value } => {
-                write!(f, "{MODE_VARIABLE}={value:?}: it takes active, observe or off")
-            }
-        }
-    }
-}
-
-/// A text that nobody has checked, cut to what fits a message.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(64) {
-            Some((cut, _)) => write!(f, "{:?}…", &self.0[..cut]),
-            None => write!(f, "{:?}", self.0),
-        }
-    }
-}
-
-impl error::Error for BuildError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Key { source, .. } => Some(source),
-            Self::Budget { source, .. } => Some(source),
-            Self::Classifier(error) => Some(error),
-            _ => None,
-        }
-    }
 }

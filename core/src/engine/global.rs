@@ -1,5 +1,7 @@
 //! The engine of a program that has not made one.
 
+#![expect(clippy::disallowed_types, reason = "a static, which no model has a part in")]
+
 use std::{error, fmt, sync::OnceLock};
 
 use super::Engine;

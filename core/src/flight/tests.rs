@@ -6,7 +6,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::{clock::Nanos, sync::Cell};
+use crate::sync::Cell;
 
 fn you(drive: Drive<'_>) -> Hold<'_> {
     match drive {
@@ -143,13 +143,6 @@ fn generations_come_round_to_one_and_never_to_zero() {
     let flight = Flight { word: AtomicU64::new(Word::vacant(last).bits()) };
     assert_eq!(flight.begin().end().unwrap(), Exit::Freed);
     assert_eq!(flight.begin().generation(), Generation::FIRST);
-}
-
-#[test]
-fn the_latest_time_does_not_go_back() {
-    let latest = Latest::new(Nanos::from_nanos(5));
-    assert_eq!(latest.advance(Nanos::from_nanos(3)), Nanos::from_nanos(5));
-    assert_eq!(latest.advance(Nanos::from_nanos(8)), Nanos::from_nanos(8));
 }
 
 proptest! {

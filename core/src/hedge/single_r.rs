@@ -25,7 +25,7 @@ const POLISH: u64 = 8;
 /// two pointers, one sweep.
 pub(super) fn delay(curve: &Curve, budget: f64) -> Option<Nanos> {
     let unhedged = curve.quantile(OBJECTIVE)?;
-    let mut search = Search { curve, budget, time: unhedged, delay: None };
+    let mut search = Search::new(curve, budget, unhedged);
     // The longest delay with q = 1 that spends all of the budget; it need not be a bucket's end.
     let spent = curve.quantile(1.0 - budget)?;
     search.try_delay(spent);
@@ -45,29 +45,32 @@ pub(super) fn delay(curve: &Curve, budget: f64) -> Option<Nanos> {
 struct Search<'a> {
     curve: &'a Curve,
     budget: f64,
-    /// The shortest time within which the objective is met so far …
+    /// The shortest time within which the objective is met so far, …
     time: Nanos,
-    /// … and the delay that does it.
+    /// … the delay that does it, …
     delay: Option<Nanos>,
+    /// … and the time that another delay has to reach to be better, with what is late by then.
+    better: Nanos,
+    late: f64,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(curve: &'a Curve, budget: f64, time: Nanos) -> Self {
+        let mut search = Self { curve, budget, time, delay: None, better: time, late: 1.0 };
+        search.raise_the_bar();
+        search
+    }
+
     /// Keeps `delay` if it meets the objective earlier than any before it.
     fn try_delay(&mut self, delay: Nanos) {
         let tail = self.curve.survival(delay);
         let probability = if tail > self.budget { self.budget / tail } else { 1.0 };
-        let meets = |time: Nanos| {
-            let late = self.curve.survival(time);
-            let hedged = 1.0 - self.curve.survival(time - delay);
-            delay < time && 1.0 - late + probability * late * hedged >= OBJECTIVE
-        };
-        let mut bucket = Scale::FINE.index(self.time);
-        let mut good = self.time;
-        // A thousandth is the least improvement worth a look.
-        let better = self.time - Nanos::from_nanos(self.time.as_nanos() >> 10);
-        if !meets(better) {
+        if !self.is_met(delay, probability, self.better, self.late) {
             return;
         }
+        let meets = |time: Nanos| self.is_met(delay, probability, time, self.curve.survival(time));
+        let mut good = self.better;
+        let mut bucket = Scale::FINE.index(good);
         while meets(Scale::FINE.lower(bucket)) {
             good = Scale::FINE.lower(bucket);
             bucket -= 1;
@@ -81,8 +84,21 @@ impl Search<'_> {
                 bad = middle;
             }
         }
-        if good < self.time {
-            (self.time, self.delay) = (good, Some(delay));
+        (self.time, self.delay) = (good, Some(delay));
+        self.raise_the_bar();
+    }
+
+    /// Whether enough calls are done within `time`, by which `late` primaries are not.
+    fn is_met(&self, delay: Nanos, probability: f64, time: Nanos, late: f64) -> bool {
+        delay < time && {
+            let hedged = 1.0 - self.curve.survival(time - delay);
+            1.0 - late + probability * late * hedged >= OBJECTIVE
         }
+    }
+
+    /// A thousandth is the least improvement worth a look.
+    fn raise_the_bar(&mut self) {
+        self.better = self.time - Nanos::from_nanos(self.time.as_nanos() >> 10);
+        self.late = self.curve.survival(self.better);
     }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     clock::Nanos,
-    curve::{BUCKETS, CENSORED, Curve, Plan, Reading},
+    curve::{BUCKETS, CENSORED, Plan, Reading},
     sync::{AtomicU32, CachePadded, Ordering},
 };
 

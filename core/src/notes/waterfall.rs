@@ -14,8 +14,9 @@ impl fmt::Display for Timeline {
         let call = &self.call;
         let took = call.ended - call.started;
         write!(f, "{}  {}  {}", call.key, call.verdict, short(took))?;
-        if !call.policy_id.is_empty() || !call.policy_version.is_empty() {
-            write!(f, "  policy {} {}", call.policy_id, call.policy_version)?;
+        let named = [&call.policy_id, &call.policy_version].into_iter().filter(|it| !it.is_empty());
+        for (index, name) in named.enumerate() {
+            write!(f, "{} {name}", if index == 0 { "  policy" } else { "" })?;
         }
         writeln!(f)?;
         let attempts = self.attempts();

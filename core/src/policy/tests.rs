@@ -95,7 +95,16 @@ fn the_builder_says_everything_there_is_to_say() {
         .hedge_cost(3)
         .build()
         .expect("a good policy");
-    let want = Policy {
+    assert_eq!(policy, everything());
+    assert_eq!(policy.initial_backoff_of(Class::Throttled), ms(4));
+    assert_eq!(policy.initial_backoff_of(Class::Server), ms(1));
+    assert_eq!(policy.retry_cost_of(Class::Throttled), 9);
+    assert_eq!(policy.max_attempts_of(Class::Throttled), 5);
+}
+
+/// What that builder says.
+fn everything() -> Policy {
+    Policy {
         id: "a".into(),
         version: "7".into(),
         mode: Mode::Observe,
@@ -133,12 +142,7 @@ fn the_builder_says_everything_there_is_to_say() {
         },
         hedging_refused: false,
         normalized: Vec::new(),
-    };
-    assert_eq!(policy, want);
-    assert_eq!(policy.initial_backoff_of(Class::Throttled), ms(4));
-    assert_eq!(policy.initial_backoff_of(Class::Server), ms(1));
-    assert_eq!(policy.retry_cost_of(Class::Throttled), 9);
-    assert_eq!(policy.max_attempts_of(Class::Throttled), 5);
+    }
 }
 
 /// A limit that takes effect in silence is a setting that nobody knows.

@@ -1,14 +1,22 @@
 //! What is counted per key. A clean first success counts nothing here: the latency histogram holds
 //! it, and a scrape adds the two up.
+//!
+//! The histogram holds every primary that won and was not late; here are those of them that were
+//! not alone in their call ([`Counters::clean`] takes them out again), and all that did not win.
+//!
+//! - *attempts by kind*: clean + those counted here, each once: as it wins, fails, or is asked to
+//!   stop. What comes of it later is told apart (`late`).
+//! - *calls*: clean + those counted here, as they end.
 
 use std::array;
 
+use super::durations::{Durations, Spread};
 use crate::{
     clock::Nanos,
     notes::AttemptKind,
     outcome::{CancelReason, Outcome, OutcomeKind, Reason},
     sync::{AtomicU64, Ordering},
-    verdict::{HedgeReason, Verdict},
+    verdict::{BudgetDecision, HedgeReason, Verdict},
 };
 
 /// The most reasons a key tells apart; what comes later counts as `other`.
@@ -26,11 +34,8 @@ pub(crate) enum Counter {
     Late,
     /// Nanoseconds that attempts had run when another one won.
     WastedNanos,
-    /// Nanoseconds between a hedge's win and the time its primary had been running: at least this
-    /// was saved.
+    /// Calls for which the engine stood aside.
     PassThrough,
-    /// Calls on their caller's thread under a policy that hedges.
-    NoExecutor,
     /// Panics contained in hooks.
     HookPanics,
 }
@@ -44,7 +49,7 @@ const KINDS: usize = 3;
 pub(crate) struct Counters {
     plain: [AtomicU64; COUNTERS],
     verdicts: [AtomicU64; Verdict::ALL.len()],
-    /// Attempts that won, by kind. First attempts that were not late are in the histogram instead.
+    /// Attempts that won, by kind; of first attempts only those that were not alone.
     wins: [AtomicU64; KINDS],
     /// Attempts that won after they had been given up, by kind.
     late_wins: [AtomicU64; KINDS],
@@ -52,6 +57,18 @@ pub(crate) struct Counters {
     failures: [[AtomicU64; 4]; KINDS],
     cancelled: [[AtomicU64; 5]; KINDS],
     skipped: [AtomicU64; HedgeReason::ALL.len()],
+    /// By the kind of attempt that was to be paid for.
+    budget: [[AtomicU64; BudgetDecision::ALL.len()]; KINDS],
+    /// Calls that failed, by the kind of attempt whose result was returned; the last for none.
+    failed_via: [AtomicU64; KINDS + 1],
+    /// How long attempts ran that are counted here, by kind.
+    attempts: [Durations; KINDS],
+    /// How long primaries ran that are counted here and in the histogram.
+    told_primaries: Durations,
+    /// How long calls took that are counted here: those that succeeded, those that failed.
+    calls: [Durations; 2],
+    /// What was exposed of the clean first successes: figures that only ever go up.
+    exposed: Durations,
     reasons: Reasons,
 }
 
@@ -64,26 +81,39 @@ impl Counters {
         get(&self.plain[counter as usize])
     }
 
-    /// A call ended. Clean first successes are not told.
-    pub(crate) fn verdict(&self, verdict: Verdict) {
+    /// A call ended after this long, and returned the result of an attempt of this kind. Clean
+    /// first successes are not told.
+    pub(crate) fn ended(&self, verdict: Verdict, via: Option<AttemptKind>, length: Nanos) {
         add(&self.verdicts[verdict as usize], 1);
+        self.calls[usize::from(!verdict.is_success())].record(length);
+        if !verdict.is_success() {
+            add(&self.failed_via[via.map_or(KINDS, |kind| kind as usize)], 1);
+        }
     }
 
-    /// Calls with this verdict; of successes only those with more than one attempt.
+    /// Calls with this verdict; of successes only those that were not clean.
     pub(crate) fn verdicts(&self, verdict: Verdict) -> u64 {
         get(&self.verdicts[verdict as usize])
     }
 
-    /// An attempt won that is not in the histogram, or is no first one.
-    pub(crate) fn win(&self, kind: AttemptKind, late: bool) {
-        match (late, kind) {
-            (true, _) => add(&self.late_wins[kind as usize], 1),
-            (false, AttemptKind::First) => {}
-            (false, _) => add(&self.wins[kind as usize], 1),
+    /// Calls that failed and returned the result of an attempt of this kind, or none.
+    pub(crate) fn failed_via(&self, via: Option<AttemptKind>) -> u64 {
+        get(&self.failed_via[via.map_or(KINDS, |kind| kind as usize)])
+    }
+
+    /// An attempt won after this long. A clean first success is not told.
+    pub(crate) fn win(&self, kind: AttemptKind, late: bool, age: Nanos) {
+        if late {
+            return add(&self.late_wins[kind as usize], 1);
+        }
+        add(&self.wins[kind as usize], 1);
+        self.attempts[kind as usize].record(age);
+        if kind != AttemptKind::Hedge {
+            self.told_primaries.record(age);
         }
     }
 
-    /// Wins by retries and hedges that were not late.
+    /// Wins that were not late; of first attempts only those that were not alone.
     pub(crate) fn wins(&self, kind: AttemptKind) -> u64 {
         get(&self.wins[kind as usize])
     }
@@ -92,8 +122,9 @@ impl Counters {
         get(&self.late_wins[kind as usize])
     }
 
-    pub(crate) fn failure(&self, kind: AttemptKind, outcome: Outcome) {
+    pub(crate) fn failure(&self, kind: AttemptKind, outcome: Outcome, age: Nanos) {
         debug_assert_ne!(outcome.kind, OutcomeKind::Success);
+        self.attempts[kind as usize].record(age);
         add(&self.failures[kind as usize][outcome.kind as usize], 1);
         self.reasons.add(outcome.reason);
     }
@@ -104,6 +135,8 @@ impl Counters {
 
     pub(crate) fn cancelled(&self, kind: AttemptKind, reason: CancelReason, age: Nanos) {
         add(&self.cancelled[kind as usize][reason as usize], 1);
+        self.attempts[kind as usize].record(age);
+        self.reasons.add(Reason::CancelledInternal(reason));
         if reason == CancelReason::LostRace {
             self.add(Counter::WastedNanos, age.as_nanos());
         }
@@ -131,7 +164,37 @@ impl Counters {
         get(&self.skipped[reason as usize])
     }
 
-    /// The reasons of failed attempts seen so far, at most [`MAX_REASONS`], then `None` for others.
+    pub(crate) fn budget(&self, kind: AttemptKind, decision: BudgetDecision) {
+        add(&self.budget[kind as usize][decision as usize], 1);
+    }
+
+    pub(crate) fn budget_decisions(&self, kind: AttemptKind, decision: BudgetDecision) -> u64 {
+        get(&self.budget[kind as usize][decision as usize])
+    }
+
+    /// How long attempts ran, without the clean first successes.
+    pub(crate) fn attempts(&self, kind: AttemptKind) -> Spread {
+        self.attempts[kind as usize].spread()
+    }
+
+    /// How long calls took that succeeded or failed, without the clean first successes.
+    pub(crate) fn calls(&self, success: bool) -> Spread {
+        self.calls[usize::from(!success)].spread()
+    }
+
+    /// The clean first successes: these, all primaries that won, without those told here. For a
+    /// scrape; without `histogram` what the last one was told.
+    ///
+    /// The two are not read at one time, so a difference could go down by those that are in
+    /// between. A counter that goes down counts as a restart where it is read: so none ever does.
+    pub(crate) fn clean(&self, histogram: Option<Spread>) -> Spread {
+        match histogram {
+            Some(all) => self.exposed.raise(all.without(&self.told_primaries.spread())),
+            None => self.exposed.spread(),
+        }
+    }
+
+    /// The reasons of attempts that failed or were asked to stop so far, at most [`MAX_REASONS`], then `None` for others.
     pub(crate) fn reasons(&self) -> Vec<ReasonCount> {
         self.reasons.snapshot()
     }
@@ -147,6 +210,12 @@ impl Default for Counters {
             failures: array::from_fn(|_| zeros()),
             cancelled: array::from_fn(|_| zeros()),
             skipped: zeros(),
+            budget: array::from_fn(|_| zeros()),
+            failed_via: zeros(),
+            attempts: array::from_fn(|_| Durations::default()),
+            told_primaries: Durations::default(),
+            calls: array::from_fn(|_| Durations::default()),
+            exposed: Durations::default(),
             reasons: Reasons::default(),
         }
     }
@@ -283,7 +352,11 @@ mod tests {
         let counters = Counters::default();
         for status in 500..520 {
             let outcome = Outcome::retryable(crate::outcome::Class::Server);
-            counters.failure(AttemptKind::First, outcome.because(Reason::Http(status)));
+            counters.failure(
+                AttemptKind::First,
+                outcome.because(Reason::Http(status)),
+                Nanos::ZERO,
+            );
         }
         let reasons = counters.reasons();
         assert_eq!(reasons.len(), MAX_REASONS + 1);

@@ -3,7 +3,7 @@
 /// An `UnsafeCell` with loom's access tracking.
 #[derive(Debug, Default)]
 #[repr(transparent)]
-pub(crate) struct Cell<T: ?Sized>(Inner<T>);
+pub struct Cell<T: ?Sized>(Inner<T>);
 
 #[cfg(not(rego_loom))]
 type Inner<T> = std::cell::UnsafeCell<T>;
@@ -11,7 +11,7 @@ type Inner<T> = std::cell::UnsafeCell<T>;
 type Inner<T> = loom::cell::UnsafeCell<T>;
 
 impl<T> Cell<T> {
-    pub(crate) fn new(value: T) -> Self {
+    pub fn new(value: T) -> Self {
         Self(Inner::new(value))
     }
 }
@@ -21,7 +21,7 @@ impl<T> Cell<T> {
     ///
     /// The pointer is valid for the length of `f`; reading through it is the caller's proof.
     #[inline]
-    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+    pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         #[cfg(not(rego_loom))]
         let answer = f(self.0.get());
         #[cfg(rego_loom)]
@@ -33,7 +33,7 @@ impl<T> Cell<T> {
     ///
     /// The pointer is valid for the length of `f`; being the only one there is the caller's proof.
     #[inline]
-    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+    pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         #[cfg(not(rego_loom))]
         let answer = f(self.0.get());
         #[cfg(rego_loom)]

@@ -2,18 +2,18 @@
 
 /// How many shards a sharded room has: a power of two.
 #[cfg(not(rego_loom))]
-pub(crate) const SHARDS: usize = 8;
+pub const SHARDS: usize = 8;
 #[cfg(rego_loom)]
-pub(crate) const SHARDS: usize = 2;
+pub const SHARDS: usize = 2;
 
 /// A thread's shard. Threads are dealt out in turn, so two threads that both work write to two
 /// shards for as long as there are no more threads than shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shard(u32);
+pub struct Shard(u32);
 
 impl Shard {
     /// The shard with this index, which wraps at [`SHARDS`].
-    pub(crate) const fn new(index: usize) -> Self {
+    pub const fn new(index: usize) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "wrapped to less than SHARDS")]
         Self((index % SHARDS) as u32)
     }
@@ -21,7 +21,7 @@ impl Shard {
     /// The calling thread's shard.
     #[cfg(not(rego_loom))]
     #[inline]
-    pub(crate) fn current() -> Self {
+    pub fn current() -> Self {
         const UNKNOWN: u32 = u32::MAX;
         thread_local! {
             static MINE: std::cell::Cell<u32> = const { std::cell::Cell::new(UNKNOWN) };
@@ -43,9 +43,15 @@ impl Shard {
         }
     }
 
+    /// The models deal out shards themselves.
+    #[cfg(rego_loom)]
+    pub fn current() -> Self {
+        Self(0)
+    }
+
     /// Its index, less than [`SHARDS`].
     #[inline]
-    pub(crate) const fn index(self) -> usize {
+    pub const fn index(self) -> usize {
         self.0 as usize
     }
 }

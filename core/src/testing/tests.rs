@@ -117,7 +117,8 @@ fn every_expectation_can_be_broken() {
         .backoffs(&[ms(10)])
         .hedges_skipped(&[])
         .took(ms(10));
-    let broken: [(&str, &dyn Fn(Expectations<'_>)); 9] = [
+    type Claim<'a> = (&'a str, &'a dyn Fn(Expectations<'_>));
+    let broken: [Claim<'_>; 9] = [
         ("the verdict cancelled, it was success", &|e| drop(e.verdict(Verdict::Cancelled))),
         ("expected 3 attempts, there were 2", &|e| drop(e.attempts(3))),
         ("expected 0 retries, there were 1", &|e| drop(e.retries(0))),

@@ -44,6 +44,7 @@ impl Entry {
         self.user.store(user, Ordering::Relaxed);
         let state = self.state.load(Ordering::Relaxed);
         debug_assert_eq!(state & STATE_MASK, FREE, "a timer is armed once");
+        // Relaxed: as above.
         self.state.store(state | ARMED, Ordering::Relaxed);
         state >> STATE_BITS
     }
@@ -106,19 +107,20 @@ impl Entry {
         Nanos::from_nanos(self.deadline.load(Ordering::Relaxed))
     }
 
-    /// The timer after this one on the driver's list, as its index + 1, or 0.
+    /// The timer that was pushed to the intake before this one, as its index + 1, or 0.
     #[inline]
     pub(super) fn next(&self) -> u32 {
-        // Relaxed: the driver wrote it, or took the intake whose pushes published it.
+        // Relaxed: the push to the intake, which the driver has taken, published it.
         self.link.load(Ordering::Relaxed)
     }
 
     #[inline]
     pub(super) fn set_next(&self, next: u32) {
-        // Relaxed: for the driver itself, or published by a push that follows.
+        // Relaxed: published by the push that follows.
         self.link.store(next, Ordering::Relaxed);
     }
 
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub(super) fn is_free(&self) -> bool {
         // Relaxed: the driver asks, and it alone makes a timer free.
         self.state.load(Ordering::Relaxed) & STATE_MASK == FREE

@@ -12,6 +12,11 @@
 //!
 //! Each slot knows the earliest deadline that was put in, to the nanosecond, so the next deadline
 //! is read off without a search. It may be a dead timer's, and then is too early, never too late.
+//!
+//! A slot is an array of deadlines and indices, not a list through the timers: moving a million of
+//! them reads memory in order, where a list would wait for each before it knows the next.
+
+use std::{collections::VecDeque, mem};
 
 use super::{TICK_BITS, entry::Entry};
 use crate::{clock::Nanos, slab::Slab};
@@ -20,43 +25,46 @@ const DIGIT_BITS: u32 = 6;
 const SLOTS: usize = 1 << DIGIT_BITS;
 const LEVELS: usize = ((u64::BITS - TICK_BITS) / DIGIT_BITS) as usize;
 
+/// An empty slot keeps room for so many, and gives back what is more.
+const ROOM: usize = 512;
+
 /// Plain data: who may touch it is the affair of [`Timers`](super::Timers).
 pub(super) struct Wheel {
     /// The latest time it was turned to.
     now: Nanos,
-    levels: [Level; LEVELS],
-    /// How many timers lie in the levels, dead ones included.
-    held: usize,
-    /// Timers whose time has come, not fired yet: index + 1 of the first, or 0.
-    due: u32,
+    /// For each level, a bit for each slot that is not empty.
+    occupied: [u64; LEVELS],
+    /// Of all levels, one after the other.
+    slots: Box<[Slot]>,
+    /// Timers whose time has come, not fired yet.
+    due: VecDeque<u32>,
+    /// Timers on their way from one slot to another; empty, but for its room, between two turns.
+    moving: Vec<Timer>,
     /// How many dead timers were dropped, ever, and how many came to lie in the levels.
     buried: u64,
     filed: u64,
 }
 
-struct Level {
-    /// A bit for each slot that is not empty.
-    occupied: u64,
-    slots: [Slot; SLOTS],
-}
-
-#[derive(Clone, Copy)]
 struct Slot {
-    /// Index + 1 of the first timer, or 0.
-    head: u32,
+    timers: Vec<Timer>,
     /// No timer here is due earlier.
     earliest: Nanos,
 }
 
-const EMPTY: Slot = Slot { head: 0, earliest: Nanos::NEVER };
+#[derive(Clone, Copy)]
+struct Timer {
+    deadline: Nanos,
+    index: u32,
+}
 
 impl Wheel {
     pub(super) fn new() -> Self {
         Self {
             now: Nanos::ZERO,
-            levels: std::array::from_fn(|_| Level { occupied: 0, slots: [EMPTY; SLOTS] }),
-            held: 0,
-            due: 0,
+            occupied: [0; LEVELS],
+            slots: (0..LEVELS * SLOTS).map(|_| Slot::new()).collect(),
+            due: VecDeque::new(),
+            moving: Vec::new(),
             buried: 0,
             filed: 0,
         }
@@ -70,14 +78,17 @@ impl Wheel {
         self.filed
     }
 
-    /// Takes over the timers of an intake, each for the list it belongs to.
+    /// Takes over the timers of an intake, each to where it belongs.
     pub(super) fn take_in(&mut self, slab: &Slab<Entry>, intake: u32) {
         let mut rest = intake;
-        while let Some((index, entry)) = at(slab, rest) {
+        while let Some(index) = rest.checked_sub(1)
+            && let Some(entry) = slab.get(index)
+        {
             rest = entry.next();
-            if self.keep(slab, index, entry) {
+            let timer = Timer { deadline: entry.deadline(), index };
+            if self.keep(slab, timer) {
                 self.filed += 1;
-                self.insert(index, entry);
+                self.insert(timer);
             }
         }
     }
@@ -87,103 +98,74 @@ impl Wheel {
     pub(super) fn turn_to(&mut self, slab: &Slab<Entry>, now: Nanos) -> Nanos {
         let from = tick(self.now);
         self.now = self.now.max(now);
-        let mut kept = 0;
         while let Some((level, slot)) = self.first()
             && start(from, level, slot) <= tick(self.now)
         {
-            let mut rest = self.empty(level, slot);
-            while let Some((index, entry)) = at(slab, rest) {
-                rest = entry.next();
-                self.held -= 1;
-                if self.keep(slab, index, entry) {
-                    entry.set_next(kept);
-                    kept = index + 1;
-                }
-            }
+            self.take_out(level, slot);
         }
-        while let Some((index, entry)) = at(slab, kept) {
-            kept = entry.next();
-            self.insert(index, entry);
-        }
+        self.put_back(slab);
         self.now
     }
 
     /// Frees the next timer whose time has come; its user.
     pub(super) fn next_due(&mut self, slab: &Slab<Entry>) -> Option<u64> {
-        while let Some((index, entry)) = at(slab, self.due) {
-            self.due = entry.next();
-            let Some(user) = entry.fire() else {
-                self.bury(slab, index, entry);
-                continue;
-            };
-            slab.release(index);
-            return Some(user);
+        while let Some(index) = self.due.pop_front() {
+            let Some(entry) = slab.get(index) else { continue };
+            if let Some(user) = entry.fire() {
+                slab.release(index);
+                return Some(user);
+            }
+            self.bury(slab, index, entry);
         }
         None
     }
 
     /// Drops every dead timer, wherever it lies.
     pub(super) fn sweep(&mut self, slab: &Slab<Entry>) {
-        for level in 0..LEVELS {
-            let mut occupied = self.levels[level].occupied;
-            while occupied != 0 {
-                let mut rest = self.empty(level, occupied.trailing_zeros() as usize);
-                occupied &= occupied - 1;
-                while let Some((index, entry)) = at(slab, rest) {
-                    rest = entry.next();
-                    self.held -= 1;
-                    if entry.is_dead() {
-                        self.bury(slab, index, entry);
-                    } else {
-                        self.insert(index, entry);
-                    }
-                }
-            }
+        while let Some((level, slot)) = self.first() {
+            self.take_out(level, slot);
         }
+        self.put_back(slab);
     }
 
     /// No timer here is due earlier than this.
     pub(super) fn next(&self) -> Nanos {
-        if self.due != 0 {
+        if !self.due.is_empty() {
             return Nanos::ZERO;
         }
-        self.first().map_or(Nanos::NEVER, |(level, slot)| self.levels[level].slots[slot].earliest)
+        self.first().map_or(Nanos::NEVER, |(level, slot)| self.slots[level * SLOTS + slot].earliest)
     }
 
     /// Asserts everything that is said above.
+    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub(super) fn check(&self, slab: &Slab<Entry>) {
-        let mut held = 0;
-        for (level, Level { occupied, slots }) in self.levels.iter().enumerate() {
-            for (number, slot) in slots.iter().enumerate() {
-                assert_eq!(occupied >> number & 1 == 1, slot.head != 0, "the bits are the slots");
-                let mut rest = slot.head;
-                while let Some((_, entry)) = at(slab, rest) {
-                    rest = entry.next();
-                    held += 1;
-                    let deadline = entry.deadline();
-                    assert!(!entry.is_free(), "only the driver frees");
-                    assert!(deadline > self.now, "what is due was taken out");
-                    assert!(deadline >= slot.earliest, "the earliest is a lower bound");
-                    assert_eq!(self.place(deadline), (level, number), "it lies where it belongs");
-                }
-                assert_eq!(rest, 0, "lists end");
+        for (position, Slot { timers, earliest }) in self.slots.iter().enumerate() {
+            let place = (position / SLOTS, position % SLOTS);
+            let occupied = self.occupied[place.0] >> place.1 & 1 == 1;
+            assert_eq!(occupied, !timers.is_empty(), "the bits are the slots");
+            for &Timer { deadline, index } in timers {
+                let entry = slab.get(index).expect("what is filed was armed");
+                assert!(!entry.is_free(), "only the driver frees");
+                assert_eq!(entry.deadline(), deadline, "and only then is it armed anew");
+                assert!(deadline > self.now, "what is due was taken out");
+                assert!(deadline >= *earliest, "the earliest is a lower bound");
+                assert_eq!(self.place(deadline), place, "it lies where it belongs");
             }
         }
-        assert_eq!(held, self.held, "none is lost");
     }
 
-    /// Whether a timer is still to come. A dead one is dropped; one whose time has come is listed.
-    fn keep(&mut self, slab: &Slab<Entry>, index: u32, entry: &Entry) -> bool {
+    /// Whether a timer is still to come. A dead one is dropped; one whose time has come is noted.
+    fn keep(&mut self, slab: &Slab<Entry>, Timer { deadline, index }: Timer) -> bool {
+        let Some(entry) = slab.get(index) else { return false };
         if entry.is_dead() {
             self.bury(slab, index, entry);
             return false;
         }
-        if entry.deadline() <= self.now {
-            entry.set_next(self.due);
-            self.due = index + 1;
-            return false;
+        let due = deadline <= self.now;
+        if due {
+            self.due.push_back(index);
         }
-        true
+        !due
     }
 
     fn bury(&mut self, slab: &Slab<Entry>, index: u32, entry: &Entry) {
@@ -192,29 +174,41 @@ impl Wheel {
         self.buried += 1;
     }
 
-    fn insert(&mut self, index: u32, entry: &Entry) {
-        let deadline = entry.deadline();
-        let (level, number) = self.place(deadline);
-        let Level { occupied, slots } = &mut self.levels[level];
-        let slot = &mut slots[number];
-        entry.set_next(slot.head);
-        *slot = Slot { head: index + 1, earliest: slot.earliest.min(deadline) };
-        *occupied |= 1 << number;
-        self.held += 1;
+    fn insert(&mut self, timer: Timer) {
+        let (level, number) = self.place(timer.deadline);
+        self.occupied[level] |= 1 << number;
+        let slot = &mut self.slots[level * SLOTS + number];
+        slot.earliest = slot.earliest.min(timer.deadline);
+        slot.timers.push(timer);
     }
 
-    /// Takes the list out of a slot.
-    fn empty(&mut self, level: usize, slot: usize) -> u32 {
-        self.levels[level].occupied &= !(1 << slot);
-        std::mem::replace(&mut self.levels[level].slots[slot], EMPTY).head
+    fn take_out(&mut self, level: usize, slot: usize) {
+        self.occupied[level] &= !(1 << slot);
+        let Slot { timers, earliest } = &mut self.slots[level * SLOTS + slot];
+        *earliest = Nanos::NEVER;
+        if self.moving.is_empty() {
+            mem::swap(&mut self.moving, timers);
+        } else {
+            self.moving.append(timers);
+        }
+        timers.shrink_to(ROOM);
+    }
+
+    fn put_back(&mut self, slab: &Slab<Entry>) {
+        let mut moving = mem::take(&mut self.moving);
+        for timer in moving.drain(..) {
+            if self.keep(slab, timer) {
+                self.insert(timer);
+            }
+        }
+        moving.shrink_to(ROOM);
+        self.moving = moving;
     }
 
     /// The first slot of the first level that have any timers.
     fn first(&self) -> Option<(usize, usize)> {
-        self.levels
-            .iter()
-            .position(|level| level.occupied != 0)
-            .map(|level| (level, self.levels[level].occupied.trailing_zeros() as usize))
+        let level = self.occupied.iter().position(|&slots| slots != 0)?;
+        Some((level, self.occupied[level].trailing_zeros() as usize))
     }
 
     /// The level and the slot for a deadline that is not past.
@@ -227,6 +221,12 @@ impl Wheel {
     }
 }
 
+impl Slot {
+    const fn new() -> Self {
+        Self { timers: Vec::new(), earliest: Nanos::NEVER }
+    }
+}
+
 /// The first tick of a slot, seen from a present tick: its higher digits, the slot's own, zeros.
 const fn start(present: u64, level: usize, slot: usize) -> u64 {
     let below = level as u32 * DIGIT_BITS;
@@ -236,10 +236,4 @@ const fn start(present: u64, level: usize, slot: usize) -> u64 {
 
 const fn tick(time: Nanos) -> u64 {
     time.as_nanos() >> TICK_BITS
-}
-
-/// The timer that a link leads to.
-fn at(slab: &Slab<Entry>, link: u32) -> Option<(u32, &Entry)> {
-    let index = link.checked_sub(1)?;
-    slab.get(index).map(|entry| (index, entry))
 }

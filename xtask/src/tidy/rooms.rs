@@ -32,7 +32,7 @@ const ROOMS: &[Room] = &[
     room(1, "verdict", &["outcome"]),
     room(1, "notes", WORDS),
     room(1, "curve", &[]),
-    room(1, "listener", &["notes"]),
+    room(1, "listener", &["notes", "verdict"]),
     // Rules, pure.
     room(2, "policy", &[]),
     room(2, "backoff", &["policy"]),
@@ -57,8 +57,9 @@ const ROOMS: &[Room] = &[
     room(6, "observe", &[]),
     room(6, "control", &[]),
     room(6, "engine", &["observe", "control"]),
-    // Above it: what users test with, and the model checker's way in.
+    // Above it: what users test with, the names of the manual driver, the model checker's way in.
     room(7, "testing", &[]),
+    room(7, "manual", &[]),
     room(7, "rooms", &[]),
 ];
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    alarm::Alarm,
     executor::{Executor, Runs, Task},
     here::Here,
     seat::{End, Order, Seat},
@@ -15,7 +16,7 @@ use crate::{
         cancel::Raised,
         ending::{Kept, contain, release},
     },
-    flight::{Drive, Flight, Generation, Hold, News, SEATS, Ticket},
+    flight::{Flight, Generation, Hold, News, SEATS, Ticket},
     notes::{AttemptId, AttemptSet, Notes},
     site::{Counter, Site, Terms},
     sync::{Arc as Shared, AtomicU64, Cell, Ordering, Shard, Unparker},
@@ -33,12 +34,16 @@ pub(super) struct Race<T, E, F> {
     pub(super) site: Shared<Site>,
     pub(super) terms: Shared<Terms>,
     pub(super) rules: Rules,
+    pub(super) started: Nanos,
+    /// The number by which the listener knows the call.
+    pub(super) number: u64,
     executor: Arc<dyn Executor>,
     pub(super) caller: Unparker,
     /// When the caller is to look in again (ns).
-    wake_at: AtomicU64,
+    pub(super) wake_at: AtomicU64,
     pub(super) here: Here,
-    machine: Cell<Machine<T, E>>,
+    pub(super) alarm: Alarm,
+    pub(super) machine: Cell<Machine<T, E>>,
     seats: [Seat<T, E>; SEATS],
     pub(super) op: F,
 }
@@ -63,6 +68,8 @@ pub(super) struct Machine<T, E> {
 pub(super) struct Start {
     pub(super) rules: Rules,
     pub(super) now: Nanos,
+    /// The number by which the listener knows the call.
+    pub(super) number: u64,
     pub(super) deadline: Nanos,
     pub(super) caller: Unparker,
 }
@@ -92,6 +99,7 @@ where
             site,
             terms: &terms,
             rules: start.rules,
+            started: start.now,
             shard: Shard::current(),
             notes: &mut notes,
             facts: None,
@@ -118,10 +126,13 @@ where
             site: Shared::clone(site),
             terms,
             rules: start.rules,
+            started: start.now,
+            number: start.number,
             executor: Arc::clone(executor),
             caller: start.caller,
             wake_at: AtomicU64::new(Nanos::NEVER.as_nanos()),
             here: Here::default(),
+            alarm: Alarm::default(),
             machine: Cell::new(machine),
             seats: std::array::from_fn(|_| Seat::new()),
             op,
@@ -129,47 +140,6 @@ where
         let hold = race.flight.begin();
         race.drive(hold, Some(step));
         race
-    }
-
-    /// When the caller is to look in again.
-    pub(super) fn wake_at(&self) -> Nanos {
-        // Acquire: pairs with the Release in `advance`; a caller that was woken sees the new time.
-        Nanos::from_nanos(self.wake_at.load(Ordering::Acquire))
-    }
-
-    /// The time that was asked for has come.
-    pub(super) fn knock_time(self: &Arc<Self>) {
-        // Relaxed: only the caller looks. Whoever drives sets a new time before it lets go, and
-        // wakes the caller.
-        self.wake_at.store(Nanos::NEVER.as_nanos(), Ordering::Relaxed);
-        if let Drive::You(hold) = self.flight.knock_time(self.generation) {
-            self.drive(hold, None);
-        }
-    }
-
-    /// The caller's token was cancelled.
-    pub(super) fn cancel(self: &Arc<Self>) {
-        let _seen_to_below = self.flight.cancel(self.generation);
-        if let Drive::You(hold) = self.flight.poll(self.generation) {
-            self.drive(hold, None);
-        }
-    }
-
-    /// The caller leaves: what it was still to run is nobody's.
-    pub(super) fn leave(self: &Arc<Self>) {
-        if let Some(ticket) = self.here.leave() {
-            self.finish(ticket, End::NotRun);
-        }
-    }
-
-    /// The machine of a call that is over. Only for the caller.
-    pub(super) fn after<R>(&self, read: impl FnOnce(&mut Machine<T, E>) -> R) -> R {
-        debug_assert!(self.flight.is_over(self.generation), "the caller waits for the end");
-        self.machine.with_mut(|machine| {
-            // SAFETY: because the flight is over (Acquire in `is_over`), no holder is left nor
-            // will there be one, and the caller is one thread.
-            read(unsafe { &mut *machine })
-        })
     }
 
     /// Does what the machine says until it has nothing more to say.
@@ -194,6 +164,7 @@ where
             }
         }
         self.caller.unpark();
+        self.set_alarm();
         self.run_hooks(raised);
         spent.into_iter().for_each(|result| self.discard(result));
     }
@@ -245,13 +216,20 @@ where
         self.seat(ticket).prepare(Order { launch, retries_left });
         machine.call.on_queued(launch.attempt);
         machine.queued.insert(launch.attempt);
+        let here = self.host.alarms.is_some() && launch.hedge_index == 0;
+        if !(here && self.here.offer(ticket)) {
+            self.hand_off(ticket);
+        }
+        let now = self.host.clock.now();
+        self.with(machine, raised, |call, with| call.on_time(with, now))
+    }
+
+    /// A refusal is reported by the task itself when it is dropped, also by a panic.
+    fn hand_off(self: &Arc<Self>, ticket: Ticket) {
         let task = Task::new(Arc::clone(self) as Arc<dyn Runs>, ticket);
-        // A refusal is reported by the task itself when it is dropped, also by a panic.
         contain(&self.site, || {
             let _ = self.executor.execute(task);
         });
-        let now = self.host.clock.now();
-        self.with(machine, raised, |call, with| call.on_time(with, now))
     }
 
     fn hear(&self, machine: &mut Machine<T, E>, news: News, raised: &mut Raised) -> Step {
@@ -331,6 +309,7 @@ where
             site: &self.site,
             terms: &self.terms,
             rules: self.rules,
+            started: self.started,
             shard: Shard::current(),
             notes: &mut machine.notes,
             facts: None,
@@ -374,7 +353,7 @@ where
     fn tell(&self, machine: &mut Machine<T, E>) {
         if let Some(listener) = &self.host.listener {
             for note in &machine.notes.as_slice()[machine.told..] {
-                listener.noted(self.site.name(), note);
+                listener.noted(self.number, self.site.name(), note);
             }
             machine.told = machine.notes.as_slice().len();
         }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    executor::{Executor, Runs},
+    executor::Executor,
     race::{Race, Start},
 };
 use crate::{
     call::Rules,
-    clock::Nanos,
     drive::{
         Attempt, Error, Host, Options,
         ending::{Kept, conclude},
@@ -17,7 +16,7 @@ use crate::{
     notes::Timeline,
     site::Site,
     sync::{Arc as Shared, Parker},
-    verdict::Verdict,
+    verdict::{HedgeReason, Verdict},
 };
 
 /// Runs a call on the executor's threads and waits for its answer.
@@ -35,14 +34,15 @@ where
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
     let now = host.clock.now();
-    if let Some(listener) = &host.listener {
-        listener.started(site.name(), now);
-    }
+    let number = host.tell_start(site, now);
     let parker = Parker::new();
     let idempotent = options.idempotent(&site.terms());
+    let no_timer = host.alarms.as_ref().is_some_and(|alarms| !alarms.is_running());
+    let no_hedging = no_timer.then_some(HedgeReason::NoTimer);
     let start = Start {
-        rules: Rules { idempotent, retries: !options.no_retries, no_hedging: None },
+        rules: Rules { idempotent, retries: !options.no_retries, no_hedging },
         now,
+        number,
         deadline: options.deadline(now),
         caller: parker.unparker(),
     };
@@ -51,7 +51,7 @@ where
     race.site.refresh_if_due(&race.terms, now);
     wait(&race, options, &parker);
     site.land();
-    take_answer(&race, now, timeline)
+    take_answer(&race, timeline)
 }
 
 fn wait<T, E, F>(race: &Arc<Race<T, E, F>>, options: &Options, parker: &Parker)
@@ -66,7 +66,7 @@ where
     });
     while !race.flight.is_over(race.generation) {
         if let Some(ticket) = race.here.take() {
-            Arc::clone(race).run_attempt(ticket);
+            race.run_here(ticket);
             continue;
         }
         let until = race.wake_at();
@@ -81,7 +81,6 @@ where
 
 fn take_answer<T, E, F>(
     race: &Arc<Race<T, E, F>>,
-    started: Nanos,
     timeline: Option<&mut Option<Timeline>>,
 ) -> Result<T, Error<E>>
 where
@@ -101,12 +100,12 @@ where
             call: &machine.call,
             notes: &machine.notes,
             verdict,
-            started,
-            first_started: machine.first_started.unwrap_or(started),
+            started: race.started,
+            first_started: machine.first_started.unwrap_or(race.started),
             ended,
         };
         if let Some(listener) = &race.host.listener {
-            facts.tell(&**listener, machine.told);
+            facts.tell(&**listener, race.number, machine.told);
         }
         if let Some(timeline) = timeline {
             *timeline = Some(facts.timeline());

@@ -5,7 +5,7 @@ use std::{cell::Cell, fmt};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::executor::{Executor, Rejected, Task};
-use crate::sync::{Arc, AtomicBool, Ordering, fence};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, fence};
 
 thread_local! {
     static WORKING: Cell<bool> = const { Cell::new(false) };
@@ -17,7 +17,7 @@ pub(crate) fn on_worker_thread() -> bool {
     WORKING.try_with(Cell::get).unwrap_or(false)
 }
 
-/// An executor made of threads that the host donates, as with an event loop that is run by
+/// An executor made of threads that the host donates to [`Worker::run`], as with an event loop that is run by
 /// whoever calls it. Clones share one queue.
 ///
 /// ```
@@ -40,6 +40,7 @@ pub struct Workers {
     tasks: Sender<Message>,
     queue: Receiver<Message>,
     closed: Arc<AtomicBool>,
+    running: Arc<AtomicUsize>,
 }
 
 enum Message {
@@ -49,10 +50,8 @@ enum Message {
 }
 
 /// One donated thread's end of [`Workers`].
-pub struct Worker {
-    tasks: Sender<Message>,
-    queue: Receiver<Message>,
-}
+#[derive(Debug)]
+pub struct Worker(Workers);
 
 impl Workers {
     /// Workers whose queue holds `queue` tasks that wait for a thread, at least 1; more are
@@ -60,13 +59,14 @@ impl Workers {
     #[must_use]
     pub fn new(queue: usize) -> Self {
         let (tasks, queue) = bounded(queue.max(1));
-        Self { tasks, queue, closed: Arc::new(AtomicBool::new(false)) }
+        let closed = Arc::new(AtomicBool::new(false));
+        Self { tasks, queue, closed, running: Arc::new(AtomicUsize::new(0)) }
     }
 
     /// What a donated thread [`run`](Worker::run)s.
     #[must_use]
     pub fn worker(&self) -> Worker {
-        Worker { tasks: self.tasks.clone(), queue: self.queue.clone() }
+        Worker(self.clone())
     }
 
     /// Gives the donated threads back once each is done with its task. Queued tasks still run, new
@@ -75,6 +75,18 @@ impl Workers {
         // SeqCst: see `execute`.
         self.closed.store(true, Ordering::SeqCst);
         let _ = self.tasks.send(Message::Close);
+    }
+
+    /// As [`close`](Self::close), where nobody is left who could queue anything.
+    pub(crate) fn close_idle(&self) {
+        let _ = self.tasks.try_send(Message::Close);
+    }
+
+    /// How many threads are donated now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        // Relaxed: a gauge; a call that misses the first thread runs on its caller's.
+        self.running.load(Ordering::Relaxed)
     }
 
     /// Closed meanwhile: the last worker may have left before the task was queued.
@@ -95,17 +107,21 @@ impl Worker {
     /// Runs tasks on this thread until the workers are [closed](Workers::close).
     pub fn run(self) {
         WORKING.set(true);
-        while let Ok(Message::Run(task)) = self.queue.recv() {
+        // Relaxed: a gauge.
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+        while let Ok(Message::Run(task)) = self.0.queue.recv() {
             task.run();
         }
+        // Relaxed: a gauge.
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
         self.hand_on_close();
         WORKING.set(false);
     }
 
     /// Tells the next worker. Where the queue is full of tasks, this one makes room.
     fn hand_on_close(&self) {
-        while self.tasks.try_send(Message::Close).is_err() {
-            if let Ok(Message::Run(task)) = self.queue.try_recv() {
+        while self.0.tasks.try_send(Message::Close).is_err() {
+            if let Ok(Message::Run(task)) = self.0.queue.try_recv() {
                 task.run();
             }
         }
@@ -133,11 +149,5 @@ impl Executor for Workers {
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Workers").field("queued", &self.queue.len()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Worker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").finish_non_exhaustive()
     }
 }

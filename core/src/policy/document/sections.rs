@@ -27,7 +27,6 @@ pub(super) struct Found {
 /// One table that speaks of policies.
 pub(super) struct Layer {
     pub(super) path: String,
-    pub(super) at: usize,
     pub(super) draft: PolicyDraft,
     pub(super) written: Vec<Written>,
 }
@@ -147,7 +146,7 @@ fn layer(reader: &mut Reader<'_>, node: &Node, path: String, policy: Option<&str
             dotted.map(|policy| format!("policies.{}", quoted(&format!("{policy}.{key}"))))
         });
     }
-    Layer { path, at: node.at, draft, written }
+    Layer { path, draft, written }
 }
 
 fn retry(table: &mut Table<'_, '_>, draft: &mut PolicyDraft) {

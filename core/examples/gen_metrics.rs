@@ -1,0 +1,5 @@
+//! Prints `docs/reference/metrics.md`.
+
+fn main() {
+    print!("{}", rego::metrics_reference());
+}

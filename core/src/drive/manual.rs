@@ -1,0 +1,392 @@
+//! An event loop, or the C ABI, runs the steps.
+//!
+//! The host owns threads and time: it says what has happened and what time it is, and is told what
+//! to do next. Nothing here starts a thread, reads a clock, calls back, waits, or, once warm,
+//! allocates. Any thread may finish, poll or cancel any call at any time; old and forged ids
+//! answer [`Stale`].
+//!
+//! A call without trouble is two crossings: [`begin`](Manual::begin) answers with a
+//! [`Start`](Action::Start), [`finish`](Manual::finish) with [`Done`](Action::Done).
+
+mod agenda;
+mod event_loop;
+mod fly;
+mod hand_over;
+mod id;
+mod no_room;
+mod pins;
+mod seat;
+mod slot;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use crate::flight::Stale;
+pub use event_loop::Loop;
+pub use id::{AttemptRef, CallId};
+pub use step::{Action, Begin, MAX_ACTIONS, Step};
+
+use std::{fmt, panic, sync::Arc};
+
+use self::{
+    agenda::Agenda,
+    fly::{Left, Pilot},
+    id::Meant,
+    no_room::answered_without_slot,
+    pins::Unpinned,
+    seat::{CANCELLED, End, QUEUED, STARTED},
+    slot::{Slot, Wanted},
+};
+use super::{Host, judge_facts};
+use crate::{
+    call::Rules,
+    classify::{self, Context},
+    clock::Nanos,
+    completion::Completion,
+    flight::{Cancel, Drive, FlightId, Ticket},
+    notes::{AttemptId, Timeline},
+    outcome::Outcome,
+    policy::Idempotent,
+    site::Site,
+    slab::Slab,
+    sync::{Arc as Shared, AtomicU64, Shard},
+};
+
+/// How many calls an engine has in the air at most, unless told otherwise; further ones pass
+/// through.
+pub(crate) const DEFAULT_MAX_FLIGHTS: usize = 65_536;
+
+/// Calls driven by their host: made by [`Engine::manual`](crate::Engine::manual).
+///
+/// Cheap to clone. Thread-safe, and never waits: where two threads come with news of the same call,
+/// one of them drives and gets the actions, the other is told that it happens
+/// [elsewhere](Step::elsewhere). A call takes about 2 KiB while it is in the air.
+///
+/// ```
+/// use rego::{Completion, Engine, Nanos, Policy, manual::{Action, Begin}};
+///
+/// let engine = Engine::builder()
+///     .policy("svc.Get", Policy::builder().max_attempts(2).build()?)
+///     .build()?;
+/// let (manual, site) = (engine.manual(), engine.site("svc.Get"));
+///
+/// // The time is whatever the host says it is.
+/// let mut now = Nanos::from_millis(1);
+/// let (call, step) = manual.begin(&site, Begin::new(now));
+/// let Some(Action::Start { attempt, .. }) = step.actions().next() else { unreachable!() };
+///
+/// // It fails: nothing to do until the backoff is over.
+/// let step = manual.finish(attempt, now, &Completion::http(503), 0)?;
+/// assert_eq!(step.actions().count(), 0);
+/// now = step.wake_at;
+/// let step = manual.poll(call, now)?;
+/// let Some(Action::Start { attempt, .. }) = step.actions().next() else { unreachable!() };
+///
+/// // It works: what the host handed in with it comes back.
+/// let step = manual.finish(attempt, now, &Completion::ok(), 4711)?;
+/// let Some(Action::Done { verdict, result, .. }) = step.actions().next() else { unreachable!() };
+/// assert!(verdict.is_success());
+/// assert_eq!(result, 4711);
+/// assert!(manual.poll(call, now).is_err(), "a call that is done is gone");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Manual(Arc<Inner>);
+
+struct Inner {
+    host: Arc<Host>,
+    slab: Slab<Slot>,
+    /// How many calls found no room.
+    passed_through: AtomicU64,
+}
+
+impl Manual {
+    pub(crate) fn new(host: &Arc<Host>, max_flights: usize) -> Self {
+        Self(Arc::new(Inner {
+            host: Arc::clone(host),
+            slab: Slab::new(max_flights),
+            passed_through: AtomicU64::new(0),
+        }))
+    }
+
+    /// Begins a call.
+    pub(crate) fn begin_at(&self, site: &Shared<Site>, begin: Begin) -> (CallId, Step) {
+        self.begin_for(site, begin, None)
+    }
+
+    /// Begins a call, of an event loop perhaps, whose thread this is then.
+    fn begin_for(
+        &self,
+        site: &Shared<Site>,
+        begin: Begin,
+        agenda: Option<&Arc<Agenda>>,
+    ) -> (CallId, Step) {
+        let Some((index, slot)) = self.0.slab.acquire(Shard::current()) else {
+            return self.pass_through(site, begin);
+        };
+        slot.set(site, begin.now, |terms| Wanted {
+            rules: Rules {
+                idempotent: match begin.idempotent {
+                    Idempotent::Unset => terms.policy.idempotent,
+                    said => said,
+                },
+                retries: true,
+                no_hedging: None,
+            },
+            cookie: begin.cookie,
+            keep: begin.keep,
+        });
+        slot.with_machine(|machine| machine.agenda = agenda.cloned());
+        let hold = slot.flight.begin();
+        let id = FlightId::new(index, hold.generation());
+        let mut step = Step::NOTHING;
+        let pilot = Pilot::new(&self.0.host, slot, id, begin.now).of_loop();
+        let left = pilot.begin(hold, begin.deadline, &mut step);
+        self.leave(id, slot, left);
+        (CallId::of(id), step)
+    }
+
+    /// An attempt has ended, and these are the facts; the policy's classifier judges them. `result`
+    /// comes back with `Done` if this attempt answers the call. An attempt of a call that is over
+    /// is settled and counted as late; nothing follows from it.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if the attempt has been finished already, or never was. A
+    /// [pass-through](CallId::is_pass_through) attempt is not known to have been finished.
+    pub fn finish(
+        &self,
+        attempt: AttemptRef,
+        now: Nanos,
+        facts: &Completion,
+        result: u64,
+    ) -> Result<Step, Stale> {
+        self.end_attempt(attempt, |judge| {
+            let outcome = judge.facts(facts);
+            End { outcome: Some(outcome), facts: Some(*facts), result, at: now }
+        })
+    }
+
+    /// An attempt has ended, and this is what follows from it, past any classifier. Else as
+    /// [`finish`](Self::finish).
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn finish_as(
+        &self,
+        attempt: AttemptRef,
+        now: Nanos,
+        outcome: Outcome,
+        result: u64,
+    ) -> Result<Step, Stale> {
+        self.end_attempt(attempt, |_| End { outcome: Some(outcome), facts: None, result, at: now })
+    }
+
+    /// An attempt was not started and will not be: the host has no room for it. A hedge is skipped;
+    /// without its only attempt the call ends as [`Verdict::ExecutorRejected`].
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn reject(&self, attempt: AttemptRef, now: Nanos) -> Result<Step, Stale> {
+        self.end_attempt(attempt, |_| End::not_run(now))
+    }
+
+    /// Says what time it is, and asks what there is to do: when a [`wake_at`](Step::wake_at) has
+    /// come, when there is [more](Step::more), after a [`cancel`](Self::cancel). At any other time
+    /// nothing comes of it, and no harm.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if the call is over, or never was.
+    pub fn poll(&self, call: CallId, now: Nanos) -> Result<Step, Stale> {
+        let Meant::InFlight(id) = call.meant()? else { return Ok(Step::NOTHING) };
+        let slot = self.slot(id)?;
+        let drive = slot.flight.poll(id.generation());
+        self.drive_if_held(id, slot, drive, now)
+    }
+
+    /// The host has put an attempt into a queue of its own: its time does not run yet, and no hedge
+    /// is launched while it waits. [`started`](Self::started) must follow. Hosts that start
+    /// attempts when they are told need neither.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if the attempt is over, or never was.
+    pub fn queued(&self, attempt: AttemptRef, now: Nanos) -> Result<Step, Stale> {
+        self.tell_of_queue(attempt, now, QUEUED)
+    }
+
+    /// The host has taken an attempt out of its queue: its time runs from now.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if the attempt is over, or never was.
+    pub fn started(&self, attempt: AttemptRef, now: Nanos) -> Result<Step, Stale> {
+        self.tell_of_queue(attempt, now, STARTED)
+    }
+
+    /// Asks for the end of a call, and no more: the thread that drives it at this moment, or the
+    /// next [`poll`](Self::poll) or [`finish`](Self::finish), returns what follows; for a call of an
+    /// event loop, too, so poll it where the loop is to hear of it at once. Takes no lock and
+    /// allocates nothing: a signal handler may do it.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if the call is over, or never was.
+    pub fn cancel(&self, call: CallId) -> Result<(), Stale> {
+        // Nothing is kept of a call that passes through: its attempt runs to its end.
+        let Meant::InFlight(id) = call.meant()? else { return Ok(()) };
+        match self.slot(id)?.flight.cancel(id.generation()) {
+            Cancel::Elsewhere | Cancel::Next => Ok(()),
+            Cancel::Late => Err(Stale),
+        }
+    }
+
+    /// Whether an attempt should stop: it was given up, its call was cancelled, or it is over
+    /// anyhow. Loads alone.
+    #[must_use]
+    pub fn is_cancelled(&self, attempt: AttemptRef) -> bool {
+        let (id, ticket) = match attempt.meant() {
+            Ok(Meant::InFlight(meant)) => meant,
+            Ok(Meant::PassThrough) => return false,
+            Err(Stale) => return true,
+        };
+        let Ok(slot) = self.slot(id) else { return true };
+        let marks = slot.seat(ticket).marks(id.generation(), ticket);
+        marks.is_none_or(|marks| marks & CANCELLED != 0)
+            || slot.flight.is_cancelled(id.generation())
+    }
+
+    /// Lets go of a call that was begun with [`keep`](Begin::keep) and is done. Attempts that still
+    /// run may finish.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if it was let go already, is not kept, or is not done: one that is to end is
+    /// cancelled and polled first.
+    pub fn end(&self, call: CallId) -> Result<(), Stale> {
+        let Meant::InFlight(id) = call.meant()? else { return Err(Stale) };
+        let slot = self.slot(id)?;
+        if slot.pins.let_go(id.generation())? == Unpinned::Last {
+            self.0.slab.release(id.slot());
+        }
+        Ok(())
+    }
+
+    /// What happened in a call that was begun with [`keep`](Begin::keep) and is done; `None` for
+    /// all others. Allocates.
+    #[must_use]
+    pub fn timeline(&self, call: CallId) -> Option<Timeline> {
+        let Ok(Meant::InFlight(id)) = call.meant() else { return None };
+        let slot = self.slot(id).ok()?;
+        slot.pins.pin(id.generation()).ok()?;
+        let timeline = slot.read_machine(|machine| fly::ended(slot.setting(), machine).timeline());
+        if slot.pins.unpin() == Unpinned::Last {
+            self.0.slab.release(id.slot());
+        }
+        Some(timeline)
+    }
+
+    fn slot(&self, id: FlightId) -> Result<&Slot, Stale> {
+        self.0.slab.get(id.slot()).ok_or(Stale)
+    }
+
+    fn end_attempt(
+        &self,
+        attempt: AttemptRef,
+        end: impl FnOnce(Judge<'_>) -> End,
+    ) -> Result<Step, Stale> {
+        let Meant::InFlight((id, ticket)) = attempt.meant()? else {
+            return Ok(answered_without_slot(attempt, &end(Judge::Unknown)));
+        };
+        let slot = self.slot(id)?;
+        slot.flight.claim(id.generation(), ticket)?;
+        let end = end(Judge::Known { slot, ticket });
+        let now = end.at;
+        slot.seat(ticket).write(end);
+        let drive = slot.flight.ready(id.generation(), ticket);
+        if !matches!(drive, Drive::Late) {
+            return self.drive_if_held(id, slot, drive, now);
+        }
+        Pilot::new(&self.0.host, slot, id, now).settle_late(ticket);
+        self.leave(id, slot, slot.flight.retire(id.generation(), ticket).into());
+        Ok(Step::NOTHING)
+    }
+
+    fn tell_of_queue(&self, attempt: AttemptRef, now: Nanos, mark: u64) -> Result<Step, Stale> {
+        let Meant::InFlight((id, ticket)) = attempt.meant()? else { return Ok(Step::NOTHING) };
+        let slot = self.slot(id)?;
+        slot.tell_of_queue(id, ticket, mark)?;
+        let drive = slot.flight.knock_time(id.generation());
+        self.drive_if_held(id, slot, drive, now)
+    }
+
+    fn drive_if_held(
+        &self,
+        id: FlightId,
+        slot: &Slot,
+        drive: Drive<'_>,
+        now: Nanos,
+    ) -> Result<Step, Stale> {
+        match drive {
+            Drive::You(hold) => {
+                let mut step = Step::NOTHING;
+                let mut pilot = Pilot::new(&self.0.host, slot, id, now);
+                let left = pilot.fly(hold, None, &mut step);
+                let bell = pilot.bell;
+                self.leave(id, slot, left);
+                if let Some(agenda) = bell {
+                    agenda.ring();
+                }
+                Ok(step)
+            }
+            Drive::Elsewhere => Ok(Step::ELSEWHERE),
+            Drive::Late if slot.pins.is_kept(id.generation()) => Ok(Step::NOTHING),
+            Drive::Late => Err(Stale),
+        }
+    }
+
+    /// The last one out of a flight gives its slot back, unless the host still wants to read it.
+    fn leave(&self, id: FlightId, slot: &Slot, left: Left) {
+        if left == Left::Empty && slot.pins.unpin() == Unpinned::Last {
+            self.0.slab.release(id.slot());
+        }
+    }
+}
+
+/// Who judges the facts of an attempt: the terms of its call, if anything is kept of it.
+enum Judge<'a> {
+    Known { slot: &'a Slot, ticket: Ticket },
+    Unknown,
+}
+
+impl Judge<'_> {
+    fn facts(&self, facts: &Completion) -> Outcome {
+        match self {
+            Self::Known { slot, ticket } => {
+                let setting = slot.setting();
+                let launch = slot.seat(*ticket).launch();
+                let attempt = launch.map_or(AttemptId::FIRST, |launch| launch.attempt);
+                let idempotent = setting.rules.idempotent;
+                judge_facts(&setting.site, &setting.terms, idempotent, attempt, facts)
+            }
+            Self::Unknown => {
+                let classifier = classify::Named::default();
+                classify::judge(&classifier, facts, &Context::new(Idempotent::Unset))
+            }
+        }
+    }
+}
+
+// A panic of the host's never leaves a call half changed: every step is one exchange or belongs to
+// the thread that holds the flight, which runs no code of the host's but classifiers, contained.
+impl panic::UnwindSafe for Manual {}
+impl panic::RefUnwindSafe for Manual {}
+
+impl fmt::Debug for Manual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manual").field("max_flights", &self.0.slab.max()).finish_non_exhaustive()
+    }
+}

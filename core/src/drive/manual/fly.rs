@@ -1,0 +1,399 @@
+//! Driving a flight: whoever holds it hands the machine what has arrived, and collects what the
+//! host is to do.
+
+use std::sync::Arc;
+
+use super::{
+    agenda::Agenda,
+    seat::{CANCELLED, End, QUEUED, STARTED},
+    slot::{Done, Machine, Setting, Slot},
+    step::Step,
+};
+use crate::{
+    call::{self, Call, Launch, With},
+    clock::Nanos,
+    drive::{Ended, Host, release},
+    flight::{Drive, Exit, FlightId, Hold, News, Ticket},
+    notes::{AttemptId, AttemptSet, Event, Notes},
+    outcome::CancelReason,
+    site::Counter,
+    sync::Shard,
+};
+
+/// A flight in the hand of the thread that drives it.
+pub(super) struct Pilot<'a> {
+    host: &'a Host,
+    pub(super) slot: &'a Slot,
+    pub(super) setting: &'a Setting,
+    pub(super) id: FlightId,
+    /// The latest time this thread has heard of.
+    pub(super) now: Nanos,
+    pub(super) asker: Asker,
+    /// Whom to tell that there is something to do, once the flight is let go.
+    pub(super) bell: Option<Arc<Agenda>>,
+}
+
+/// Who drives, as far as calls of an event loop go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Somebody with news: what follows is the loop's to hear.
+    Anybody,
+    /// The loop.
+    Loop,
+}
+
+/// What has become of the flight when its driver is through.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// In the air, or with attempts that still run.
+    There,
+    /// Over, and nobody is in it any more.
+    Empty,
+}
+
+impl From<Exit> for Left {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Freed => Self::Empty,
+            Exit::Occupied => Self::There,
+        }
+    }
+}
+
+impl<'a> Pilot<'a> {
+    /// Only for whoever has taken hold of this flight, or begins it.
+    pub(super) fn new(host: &'a Host, slot: &'a Slot, id: FlightId, now: Nanos) -> Self {
+        let (setting, asker, bell) = (slot.setting(), Asker::Anybody, None);
+        Self { host, slot, setting, id, now, asker, bell }
+    }
+
+    /// As the event loop that the call belongs to.
+    pub(super) fn of_loop(mut self) -> Self {
+        self.asker = Asker::Loop;
+        self
+    }
+
+    /// Starts the call's machine and flies.
+    pub(super) fn begin(mut self, hold: Hold<'_>, deadline: Nanos, step: &mut Step) -> Left {
+        let listener = self.host.listener.as_deref();
+        let told_as = listener.map_or(0, |it| it.started(self.setting.site.name(), self.now));
+        self.setting.site.take_off();
+        let now = self.now;
+        let seed = self.host.seeds.next();
+        let first = self.slot.with_machine(|machine| {
+            machine.told_as = told_as;
+            let mut with = self.with(&mut machine.notes);
+            let (call, first) = Call::start(&mut with, now, deadline, seed);
+            machine.call = Some(call);
+            first
+        });
+        self.fly(hold, Some(first), step)
+    }
+
+    /// Does what the machine says and hears what has arrived, until there is nothing left; what the
+    /// host is to do goes into `step`, as far as it fits, or to the call's event loop.
+    pub(super) fn fly(
+        &mut self,
+        mut hold: Hold<'_>,
+        mut first: Option<call::Step>,
+        step: &mut Step,
+    ) -> Left {
+        loop {
+            let through = self.slot.with_machine(|machine| {
+                self.advance(machine, &mut hold, first.take());
+                self.hand_over(machine, &mut hold, step)
+            });
+            if through {
+                return self.end(hold);
+            }
+            match hold.let_go() {
+                Ok(()) => return Left::There,
+                Err(still) => hold = still,
+            }
+        }
+    }
+
+    /// One round, until there is no news and time brings nothing more.
+    fn advance(
+        &mut self,
+        machine: &mut Machine,
+        hold: &mut Hold<'_>,
+        mut step: Option<call::Step>,
+    ) {
+        let mut timed = false;
+        loop {
+            // A launch arms what only time can tell.
+            timed &= !self.follow(machine, hold, step.take());
+            step = match hold.take() {
+                Some(news) => {
+                    timed = false;
+                    Some(self.hear(machine, news))
+                }
+                None if timed || machine.is_over() => return,
+                None => {
+                    timed = true;
+                    Some(self.pass_time(machine))
+                }
+            };
+        }
+    }
+
+    /// Does what one event led to. Whether an attempt was launched.
+    pub(super) fn follow(
+        &mut self,
+        machine: &mut Machine,
+        hold: &mut Hold<'_>,
+        mut step: Option<call::Step>,
+    ) -> bool {
+        let mut launched = false;
+        while let Some(said) = step.take() {
+            match said {
+                call::Step::Launch(launch) => {
+                    launched = true;
+                    step = self.launch(machine, hold, launch);
+                }
+                call::Step::Wait(until) => machine.wake = until,
+                call::Step::Done(_) => self.be_done(machine),
+                call::Step::Over => {}
+            }
+            self.tell(machine);
+        }
+        launched
+    }
+
+    /// `Some` if there is no seat for it.
+    fn launch(
+        &mut self,
+        machine: &mut Machine,
+        hold: &mut Hold<'_>,
+        launch: Launch,
+    ) -> Option<call::Step> {
+        let Ok(ticket) = hold.launch() else {
+            // All seats are taken by attempts that were given up and still run.
+            release(&self.setting.terms, launch.reserved);
+            let now = self.now;
+            let attempt = launch.attempt;
+            return Some(self.event(machine, |call, with| call.on_rejected(with, attempt, now)));
+        };
+        self.slot.seat(ticket).prepare(self.id.generation(), ticket, launch);
+        machine.aloft.insert(ticket);
+        machine.to_start.insert(ticket);
+        None
+    }
+
+    fn hear(&mut self, machine: &mut Machine, news: News) -> call::Step {
+        let now = self.now;
+        match news {
+            News::Ready(ticket) => self.hear_end(machine, ticket),
+            News::Cancel => self.event(machine, |call, with| call.on_cancel(with, now)),
+            News::Time => {
+                if self.asker == Asker::Anybody {
+                    // It may be the loop that knocked, whose timer has fired.
+                    self.disarm(machine);
+                }
+                if self.slot.was_told_of_queue() {
+                    self.learn_of_queue(machine);
+                }
+                self.pass_time(machine)
+            }
+        }
+    }
+
+    fn pass_time(&mut self, machine: &mut Machine) -> call::Step {
+        let now = self.now;
+        self.event(machine, |call, with| call.on_time(with, now))
+    }
+
+    fn hear_end(&mut self, machine: &mut Machine, ticket: Ticket) -> call::Step {
+        let Some((launch, end)) = self.slot.seat(ticket).take() else {
+            unreachable!("a result that is ready has been written")
+        };
+        let attempt = launch.attempt;
+        self.settle(launch);
+        machine.aloft.remove(ticket);
+        machine.to_start.remove(ticket);
+        machine.to_cancel.remove(ticket);
+        machine.queued.remove(attempt);
+        if machine.given_up.remove(attempt) {
+            self.setting.site.abandoned_ended();
+        }
+        self.now = self.now.max(end.at);
+        let Some(outcome) = end.outcome else {
+            return self.event(machine, |call, with| call.on_rejected(with, attempt, end.at));
+        };
+        let step = self.event(machine, |call, with| {
+            with.facts = end.facts;
+            call.on_outcome(with, attempt, outcome, end.at)
+        });
+        if machine.call().answer() == Some(attempt) {
+            machine.answer = Some((ticket, end.result));
+        }
+        step
+    }
+
+    /// Gives back what an attempt held while it ran.
+    fn settle(&self, launch: Launch) {
+        release(&self.setting.terms, launch.reserved);
+    }
+
+    /// What the host has said of its queue.
+    #[cold]
+    fn learn_of_queue(&mut self, machine: &mut Machine) {
+        for ticket in machine.aloft {
+            let seat = self.slot.seat(ticket);
+            let (Some(launch), Some(marks)) =
+                (seat.launch(), seat.marks(self.id.generation(), ticket))
+            else {
+                continue;
+            };
+            let (attempt, now) = (launch.attempt, self.now);
+            if marks & (QUEUED | STARTED) == QUEUED && !machine.queued.contains(attempt) {
+                machine.queued.insert(attempt);
+                self.event(machine, |call, _| call.on_queued(attempt));
+            }
+            if marks & STARTED != 0 && machine.queued.remove(attempt) {
+                self.event(machine, |call, _| call.on_started(attempt, now));
+                if attempt == AttemptId::FIRST {
+                    machine.first_started = now;
+                }
+            }
+        }
+    }
+
+    /// Runs an event on the machine, and sees to those it gives up.
+    pub(super) fn event<R>(
+        &mut self,
+        machine: &mut Machine,
+        event: impl FnOnce(&mut Call, &mut With<'_>) -> R,
+    ) -> R {
+        let call = machine.call.as_mut().expect("a flight begins with its call");
+        let mut with = self.with(&mut machine.notes);
+        let answer = event(call, &mut with);
+        let abandoned = with.abandoned;
+        if !abandoned.is_empty() {
+            self.give_up(machine, abandoned);
+        }
+        answer
+    }
+
+    fn with<'n>(&self, notes: &'n mut Notes) -> With<'n>
+    where
+        'a: 'n,
+    {
+        With {
+            site: &self.setting.site,
+            terms: &self.setting.terms,
+            started: self.setting.started,
+            rules: self.setting.rules,
+            shard: Shard::current(),
+            notes,
+            facts: None,
+            abandoned: AttemptSet::EMPTY,
+        }
+    }
+
+    #[cold]
+    fn give_up(&self, machine: &mut Machine, abandoned: AttemptSet) {
+        for attempt in abandoned {
+            machine.given_up.insert(attempt);
+            machine.queued.remove(attempt);
+            self.setting.site.abandon();
+            let Some(ticket) = self.slot.ticket_of(machine.aloft, attempt) else { continue };
+            let seat = self.slot.seat(ticket);
+            // It is in the air, so the mark finds it.
+            let _ = seat.mark(self.id.generation(), ticket, CANCELLED);
+            if machine.to_start.remove(ticket) {
+                self.take_back(ticket);
+            } else {
+                machine.reasons[ticket.seat()] = Some(reason(machine.notes.as_slice(), attempt));
+                machine.to_cancel.insert(ticket);
+            }
+        }
+    }
+
+    /// The host has not heard of this attempt, and will not: it ends without having run. Its end is
+    /// the next news.
+    fn take_back(&self, ticket: Ticket) {
+        let generation = self.id.generation();
+        if self.slot.flight.claim(generation, ticket).is_err() {
+            return; // Somebody guessed its id.
+        }
+        self.slot.seat(ticket).write(End::not_run(self.now));
+        let held = self.slot.flight.ready(generation, ticket);
+        debug_assert!(matches!(held, Drive::Elsewhere), "this thread has hold of it");
+    }
+
+    fn be_done(&self, machine: &mut Machine) {
+        machine.done = Done::ToTell;
+        machine.wake = Nanos::NEVER;
+        machine.ended = self.now;
+        self.setting.site.land();
+        if let Some(listener) = &self.host.listener {
+            ended(self.setting, machine).tell(&**listener, machine.told_as, machine.told);
+            machine.told = machine.notes.as_slice().len();
+        }
+    }
+
+    fn tell(&self, machine: &mut Machine) {
+        if let Some(listener) = &self.host.listener {
+            for note in &machine.notes.as_slice()[machine.told..] {
+                listener.noted(machine.told_as, self.setting.site.name(), note);
+            }
+            machine.told = machine.notes.as_slice().len();
+        }
+    }
+
+    /// Ends the flight. Results that came in meanwhile are late.
+    fn end(&self, mut hold: Hold<'_>) -> Left {
+        if self.setting.keep {
+            self.slot.pins.keep(self.id.generation());
+        }
+        loop {
+            match hold.end() {
+                Ok(exit) => return exit.into(),
+                Err(still) => hold = still,
+            }
+            while let Some(news) = hold.take() {
+                if let News::Ready(ticket) = news {
+                    self.settle_late(ticket);
+                }
+            }
+        }
+    }
+
+    /// An attempt ended after its call: it gives back what it held, and is counted.
+    pub(super) fn settle_late(&self, ticket: Ticket) {
+        if let Some((launch, end)) = self.slot.seat(ticket).take() {
+            self.settle(launch);
+            if end.outcome.is_some() {
+                self.setting.site.counters.add(Counter::Late, 1);
+            }
+        }
+        self.setting.site.abandoned_ended();
+    }
+}
+
+/// A call that has ended, for those who want to know.
+pub(super) fn ended<'a>(setting: &'a Setting, machine: &'a Machine) -> Ended<'a> {
+    let call = machine.call();
+    Ended {
+        site: &setting.site,
+        terms: &setting.terms,
+        call,
+        notes: &machine.notes,
+        verdict: call.verdict().expect("a call that is done has a verdict"),
+        started: setting.started,
+        first_started: machine.first_started,
+        ended: machine.ended,
+    }
+}
+
+/// Why the attempt was given up: what the notes say, or because its own time was up.
+fn reason(notes: &[crate::notes::Note], given_up: AttemptId) -> CancelReason {
+    let said = notes.iter().rev().find_map(|note| match note.what {
+        Event::CancelRequested { attempt, reason, .. } if attempt == given_up => Some(reason),
+        _ => None,
+    });
+    said.unwrap_or(CancelReason::Deadline)
+}

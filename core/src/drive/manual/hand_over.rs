@@ -1,0 +1,156 @@
+//! Whom the actions go to: into the step of whoever drives, or to the call's event loop.
+
+use std::sync::Arc;
+
+use super::{
+    agenda::{Agenda, Booked},
+    fly::{Asker, Pilot},
+    id::{AttemptRef, CallId},
+    slot::{Done, Machine},
+    step::{Action, Step},
+};
+use crate::{
+    clock::Nanos,
+    flight::{Hold, Ticket},
+    notes::AttemptKind,
+    outcome::CancelReason,
+};
+
+impl Pilot<'_> {
+    /// Gives what there is to do to whoever is to do it. Whether the flight is to end.
+    pub(super) fn hand_over(
+        &mut self,
+        machine: &mut Machine,
+        hold: &mut Hold<'_>,
+        step: &mut Step,
+    ) -> bool {
+        let Some(agenda) = machine.agenda.take() else {
+            self.hand_out(machine, step);
+            step.wake_at = machine.wake;
+            step.more = machine.has_pending();
+            return machine.done == Done::Told;
+        };
+        let through = match self.asker {
+            Asker::Loop => self.hand_to_loop(machine, &agenda, step),
+            Asker::Anybody => self.leave_to_loop(machine, hold, &agenda, step),
+        };
+        if !through {
+            machine.agenda = Some(agenda);
+        }
+        through
+    }
+
+    /// The loop itself asks: it gets the actions, and a timer that fires no later than the call's
+    /// next event.
+    fn hand_to_loop(&mut self, machine: &mut Machine, agenda: &Agenda, step: &mut Step) -> bool {
+        if self.slot.is_listed() {
+            return false; // Listed again since: the loop comes to it.
+        }
+        self.hand_out(machine, step);
+        if machine.done == Done::Told {
+            agenda.disarm(machine.armed.take());
+            return true;
+        }
+        if machine.armed.is_some_and(|armed| armed.at <= self.now) {
+            agenda.disarm(machine.armed.take());
+        }
+        let booked = agenda.book(self.id, machine);
+        if machine.has_pending() || booked == Booked::Full {
+            step.more = self.slot.list();
+        }
+        false
+    }
+
+    /// Somebody else drives: the loop is told to come.
+    fn leave_to_loop(
+        &mut self,
+        machine: &mut Machine,
+        hold: &mut Hold<'_>,
+        agenda: &Arc<Agenda>,
+        step: &mut Step,
+    ) -> bool {
+        *step = Step::ELSEWHERE;
+        let mut booked = agenda.book(self.id, machine);
+        if machine.has_pending() || booked == Booked::Full {
+            booked = booked.max(agenda.list(self.id.slot(), self.slot));
+        }
+        match booked {
+            Booked::Closed => self.shut_down(machine, hold, agenda),
+            Booked::Early => {
+                self.bell.get_or_insert_with(|| Arc::clone(agenda));
+                false
+            }
+            Booked::Full | Booked::InTime => false,
+        }
+    }
+
+    /// The loop is gone, and with it whoever wants the answer. Whether the flight is to end; if it
+    /// is on the loop's list, that is left to the loop, which is clearing up.
+    fn shut_down(&mut self, machine: &mut Machine, hold: &mut Hold<'_>, agenda: &Agenda) -> bool {
+        if !machine.is_over() {
+            let now = self.now;
+            let step = self.event(machine, |call, with| call.on_shutdown(with, now));
+            self.follow(machine, hold, Some(step));
+        }
+        agenda.disarm(machine.armed.take());
+        machine.to_cancel = Default::default();
+        machine.done = Done::Told;
+        !self.slot.is_listed()
+    }
+
+    pub(super) fn disarm(&self, machine: &mut Machine) {
+        if let Some(agenda) = &machine.agenda {
+            agenda.disarm(machine.armed.take());
+        }
+    }
+
+    /// Moves what the host is to do into the step, as far as it fits. `Done` comes last.
+    fn hand_out(&self, machine: &mut Machine, step: &mut Step) {
+        while !step.is_full() {
+            if let Some(ticket) = machine.to_cancel.next() {
+                let reason = machine.reasons[ticket.seat()].unwrap_or(CancelReason::Terminal);
+                let (call, cookie, attempt) = self.names(ticket);
+                step.push(Action::Cancel { call, cookie, attempt, reason });
+            } else if let Some(ticket) = machine.to_start.next() {
+                step.push(self.start(ticket));
+            } else if machine.done == Done::ToTell {
+                machine.done = Done::Told;
+                step.push(self.done(machine));
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn names(&self, ticket: Ticket) -> (CallId, u64, AttemptRef) {
+        (CallId::of(self.id), self.setting.cookie, AttemptRef::of(self.id, ticket))
+    }
+
+    fn start(&self, ticket: Ticket) -> Action {
+        let launch = self.slot.seat(ticket).launch().expect("launched, and not ended");
+        let (call, cookie, attempt) = self.names(ticket);
+        Action::Start {
+            call,
+            cookie,
+            attempt,
+            kind: AttemptKind::of(launch.retry_index, launch.hedge_index),
+            number: launch.attempt.get().into(),
+            retry_index: launch.retry_index.into(),
+            hedge_index: launch.hedge_index.into(),
+            deadline: launch.deadline,
+        }
+    }
+
+    fn done(&self, machine: &Machine) -> Action {
+        let call = machine.call();
+        Action::Done {
+            call: CallId::of(self.id),
+            cookie: self.setting.cookie,
+            verdict: call.verdict().expect("a call that is done has a verdict"),
+            answer: machine.answer.map(|(ticket, _)| AttemptRef::of(self.id, ticket)),
+            result: machine.answer.map_or(0, |(_, result)| result),
+            attempts: call.attempts().into(),
+            retry_after: call.retry_after(),
+        }
+    }
+}

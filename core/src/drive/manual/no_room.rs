@@ -1,0 +1,71 @@
+//! Calls without a slot: one plain attempt each, of which nothing is kept.
+
+use super::{
+    Manual,
+    id::{AttemptRef, CallId},
+    seat::End,
+    step::{Action, Begin, Step},
+};
+use crate::{
+    notes::AttemptKind,
+    outcome::OutcomeKind,
+    site::{Counter, Site},
+    sync::Ordering,
+    verdict::Verdict,
+};
+
+impl Manual {
+    /// All slots are taken: one plain attempt, of which nothing is kept.
+    #[cold]
+    pub(super) fn pass_through(&self, site: &Site, begin: Begin) -> (CallId, Step) {
+        site.counters.add(Counter::PassThrough, 1);
+        // Relaxed: only the number matters.
+        let nth = self.0.passed_through.fetch_add(1, Ordering::Relaxed);
+        let call = CallId::pass_through(nth);
+        let terms = site.terms();
+        let retry = &terms.policy.retry;
+        let deadline = begin.deadline.min(begin.now + retry.overall_timeout);
+        let action = if begin.now >= deadline {
+            Action::Done {
+                call,
+                cookie: begin.cookie,
+                verdict: Verdict::DeadlineExceeded,
+                answer: None,
+                result: 0,
+                attempts: 0,
+                retry_after: None,
+            }
+        } else {
+            Action::Start {
+                call,
+                cookie: begin.cookie,
+                attempt: AttemptRef::first_of(call),
+                kind: AttemptKind::First,
+                number: 0,
+                retry_index: 0,
+                hedge_index: 0,
+                deadline: deadline.min(begin.now + retry.attempt_timeout),
+            }
+        };
+        (call, Step::of(action))
+    }
+}
+
+/// The end of a call of which nothing was kept.
+#[cold]
+pub(super) fn answered_without_slot(attempt: AttemptRef, end: &End) -> Step {
+    let verdict = match end.outcome.map(|outcome| outcome.kind) {
+        Some(OutcomeKind::Success) => Verdict::Success,
+        Some(_) => Verdict::PassThrough,
+        None => Verdict::ExecutorRejected,
+    };
+    Step::of(Action::Done {
+        call: attempt.call(),
+        cookie: 0,
+        verdict,
+        answer: end.outcome.map(|_| attempt),
+        result: end.result,
+        attempts: 1,
+        retry_after: None,
+    })
+}

@@ -1,0 +1,206 @@
+use super::*;
+use crate::{
+    budget::{BudgetState, Deposits},
+    classify::Named,
+    clock::{Clock, ManualClock},
+    drive::Seeds,
+    policy::{Budget, Hedge, Jitter, Policy},
+    site::{Counter, Own, Terms},
+    sync::Ordering,
+    verdict::{PolicySource, Verdict},
+};
+
+mod event_loop;
+mod stress;
+mod twin;
+
+const SEED: u64 = 11;
+const ROOM: u32 = 1_000_000;
+
+fn ms(millis: u64) -> Nanos {
+    Nanos::from_millis(millis)
+}
+
+/// Hedges after 20 ms, no jitter: every time can be told in advance.
+fn hedging() -> Policy {
+    let mut policy = Policy::default();
+    policy.retry.jitter = Jitter::None;
+    policy.idempotent = Idempotent::Yes;
+    policy.hedge = Hedge { enabled: true, delay: ms(20), ..Hedge::default() };
+    policy
+}
+
+/// A site whose budgets count every attempt that runs.
+struct Yard {
+    site: Shared<Site>,
+    terms: Shared<Terms>,
+    budgets: [Shared<BudgetState>; 2],
+}
+
+impl Yard {
+    fn new(policy: Policy) -> Self {
+        let room = Budget::Concurrency { max: ROOM };
+        let budget = || Shared::new(BudgetState::new("b", &room, Deposits::PerCall, Nanos::ZERO));
+        let budgets = [budget(), budget()];
+        let terms = Shared::new(Terms {
+            mode: policy.mode,
+            policy,
+            source: PolicySource::Static,
+            classifier: Named::default(),
+            retry_budget: Some(Shared::clone(&budgets[0])),
+            hedge_budget: Some(Shared::clone(&budgets[1])),
+            attributes: Vec::new(),
+        });
+        let own = Own { retry: Shared::clone(&budgets[0]), hedge: Shared::clone(&budgets[1]) };
+        let site = Shared::new(Site::new("svc.Get", own, Shared::clone(&terms)));
+        Self { site, terms, budgets }
+    }
+
+    /// Nothing of any call is left.
+    fn assert_quiet(&self) {
+        assert_eq!((self.site.in_flight(), self.site.abandoned()), (0, 0), "gauges");
+        for budget in &self.budgets {
+            assert_eq!(budget.available(Nanos::ZERO), f64::from(ROOM), "reservations");
+        }
+    }
+}
+
+fn manual(max_flights: usize) -> Manual {
+    let host = Host::bare(Clock::from(ManualClock::new()), SEED);
+    Manual::new(&Arc::new(host), max_flights)
+}
+
+/// Every slot can be had, so none is lost.
+fn assert_empty(manual: &Manual) {
+    let slab = &manual.0.slab;
+    let taken: Vec<u32> = (0..slab.max())
+        .map(|nth| {
+            let taken = slab.acquire(Shard::current());
+            taken.unwrap_or_else(|| panic!("{} of {} slots are lost", slab.max() - nth, slab.max()))
+        })
+        .map(|(index, _)| index)
+        .collect();
+    taken.into_iter().for_each(|index| slab.release(index));
+}
+
+fn attempts(step: &Step) -> Vec<AttemptRef> {
+    let started = step.actions().filter_map(|action| match action {
+        Action::Start { attempt, .. } => Some(attempt),
+        _ => None,
+    });
+    started.collect()
+}
+
+#[test]
+fn full_house_without_growth() {
+    const FLIGHTS: usize = 65_000;
+    let manual = manual(DEFAULT_MAX_FLIGHTS);
+    let yard = Yard::new(Policy::default());
+    let mut allocated = 0;
+    for round in 0..3 {
+        let begun: Vec<AttemptRef> = (0..FLIGHTS)
+            .flat_map(|nth| {
+                let begin = Begin::new(ms(1)).cookie(nth as u64);
+                attempts(&manual.begin_at(&yard.site, begin).1)
+            })
+            .collect();
+        assert_eq!(begun.len(), FLIGHTS);
+        assert_eq!(yard.site.in_flight() as usize, FLIGHTS);
+        for (nth, attempt) in begun.into_iter().enumerate() {
+            let step = manual.finish(attempt, ms(2), &Completion::ok(), 0).unwrap();
+            let Some(Action::Done { cookie, verdict: Verdict::Success, .. }) =
+                step.actions().next()
+            else {
+                panic!("done, not {step:?}")
+            };
+            assert_eq!(cookie, nth as u64);
+        }
+        yard.assert_quiet();
+        if round == 0 {
+            allocated = manual.0.slab.allocated();
+        }
+        assert_eq!(manual.0.slab.allocated(), allocated, "round {round}");
+    }
+    assert_empty(&manual);
+}
+
+#[test]
+fn an_attempt_nobody_was_told_of_is_taken_back() {
+    let manual = manual(4);
+    let yard = Yard::new(hedging());
+    let (call, step) = manual.begin_at(&yard.site, Begin::new(ms(1)));
+    let primary = attempts(&step)[0];
+    let Ok(Meant::InFlight(id)) = call.meant() else { panic!("there is room") };
+    let slot = manual.slot(id).unwrap();
+    // The hedge is due, and the step has no place for it.
+    let mut full = Step::NOTHING;
+    while !full.is_full() {
+        full.push(step.actions().next().unwrap());
+    }
+    let Drive::You(hold) = slot.flight.poll(id.generation()) else { panic!("nobody drives") };
+    let mut pilot = Pilot::new(&manual.0.host, slot, id, ms(21));
+    assert_eq!(pilot.fly(hold, None, &mut full), Left::There);
+    assert!(full.more);
+    assert_eq!(yard.budgets[1].available(Nanos::ZERO), f64::from(ROOM - 1), "the hedge is paid");
+
+    let step = manual.finish(primary, ms(22), &Completion::ok(), 7).unwrap();
+    let actions: Vec<Action> = step.actions().collect();
+    assert!(
+        matches!(actions[..], [Action::Done { verdict: Verdict::Success, attempts: 2, .. }]),
+        "neither a start nor a cancel of the hedge: {actions:?}"
+    );
+    yard.assert_quiet();
+    assert_empty(&manual);
+}
+
+#[test]
+fn a_late_driver_gets_what_a_busy_one_was_told() {
+    let manual = manual(4);
+    let yard = Yard::new(hedging());
+    let (call, step) = manual.begin_at(&yard.site, Begin::new(ms(1)));
+    let primary = attempts(&step)[0];
+    let Ok(Meant::InFlight(id)) = call.meant() else { panic!("there is room") };
+    let slot = manual.slot(id).unwrap();
+    let Drive::You(hold) = slot.flight.poll(id.generation()) else { panic!("nobody drives") };
+    // While this thread drives, others come with news.
+    let step = manual.finish(primary, ms(5), &Completion::http(503), 0).unwrap();
+    assert_eq!(step, Step::ELSEWHERE);
+    assert_eq!(manual.poll(call, ms(6)).unwrap(), Step::ELSEWHERE);
+    manual.cancel(call).unwrap();
+    let mut step = Step::NOTHING;
+    let left = Pilot::new(&manual.0.host, slot, id, ms(4)).fly(hold, None, &mut step);
+    manual.leave(id, slot, left);
+    assert_eq!(step.verdict(), Some(Verdict::Cancelled), "the failure first, then the cancel");
+    yard.assert_quiet();
+    assert_empty(&manual);
+}
+
+#[test]
+fn all_seats_taken_is_no_new_attempt() {
+    let mut policy = hedging();
+    policy.retry.attempt_timeout = ms(1);
+    policy.hedge.max_hedges = 3;
+    policy.hedge.delay = Nanos::from_micros(200);
+    policy.retry.max_attempts = 5;
+    let manual = manual(4);
+    let yard = Yard::new(policy);
+    let (call, mut step) = manual.begin_at(&yard.site, Begin::new(ms(1)));
+    let mut started = Vec::new();
+    let verdict = loop {
+        started.extend(attempts(&step));
+        if let Some(verdict) = step.verdict() {
+            break verdict;
+        }
+        let now = if step.more { Nanos::ZERO } else { step.wake_at };
+        step = manual.poll(call, now).unwrap();
+    };
+    // Abandoned attempts of one key are limited sooner than those of one call.
+    assert_eq!(verdict, Verdict::AbandonedLimit);
+    assert!(started.len() <= 12);
+    for attempt in started {
+        let late = manual.finish(attempt, ms(900), &Completion::ok(), 0).unwrap();
+        assert_eq!(late.actions().count(), 0);
+    }
+    yard.assert_quiet();
+    assert_empty(&manual);
+}

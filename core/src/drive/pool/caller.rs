@@ -1,0 +1,94 @@
+//! What the caller of a race does with it: when to look in, what to run itself, when to leave.
+
+use std::sync::Arc;
+
+use super::{
+    alarm::Ring,
+    executor::Runs,
+    race::{Machine, Race},
+    seat::End,
+};
+use crate::{
+    clock::Nanos,
+    drive::Attempt,
+    flight::{Drive, Ticket},
+    sync::Ordering,
+};
+
+impl<T, E, F> Race<T, E, F>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    /// When the caller is to look in again.
+    pub(super) fn wake_at(&self) -> Nanos {
+        // Acquire: pairs with the Release in `advance`; a caller that was woken sees the new time.
+        Nanos::from_nanos(self.wake_at.load(Ordering::Acquire))
+    }
+
+    /// The time that was asked for has come.
+    pub(super) fn knock_time(self: &Arc<Self>) {
+        // Relaxed: only the caller looks. Whoever drives sets a new time before it lets go, and
+        // wakes the caller.
+        self.wake_at.store(Nanos::NEVER.as_nanos(), Ordering::Relaxed);
+        if let Drive::You(hold) = self.flight.knock_time(self.generation) {
+            self.drive(hold, None);
+        }
+    }
+
+    /// Has a busy caller's call looked after when the machine wants to be.
+    pub(super) fn set_alarm(&self) {
+        if let Some(alarms) = &self.host.alarms {
+            self.alarm.set(alarms, self.wake_at());
+        }
+    }
+
+    /// The caller runs an attempt itself. Where there are alarms, they are its timer meanwhile.
+    pub(super) fn run_here(self: &Arc<Self>, ticket: Ticket) {
+        let Some(alarms) = &self.host.alarms else {
+            return Arc::clone(self).run_attempt(ticket);
+        };
+        if self.alarm.hang_up(alarms, Arc::clone(self) as Arc<dyn Ring>) {
+            self.set_alarm();
+        }
+        Arc::clone(self).run_attempt(ticket);
+        self.alarm.take_down(alarms);
+    }
+
+    /// The caller's token was cancelled.
+    pub(super) fn cancel(self: &Arc<Self>) {
+        let _seen_to_below = self.flight.cancel(self.generation);
+        if let Drive::You(hold) = self.flight.poll(self.generation) {
+            self.drive(hold, None);
+        }
+    }
+
+    /// The caller leaves: what it was still to run is nobody's.
+    pub(super) fn leave(self: &Arc<Self>) {
+        if let Some(ticket) = self.here.leave() {
+            self.finish(ticket, End::NotRun);
+        }
+    }
+
+    /// The machine of a call that is over. Only for the caller.
+    pub(super) fn after<R>(&self, read: impl FnOnce(&mut Machine<T, E>) -> R) -> R {
+        debug_assert!(self.flight.is_over(self.generation), "the caller waits for the end");
+        self.machine.with_mut(|machine| {
+            // SAFETY: because the flight is over (Acquire in `is_over`), no holder is left nor
+            // will there be one, and the caller is one thread.
+            read(unsafe { &mut *machine })
+        })
+    }
+}
+
+impl<T, E, F> Ring for Race<T, E, F>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    fn ring(self: Arc<Self>) {
+        self.knock_time();
+    }
+}

@@ -1,0 +1,34 @@
+//! The way to the calls that their host drives.
+
+use super::{CallSite, Engine};
+use crate::drive::manual::{Begin, CallId, Loop, Manual, Step};
+
+impl Engine {
+    /// The engine's calls that are driven by their host. Every one of an engine is the same: ids
+    /// from one hold for all.
+    #[must_use]
+    pub fn manual(&self) -> Manual {
+        self.0.manual.clone()
+    }
+}
+
+impl Manual {
+    /// Begins a call at a site of this engine: its first attempt is in the step, or its end, if its
+    /// deadline has passed already. About 60 ns together with the [`finish`](Self::finish).
+    ///
+    /// Where all slots are taken, the call [passes through](CallId::is_pass_through): it is one
+    /// plain attempt with the policy's deadline, counted, and nothing is kept of it but its id.
+    pub fn begin(&self, site: &CallSite, begin: Begin) -> (CallId, Step) {
+        self.begin_at(&site.site, begin)
+    }
+}
+
+impl Loop {
+    /// Begins a call that belongs to this loop, as [`Manual::begin`]. What is to be done at once is
+    /// in the step, what follows comes out of [`process`](Self::process), whoever brings it about.
+    /// Nobody is notified: the host is here, and asks for the [next
+    /// deadline](Self::next_deadline) before it sleeps.
+    pub fn begin(&mut self, site: &CallSite, begin: Begin) -> (CallId, Step) {
+        self.begin_on(&site.site, begin)
+    }
+}

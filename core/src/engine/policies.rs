@@ -1,0 +1,88 @@
+//! How policies change under an engine that runs.
+
+use std::convert::Infallible;
+
+use super::Engine;
+#[cfg(feature = "documents")]
+use crate::policy::{Document, Origin, PolicyErrors};
+#[cfg(feature = "documents")]
+use crate::verdict::PolicySource;
+use crate::{
+    control::Book,
+    key::{Key, KeyError},
+    policy::{Mode, Policy},
+    sync::Arc as Shared,
+};
+
+impl Engine {
+    /// Puts a policy in force for `svc.Method` or `svc.*`, for calls that start from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Key::parse`].
+    pub fn set_policy(&self, key: &str, policy: Policy) -> Result<(), KeyError> {
+        let key = Key::parse(key)?;
+        self.revise(|book| {
+            book.insert(&key, policy);
+            Ok(())
+        })
+    }
+
+    /// Puts a document in force, in place of the one loaded before: all of it, or nothing. Calls in
+    /// the air keep the terms they started with; budgets that keep their name and kind keep their
+    /// balance; latency keeps its samples.
+    ///
+    /// ```
+    /// use rego::{Document, Engine, Format};
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// let text = "schema = 1\n[policies.\"svc.Get\".retry]\nmax_attempts = 5\n";
+    /// engine.load(&Document::parse(text, Format::Toml, "policies.toml")?)?;
+    /// assert_eq!(engine.site("svc.Get").policy().max_attempts(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every budget and classifier that is named and not defined; what was in force stays so.
+    #[cfg(feature = "documents")]
+    pub fn load(&self, document: &Document) -> Result<(), PolicyErrors> {
+        let source = match document.origin() {
+            Origin::File(_) => PolicySource::File,
+            Origin::Remote(_) => PolicySource::Remote,
+        };
+        let now = self.0.host.clock.now();
+        let loaded = self.revise(|book| book.load(document, source, now));
+        self.0.loads.count(source, loaded.is_ok());
+        loaded
+    }
+
+    /// The kill switch: `Observe` makes one attempt per call and records what would have been
+    /// done, `Off` makes one plain attempt. For calls that start from now on.
+    pub fn set_mode(&self, mode: Mode) {
+        let set = self.revise(|book| {
+            book.set_mode(mode);
+            Ok::<_, Infallible>(())
+        });
+        match set {
+            Ok(()) => {}
+            Err(never) => match never {},
+        }
+    }
+
+    /// The engine's own mode.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.0.book.load().mode()
+    }
+
+    /// Changes a copy of the book and swaps it in, or leaves all as it was.
+    fn revise<E>(&self, change: impl FnOnce(&mut Book) -> Result<(), E>) -> Result<(), E> {
+        let _one_at_a_time = self.0.revising.lock();
+        let mut book = Book::clone(&self.0.book.load());
+        change(&mut book)?;
+        self.0.book.store(Shared::new(book));
+        self.0.install_everywhere();
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! The sites of an engine: found by key, made when a key is new.
+
+use super::{Inner, OTHER};
+use crate::{
+    clock::Nanos,
+    control::{self, Book},
+    key::{self, Key},
+    registry::Named,
+    site::Site,
+    sync::Arc as Shared,
+};
+
+impl Inner {
+    /// One hash, one look-up; a site is made for a key that is new.
+    #[inline]
+    pub(super) fn find(&self, key: &str) -> &Site {
+        let Ok(key) = key::canonical(key) else { return self.sites.overflow().value() };
+        match self.sites.get(key) {
+            Some(entry) => entry.value(),
+            None if key == OTHER => self.sites.overflow().value(),
+            None => self.sites.get_or_insert_with(key, || self.make_site(key)).value(),
+        }
+    }
+
+    pub(super) fn find_shared(&self, key: &str) -> Shared<Site> {
+        let Some(key) = key::canonical(key).ok().filter(|key| *key != OTHER) else {
+            return self.sites.overflow().to_arc();
+        };
+        self.sites.get_or_insert_with(key, || self.make_site(key)).to_arc()
+    }
+
+    #[cold]
+    fn make_site(&self, key: &str) -> Shared<Site> {
+        make_site(&self.book.load(), key, self.host.clock.now())
+    }
+
+    pub(super) fn install_everywhere(&self) {
+        let (book, now) = (self.book.load(), self.host.clock.now());
+        for site in self.sites.iter().chain([self.sites.overflow()]) {
+            install(&book, site.value(), now);
+        }
+    }
+}
+
+pub(super) fn make_site(book: &Book, key: &str, now: Nanos) -> Shared<Site> {
+    let own = control::own_budgets(key, now);
+    let terms = Shared::new(book.terms(&parsed(key), &own, now));
+    Shared::new(Site::new(key, own, terms))
+}
+
+fn install(book: &Book, site: &Site, now: Nanos) {
+    site.install(Shared::new(book.terms(&parsed(site.name()), site.own(), now)));
+}
+
+fn parsed(key: &str) -> Key {
+    Key::parse(key).expect("sites are made for keys that have been parsed")
+}
+
+impl Named for Site {
+    fn name(&self) -> &str {
+        self.name()
+    }
+}

@@ -1,0 +1,392 @@
+//! Calls driven by their host.
+#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+
+use std::time::Duration;
+
+use rego::{
+    AttemptKind, BuiltInClassifier, CancelReason, Class, Classifier, Completion, CompletionKind,
+    Context, Engine, Nanos, Outcome, Policy, PolicyBuilder, Verdict,
+    manual::{Action, AttemptRef, Begin, CallId, Manual, Stale, Step},
+};
+
+const T0: Nanos = Nanos::from_millis(1_000);
+
+fn ms(millis: u64) -> Nanos {
+    Nanos::from_millis(millis)
+}
+
+fn of_ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn policy() -> PolicyBuilder {
+    Policy::builder()
+        .retry_budget("unlimited")
+        .initial_backoff(of_ms(10))
+        .jitter(rego::Jitter::None)
+}
+
+fn hedging() -> PolicyBuilder {
+    policy().idempotent(true).hedge_after(of_ms(20)).hedge_budget("unlimited")
+}
+
+fn engine(policy: PolicyBuilder) -> Engine {
+    Engine::builder()
+        .policy("svc.Get", policy.build().unwrap())
+        .ignore_environment()
+        .seed(7)
+        .build()
+        .unwrap()
+}
+
+fn begin(engine: &Engine, begin: Begin) -> (Manual, CallId, Step) {
+    let manual = engine.manual();
+    let (call, step) = manual.begin(&engine.site("svc.Get"), begin);
+    (manual, call, step)
+}
+
+fn started(step: &Step) -> Vec<AttemptRef> {
+    let started = step.actions().filter_map(|action| match action {
+        Action::Start { attempt, .. } => Some(attempt),
+        _ => None,
+    });
+    started.collect()
+}
+
+fn cancelled(step: &Step) -> Vec<(AttemptRef, CancelReason)> {
+    let cancelled = step.actions().filter_map(|action| match action {
+        Action::Cancel { attempt, reason, .. } => Some((attempt, reason)),
+        _ => None,
+    });
+    cancelled.collect()
+}
+
+fn only_start(step: &Step) -> AttemptRef {
+    match started(step)[..] {
+        [attempt] => attempt,
+        ref other => panic!("one start, not {other:?} in {step:?}"),
+    }
+}
+
+#[test]
+fn a_call_without_trouble_is_two_crossings() {
+    let engine = engine(policy());
+    let (manual, call, step) = begin(&engine, Begin::new(T0).cookie(99));
+    let attempt = only_start(&step);
+    assert_eq!(attempt.call(), call);
+    let Some(Action::Start { kind, number, retry_index, hedge_index, deadline, cookie, .. }) =
+        step.actions().next()
+    else {
+        panic!("a start, not {step:?}")
+    };
+    assert_eq!((kind, number, retry_index, hedge_index), (AttemptKind::First, 0, 0, 0));
+    assert_eq!((deadline, cookie), (T0 + Nanos::from_secs(30), 99));
+    assert_eq!(step.wake_at, T0 + Nanos::from_secs(30), "the overall timeout");
+    assert!(!step.more && !step.elsewhere);
+
+    let step = manual.finish(attempt, T0 + ms(3), &Completion::ok(), 4711).unwrap();
+    let actions: Vec<Action> = step.actions().collect();
+    let [Action::Done { verdict, answer, result, attempts, cookie, retry_after, .. }] = actions[..]
+    else {
+        panic!("done, not {step:?}")
+    };
+    assert_eq!((verdict, answer, result), (Verdict::Success, Some(attempt), 4711));
+    assert_eq!((attempts, cookie, retry_after), (1, 99, None));
+    assert!(step.wake_at.is_never());
+
+    assert_eq!(manual.finish(attempt, T0, &Completion::ok(), 0), Err(Stale));
+    assert_eq!(manual.poll(call, T0), Err(Stale));
+    assert_eq!(manual.cancel(call), Err(Stale));
+    assert_eq!(manual.end(call), Err(Stale));
+    assert!(manual.is_cancelled(attempt), "nobody wants it any more");
+}
+
+#[test]
+fn a_failure_waits_for_its_backoff_and_time_is_what_the_host_says() {
+    let engine = engine(policy().max_attempts(3));
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let step = manual.finish(only_start(&step), T0 + ms(5), &Completion::http(503), 1).unwrap();
+    assert_eq!((step.actions().count(), step.wake_at), (0, T0 + ms(15)));
+
+    let early = manual.poll(call, T0 + ms(14)).unwrap();
+    assert_eq!((early.actions().count(), early.wake_at), (0, T0 + ms(15)));
+    let step = manual.poll(call, T0 + ms(15)).unwrap();
+    let second = only_start(&step);
+    let Some(Action::Start { kind: AttemptKind::Retry, number: 1, retry_index: 1, .. }) =
+        step.actions().next()
+    else {
+        panic!("a retry, not {step:?}")
+    };
+    let step = manual.finish(second, T0 + ms(20), &Completion::http(500), 2).unwrap();
+    let third = only_start(&manual.poll(call, step.wake_at).unwrap());
+    let step = manual.finish(third, T0 + ms(60), &Completion::http(502), 3).unwrap();
+    let Some(Action::Done { verdict: Verdict::MaxAttempts, answer, result, attempts, .. }) =
+        step.actions().next()
+    else {
+        panic!("the end, not {step:?}")
+    };
+    assert_eq!((answer, result, attempts), (Some(third), 3, 3), "the last real error");
+}
+
+#[test]
+fn a_slow_attempt_is_hedged_and_the_loser_is_cancelled_and_finishes_late() {
+    let engine = engine(hedging());
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let primary = only_start(&step);
+    assert_eq!(step.wake_at, T0 + ms(20));
+    let step = manual.poll(call, T0 + ms(20)).unwrap();
+    let hedge = only_start(&step);
+    assert!(!manual.is_cancelled(primary));
+
+    let step = manual.finish(hedge, T0 + ms(25), &Completion::ok(), 2).unwrap();
+    assert_eq!(cancelled(&step), [(primary, CancelReason::LostRace)]);
+    assert_eq!(step.verdict(), Some(Verdict::Success));
+    assert!(manual.is_cancelled(primary));
+
+    let late = manual.finish(primary, T0 + ms(90), &Completion::ok(), 1).unwrap();
+    assert_eq!(late.actions().count(), 0);
+    assert_eq!(manual.finish(primary, T0 + ms(91), &Completion::ok(), 1), Err(Stale));
+}
+
+#[test]
+fn the_deadline_ends_a_call_when_the_host_says_so() {
+    let engine = engine(policy());
+    let (manual, call, step) = begin(&engine, Begin::new(T0).deadline(T0 + ms(50)));
+    let attempt = only_start(&step);
+    assert_eq!(step.wake_at, T0 + ms(50));
+    let step = manual.poll(call, T0 + ms(50)).unwrap();
+    assert_eq!(cancelled(&step), [(attempt, CancelReason::Deadline)]);
+    assert_eq!(step.verdict(), Some(Verdict::DeadlineExceeded));
+    assert!(manual.finish(attempt, T0 + ms(51), &Completion::ok(), 0).is_ok());
+
+    let (_, call, step) = begin(&engine, Begin::new(T0).deadline(T0));
+    assert_eq!(step.verdict(), Some(Verdict::DeadlineExceeded), "no attempt at all");
+    assert_eq!(step.actions().count(), 1);
+    assert_eq!(manual.poll(call, T0), Err(Stale));
+}
+
+#[test]
+fn an_attempt_that_overstays_is_cancelled_and_its_success_still_wins() {
+    let engine = engine(policy().attempt_timeout(of_ms(30)));
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let first = only_start(&step);
+    assert_eq!(step.wake_at, T0 + ms(30));
+    let step = manual.poll(call, T0 + ms(30)).unwrap();
+    assert_eq!(cancelled(&step), [(first, CancelReason::Deadline)]);
+    assert_eq!(step.wake_at, T0 + ms(40), "the backoff");
+    let second = only_start(&manual.poll(call, T0 + ms(40)).unwrap());
+    let step = manual.finish(first, T0 + ms(45), &Completion::ok(), 1).unwrap();
+    assert_eq!(cancelled(&step), [(second, CancelReason::LostRace)]);
+    let Some(Action::Done { answer, result, .. }) = step.actions().last() else {
+        panic!("done, not {step:?}")
+    };
+    assert_eq!((answer, result), (Some(first), 1));
+}
+
+#[test]
+fn a_cancel_is_seen_by_attempts_at_once_and_by_the_next_poll() {
+    let engine = engine(policy());
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let attempt = only_start(&step);
+    manual.cancel(call).unwrap();
+    assert!(manual.is_cancelled(attempt));
+    let step = manual.poll(call, T0 + ms(1)).unwrap();
+    assert_eq!(cancelled(&step), [(attempt, CancelReason::Caller)]);
+    assert_eq!(step.verdict(), Some(Verdict::Cancelled));
+    assert!(manual.is_cancelled(attempt));
+    assert_eq!(manual.cancel(call), Err(Stale));
+    // A success that came before the cancel was seen would have won.
+    let (_, call, step) = begin(&engine, Begin::new(T0));
+    manual.cancel(call).unwrap();
+    let step = manual.finish(only_start(&step), T0 + ms(1), &Completion::ok(), 5).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::Success));
+}
+
+#[test]
+fn outcomes_are_taken_as_they_are_and_facts_are_judged() {
+    let classifier = |facts: &Completion, context: &Context| match facts.kind {
+        CompletionKind::App(7) => Outcome::retryable(Class::Transient),
+        _ => BuiltInClassifier::Auto.classify(facts, context),
+    };
+    let policy = policy().classifier("mine").build().unwrap();
+    let engine =
+        Engine::builder().classifier("mine", classifier).policy("svc.Get", policy).build().unwrap();
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let step = manual.finish(only_start(&step), T0, &Completion::app(7), 0).unwrap();
+    let second = only_start(&manual.poll(call, step.wake_at).unwrap());
+    let aborted = manual.finish_as(second, T0, Outcome::abort(), 8).unwrap();
+    assert_eq!(aborted.verdict(), Some(Verdict::Aborted));
+
+    let (_, _, step) = begin(&engine, Begin::new(T0).idempotent(false));
+    let step = manual.finish(only_start(&step), T0, &Completion::http(500), 0).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::NonRetryable), "it may have been processed");
+}
+
+#[test]
+fn an_attempt_the_host_cannot_start_is_rejected() {
+    let engine = engine(hedging());
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let primary = only_start(&step);
+    let hedge = only_start(&manual.poll(call, T0 + ms(20)).unwrap());
+    let step = manual.reject(hedge, T0 + ms(20)).unwrap();
+    assert_eq!(step.actions().count(), 0, "a hedge is skipped");
+    let step = manual.reject(primary, T0 + ms(20)).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::ExecutorRejected));
+}
+
+#[test]
+fn no_hedge_is_launched_while_an_attempt_is_queued() {
+    let engine = engine(hedging());
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let primary = only_start(&step);
+    let step = manual.queued(primary, T0).unwrap();
+    assert_eq!(step.wake_at, T0 + Nanos::from_secs(30));
+    assert_eq!(manual.poll(call, T0 + ms(25)).unwrap().actions().count(), 0);
+    let step = manual.started(primary, T0 + ms(30)).unwrap();
+    assert_eq!(step.wake_at, T0 + ms(50), "one delay after the start");
+    only_start(&manual.poll(call, T0 + ms(50)).unwrap());
+    assert!(manual.started(primary, T0 + ms(50)).is_ok(), "said twice, heard once");
+    let _ = manual.finish(primary, T0 + ms(60), &Completion::ok(), 0).unwrap();
+    assert_eq!(manual.queued(primary, T0 + ms(60)), Err(Stale));
+}
+
+#[test]
+fn a_kept_call_can_be_read_until_it_is_let_go() {
+    let engine = engine(hedging());
+    let (manual, call, step) = begin(&engine, Begin::new(T0).keep());
+    let primary = only_start(&step);
+    assert!(manual.timeline(call).is_none(), "not done");
+    assert_eq!(manual.end(call), Err(Stale), "not done");
+    let hedge = only_start(&manual.poll(call, T0 + ms(20)).unwrap());
+    let _ = manual.finish(hedge, T0 + ms(30), &Completion::ok(), 0).unwrap();
+
+    let timeline = manual.timeline(call).unwrap();
+    assert_eq!(timeline.call.key, "svc.Get");
+    assert_eq!((timeline.call.started, timeline.call.ended), (T0, T0 + ms(30)));
+    assert_eq!(timeline.attempts().len(), 2, "{timeline}");
+    assert_eq!(manual.poll(call, T0).unwrap().actions().count(), 0, "there is nothing more to do");
+
+    // The loser may finish before the host lets go, or after.
+    let _ = manual.finish(primary, T0 + ms(40), &Completion::ok(), 0).unwrap();
+    assert!(manual.timeline(call).is_some());
+    assert_eq!(manual.end(call), Ok(()));
+    assert_eq!(manual.end(call), Err(Stale));
+    assert!(manual.timeline(call).is_none());
+    assert_eq!(manual.poll(call, T0), Err(Stale));
+
+    let (_, call, step) = begin(&engine, Begin::new(T0).keep());
+    let primary = only_start(&step);
+    let hedge = only_start(&manual.poll(call, T0 + ms(20)).unwrap());
+    let _ = manual.finish(hedge, T0 + ms(30), &Completion::ok(), 0).unwrap();
+    assert_eq!(manual.end(call), Ok(()));
+    assert!(manual.timeline(call).is_none());
+    assert!(manual.finish(primary, T0 + ms(40), &Completion::ok(), 0).is_ok());
+    assert_eq!(manual.finish(primary, T0 + ms(40), &Completion::ok(), 0), Err(Stale));
+}
+
+#[test]
+fn a_clean_kept_call_has_a_timeline_too() {
+    let engine = engine(policy());
+    let (manual, call, step) = begin(&engine, Begin::new(T0).keep());
+    let _ = manual.finish(only_start(&step), T0 + ms(2), &Completion::ok(), 0).unwrap();
+    let timeline = manual.timeline(call).unwrap();
+    assert_eq!(timeline.attempts().len(), 1);
+    assert_eq!(timeline.attempts()[0].ended, Some(T0 + ms(2)));
+    assert!(timeline.call.verdict.is_success());
+    manual.end(call).unwrap();
+}
+
+#[test]
+fn a_call_without_room_passes_through() {
+    let policy = policy().attempt_timeout(of_ms(40)).build().unwrap();
+    let engine = Engine::builder().policy("svc.Get", policy).max_flights(2).build().unwrap();
+    let (manual, _, first) = begin(&engine, Begin::new(T0));
+    let (_, _, second) = begin(&engine, Begin::new(T0));
+    let (_, call, step) = begin(&engine, Begin::new(T0).cookie(5).keep());
+    assert!(call.is_pass_through());
+    let attempt = only_start(&step);
+    assert_eq!(attempt.call(), call);
+    let Some(Action::Start { deadline, cookie: 5, .. }) = step.actions().next() else {
+        panic!("a start, not {step:?}")
+    };
+    assert_eq!(deadline, T0 + ms(40), "the deadline is kept");
+    assert_eq!(manual.cancel(call), Ok(()));
+    assert!(!manual.is_cancelled(attempt));
+    assert_eq!(manual.poll(call, T0).unwrap().actions().count(), 0);
+    assert!(manual.timeline(call).is_none());
+    let step = manual.finish(attempt, T0, &Completion::http(503), 9).unwrap();
+    let Some(Action::Done { verdict, answer, result, attempts, .. }) = step.actions().next() else {
+        panic!("done, not {step:?}")
+    };
+    assert_eq!((verdict, attempts), (Verdict::PassThrough, 1), "one plain attempt");
+    assert_eq!((answer, result), (Some(attempt), 9));
+
+    let (_, other, step) = begin(&engine, Begin::new(T0));
+    assert_ne!(other, call);
+    let step = manual.finish(only_start(&step), T0, &Completion::ok(), 0).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::Success));
+
+    let (_, _, late) = begin(&engine, Begin::new(T0).deadline(T0));
+    assert_eq!(late.verdict(), Some(Verdict::DeadlineExceeded));
+
+    let _ = manual.finish(only_start(&first), T0, &Completion::ok(), 0).unwrap();
+    let (_, call, step) = begin(&engine, Begin::new(T0));
+    assert!(!call.is_pass_through(), "there is room again");
+    let _ = manual.finish(only_start(&step), T0, &Completion::ok(), 0).unwrap();
+    let _ = manual.finish(only_start(&second), T0, &Completion::ok(), 0).unwrap();
+}
+
+#[test]
+fn more_actions_than_fit_come_with_the_next_poll() {
+    let policy = hedging().max_hedges(3).overall_timeout(of_ms(100));
+    let engine = engine(policy);
+    let (manual, call, _) = begin(&engine, Begin::new(T0));
+    for hedge in 1..=3 {
+        only_start(&manual.poll(call, T0 + ms(20 * hedge)).unwrap());
+    }
+    let step = manual.poll(call, T0 + ms(100)).unwrap();
+    assert_eq!(cancelled(&step).len(), 4);
+    assert!(step.more && step.verdict().is_none());
+    let step = manual.poll(call, T0 + ms(100)).unwrap();
+    assert!(!step.more);
+    assert_eq!(step.verdict(), Some(Verdict::DeadlineExceeded));
+    assert_eq!(manual.poll(call, T0 + ms(100)), Err(Stale));
+}
+
+#[test]
+fn time_that_goes_backwards_changes_nothing() {
+    let engine = engine(policy());
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let step = manual.finish(only_start(&step), T0 + ms(20), &Completion::http(503), 0).unwrap();
+    assert_eq!(step.wake_at, T0 + ms(30));
+    assert_eq!(manual.poll(call, Nanos::ZERO).unwrap().wake_at, T0 + ms(30));
+    let second = only_start(&manual.poll(call, T0 + ms(30)).unwrap());
+    let step = manual.finish(second, Nanos::ZERO, &Completion::ok(), 0).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::Success));
+}
+
+#[test]
+fn ids_that_never_were_are_stale() {
+    let engine = engine(policy());
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let attempt = only_start(&step);
+    let bits = attempt.to_bits();
+    // Another slot, another generation, an attempt that was not launched, the call as an attempt.
+    let forged = [0, bits ^ 1 << 40, bits ^ 1, bits ^ 1 << 32, call.to_bits(), u64::MAX];
+    for bits in forged {
+        let forged = AttemptRef::from_bits(bits);
+        assert_eq!(manual.finish(forged, T0, &Completion::ok(), 0), Err(Stale), "{bits:x}");
+        assert_eq!(manual.started(forged, T0), Err(Stale));
+        assert!(manual.is_cancelled(forged));
+        if bits != call.to_bits() {
+            let forged = CallId::from_bits(bits);
+            assert_eq!(manual.poll(forged, T0), Err(Stale), "{bits:x}");
+            assert_eq!(manual.cancel(forged), Err(Stale));
+            assert_eq!(manual.end(forged), Err(Stale));
+            assert!(manual.timeline(forged).is_none());
+        }
+    }
+    assert_eq!(AttemptRef::from_bits(bits), attempt);
+    let step = manual.finish(attempt, T0, &Completion::ok(), 0).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::Success));
+}
