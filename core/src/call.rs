@@ -114,10 +114,9 @@ impl Call {
     }
 
     /// The first attempt, or none if the deadline has passed already.
+    #[inline]
     pub(crate) fn begin(&mut self, with: &mut With<'_>) -> Step {
-        for budget in with.terms.budgets() {
-            budget.begin(with.shard);
-        }
+        with.terms.begin(with.shard);
         if self.now >= self.deadline {
             return self.finish(with, Verdict::DeadlineExceeded);
         }
@@ -127,14 +126,27 @@ impl Call {
     /// Ends the call before it begins: no attempt is made.
     #[cold]
     pub(crate) fn refuse(&mut self, with: &mut With<'_>, verdict: Verdict) -> Step {
-        for budget in with.terms.budgets() {
-            budget.begin(with.shard);
-        }
+        with.terms.begin(with.shard);
         self.finish(with, verdict)
     }
 
     /// An attempt ended. Doubled and unknown ones change nothing.
+    #[inline]
     pub(crate) fn on_outcome(
+        &mut self,
+        with: &mut With<'_>,
+        attempt: AttemptId,
+        outcome: Outcome,
+        now: Nanos,
+    ) -> Step {
+        let alone = self.state == State::Running && self.legs.is_first_alone(attempt);
+        if alone && outcome.kind == OutcomeKind::Success {
+            return self.win_alone(with, now);
+        }
+        self.settle(with, attempt, outcome, now)
+    }
+
+    fn settle(
         &mut self,
         with: &mut With<'_>,
         attempt: AttemptId,

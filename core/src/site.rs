@@ -16,7 +16,7 @@ use crate::{
     latency::{Latency, Sharding},
     notes::Attribute,
     policy::{Mode, Policy},
-    sync::{Arc, AtomicU32, CachePadded, Mutex, Ordering, Swap, SwapGuard},
+    sync::{Arc, AtomicU32, CachePadded, Mutex, Ordering, Shard, Swap, SwapGuard},
     verdict::PolicySource,
 };
 
@@ -80,6 +80,28 @@ impl Terms {
         match (&self.retry_budget, &self.hedge_budget) {
             (Some(retry), Some(hedge)) => Arc::ptr_eq(retry, hedge),
             _ => false,
+        }
+    }
+
+    /// A call begins: budgets that count calls are told …
+    #[inline]
+    pub(crate) fn begin(&self, shard: Shard) {
+        if let Some(budget) = &self.retry_budget {
+            budget.begin(shard);
+        }
+        if let Some(budget) = &self.hedge_budget {
+            budget.begin(shard);
+        }
+    }
+
+    /// … and told again when it is over.
+    #[inline]
+    pub(crate) fn end(&self) {
+        if let Some(budget) = &self.retry_budget {
+            budget.end();
+        }
+        if let Some(budget) = &self.hedge_budget {
+            budget.end();
         }
     }
 }

@@ -49,6 +49,19 @@ impl Legs {
         self.count += 1;
     }
 
+    /// Whether the attempt is the first of the call, runs, and there has been no other.
+    #[inline]
+    pub(super) fn is_first_alone(&self, attempt: AttemptId) -> bool {
+        let alone = (self.first, self.count, self.marks) == (0, 1, 1);
+        alone && attempt == AttemptId::FIRST
+    }
+
+    /// That attempt has ended.
+    #[inline]
+    pub(super) fn end_first_alone(&mut self) {
+        self.marks = 0;
+    }
+
     /// Which group it is.
     #[inline]
     pub(super) fn retry_index(&self) -> u8 {

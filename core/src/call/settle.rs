@@ -1,6 +1,6 @@
 //! How attempts are settled: the winner, a lost leg, those that are given up.
 
-use super::{ASKED_UNIT, Call, Group, State, Step, With};
+use super::{ASKED_UNIT, Call, Group, State, Step, With, legs::Unfinished};
 use crate::{
     classify,
     clock::Nanos,
@@ -12,9 +12,22 @@ use crate::{
 };
 
 impl Call {
-    /// The attempt answered the call. The clean first success goes straight through: one bucket,
-    /// one deposit, no note.
+    /// The first attempt answered the call, and there is no other: one bucket, one deposit, no
+    /// note.
     #[inline]
+    pub(super) fn win_alone(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
+        self.see(now);
+        with.site.latency.record(with.shard, self.now - self.legs.primary_started());
+        self.deposit(with);
+        self.legs.end_first_alone();
+        self.unfinished = Unfinished::default();
+        self.answer = AttemptId::FIRST.get();
+        with.terms.end();
+        self.state = State::Over(Verdict::Success);
+        Step::Done(Verdict::Success)
+    }
+
+    /// An attempt answered the call.
     pub(super) fn win(
         &mut self,
         with: &mut With<'_>,
@@ -156,7 +169,6 @@ impl Call {
     }
 
     /// Ends the call: asks every leg that is alive to stop.
-    #[inline]
     pub(super) fn finish(&mut self, with: &mut With<'_>, verdict: Verdict) -> Step {
         debug_assert!(!matches!(self.state, State::Over(_)), "a call ends once");
         if self.legs.any_alive() {
@@ -167,9 +179,7 @@ impl Call {
             with.site.counters.ended(verdict, via, self.now - with.started);
             with.notes.push(self.now, Event::Done { verdict });
         }
-        for budget in with.terms.budgets() {
-            budget.end();
-        }
+        with.terms.end();
         self.state = State::Over(verdict);
         Step::Done(verdict)
     }

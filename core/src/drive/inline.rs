@@ -71,19 +71,21 @@ where
         };
         teller.tell(site, with.notes);
     };
-    let ended = Ended {
-        site,
-        terms: &terms,
-        call: &call,
-        notes: &notes,
-        verdict,
-        started,
-        first_started: started,
-        ended: now,
-    };
-    teller.end(&ended);
-    if let Some(timeline) = timeline {
-        *timeline = Some(ended.timeline());
+    if teller.listens() || timeline.is_some() {
+        let ended = Ended {
+            site,
+            terms: &terms,
+            call: &call,
+            notes: &notes,
+            verdict,
+            started,
+            first_started: started,
+            ended: now,
+        };
+        teller.end(&ended);
+        if let Some(timeline) = timeline {
+            *timeline = Some(ended.timeline());
+        }
     }
     conclude(verdict, &call, kept)
 }

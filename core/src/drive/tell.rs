@@ -87,6 +87,12 @@ impl<'a> Teller<'a> {
         Self { listener: host.listener.as_deref(), call: host.tell_start(site, now), told: 0 }
     }
 
+    /// Whether anybody listens.
+    #[inline]
+    pub(crate) fn listens(&self) -> bool {
+        self.listener.is_some()
+    }
+
     /// Tells the rest, and that the call has ended.
     #[inline]
     pub(crate) fn end(&mut self, ended: &Ended<'_>) {
