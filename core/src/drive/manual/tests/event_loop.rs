@@ -147,7 +147,10 @@ fn keep_busy(policy: Policy) {
                 }
             }
             actions.extend(std::iter::from_fn(|| events.process(work.now())));
-            if actions.is_empty() && over < CALLS && busy(begun, over, started) {
+            // Without calls there is nothing to ring for, only losers to wait for.
+            if begun == over {
+                thread::yield_now();
+            } else if actions.is_empty() && busy(begun, over, started) {
                 sleep(work, &events, &rung);
             }
         }
