@@ -1144,8 +1144,8 @@ typedef struct rego_outcome {
    */
   uint32_t reserved;
   /**
-   * How many nanoseconds to wait before the next attempt, in place of the policy's backoff, and
-   * never shortened; 0 for the policy's.
+   * How many nanoseconds to wait before the next attempt, in place of the policy's backoff: never
+   * less, and up to a tenth more. 0 for the policy's.
    */
   uint64_t backoff;
   /**
@@ -1217,14 +1217,14 @@ extern "C" {
 /**
  * The version of the ABI that the library has, to compare with `REGO_ABI_VERSION`.
  *
- * Thread-safety: any thread, at any time; async-signal-safe.
+ * Threads: any thread, at any time; async-signal-safe.
  */
 REGO_API uint32_t rego_abi_version(void) REGO_NOEXCEPT;
 
 /**
  * The version of the library, such as "0.1.0". Lives as long as the library.
  *
- * Thread-safety: any thread, at any time; async-signal-safe.
+ * Threads: any thread, at any time; async-signal-safe.
  */
 REGO_API const char *rego_version(void) REGO_NOEXCEPT;
 
@@ -1232,7 +1232,7 @@ REGO_API const char *rego_version(void) REGO_NOEXCEPT;
  * The name of a status, such as "REGO_STATUS_STALE"; of a number that is none, "unknown". Lives
  * as long as the library.
  *
- * Thread-safety: any thread, at any time; async-signal-safe.
+ * Threads: any thread, at any time; async-signal-safe.
  */
 REGO_API const char *rego_status_name(int32_t status) REGO_NOEXCEPT;
 
@@ -1244,7 +1244,7 @@ REGO_API const char *rego_status_name(int32_t status) REGO_NOEXCEPT;
  *
  * `REGO_STATUS_UNSUPPORTED` if the library's ABI is not that of `abi_version`.
  *
- * Thread-safety: any thread, at any time. Allocates.
+ * Threads: any thread, at any time. Allocates.
  */
 REGO_API
 REGO_NODISCARD
@@ -1256,7 +1256,7 @@ REGO_NOEXCEPT;
 /**
  * One more reference to an engine, to be released as well. Answers `engine`; NULL for NULL.
  *
- * Thread-safety: any thread, at any time.
+ * Threads: any thread, at any time.
  */
 REGO_API struct rego_engine *rego_engine_retain(struct rego_engine *engine) REGO_NOEXCEPT;
 
@@ -1264,7 +1264,7 @@ REGO_API struct rego_engine *rego_engine_retain(struct rego_engine *engine) REGO
  * One reference less; with the last the engine goes, its calls with it, and all ids become
  * worthless: attempts that are still to be finished need a reference. NULL is fine.
  *
- * Thread-safety: any thread, at any time.
+ * Threads: any thread, at any time.
  */
 REGO_API void rego_engine_release(struct rego_engine *engine) REGO_NOEXCEPT;
 
@@ -1276,7 +1276,7 @@ REGO_API void rego_engine_release(struct rego_engine *engine) REGO_NOEXCEPT;
  * `REGO_STATUS_INVALID` if anything is wrong with them: `error` tells line, column and field of
  * the first fault.
  *
- * Thread-safety: any thread, at any time. Allocates; waits for other threads that do the same.
+ * Threads: any thread, at any time. Allocates; waits for other threads that do the same.
  */
 REGO_API
 REGO_NODISCARD
@@ -1292,7 +1292,7 @@ REGO_NOEXCEPT;
  *
  * `REGO_STATUS_INVALID` if it is empty, longer than 256 bytes, or has control characters.
  *
- * Thread-safety: any thread, at any time. May allocate, and wait for other threads that do the
+ * Threads: any thread, at any time. May allocate, and wait for other threads that do the
  * same: for the start of a program, not for a call.
  */
 REGO_API
@@ -1307,7 +1307,7 @@ REGO_NOEXCEPT;
  * `buffer`, and how long all of it is, without the NUL, into `len_out`. `buffer` may be NULL if
  * `capacity` is 0. Leave some room: it grows from call to call.
  *
- * Thread-safety: any thread, at any time. Allocates; up to 50 microseconds for each key.
+ * Threads: any thread, at any time. Allocates; up to 50 microseconds for each key.
  */
 REGO_API
 REGO_NODISCARD
@@ -1325,7 +1325,7 @@ REGO_NOEXCEPT;
  * attempt with the policy's deadline, counted in the metrics, and nothing is kept of it but its
  * id. Its status is `REGO_STATUS_OK` all the same.
  *
- * Thread-safety: any thread, at any time.
+ * Threads: any thread, at any time.
  */
 REGO_API
 REGO_NODISCARD
@@ -1343,7 +1343,7 @@ REGO_NOEXCEPT;
  * `REGO_STATUS_STALE` if it was finished already, or never was. If the facts are refused, it is
  * still to be finished.
  *
- * Thread-safety: any thread, at any time.
+ * Threads: any thread, at any time.
  */
 REGO_API
 REGO_NODISCARD
@@ -1358,7 +1358,7 @@ REGO_NOEXCEPT;
  * An attempt has ended, and this is what follows from it, past any classifier. Else as
  * `rego_attempt_finish`.
  *
- * Thread-safety: any thread, at any time.
+ * Threads: any thread, at any time.
  */
 REGO_API
 REGO_NODISCARD
@@ -1374,7 +1374,7 @@ REGO_NOEXCEPT;
  * without its only attempt the call ends with `REGO_VERDICT_EXECUTOR_REJECTED`. Else as
  * `rego_attempt_finish`, whose place this takes.
  *
- * Thread-safety: any thread, at any time.
+ * Threads: any thread, at any time.
  */
 REGO_API
 REGO_NODISCARD
@@ -1391,7 +1391,7 @@ REGO_NOEXCEPT;
  *
  * `REGO_STATUS_STALE` if the attempt is over, or never was.
  *
- * Thread-safety: any thread, at any time.
+ * Threads: any thread, at any time.
  */
 REGO_API
 REGO_NODISCARD
@@ -1406,7 +1406,7 @@ REGO_NOEXCEPT;
  *
  * `REGO_STATUS_STALE` if the attempt is over, or never was.
  *
- * Thread-safety: any thread, at any time.
+ * Threads: any thread, at any time.
  */
 REGO_API
 REGO_NODISCARD
@@ -1422,7 +1422,7 @@ REGO_NOEXCEPT;
  *
  * `REGO_STATUS_STALE` if the call is over, or never was.
  *
- * Thread-safety: any thread, at any time.
+ * Threads: any thread, at any time.
  */
 REGO_API
 REGO_NODISCARD
@@ -1439,7 +1439,7 @@ REGO_NOEXCEPT;
  * `REGO_STATUS_STALE` if the call is over, or never was. A call that passes through (see
  * `rego_call_begin`) cannot be cancelled; that is no error.
  *
- * Thread-safety: any thread, at any time; async-signal-safe.
+ * Threads: any thread, at any time; async-signal-safe.
  */
 REGO_API rego_status rego_call_cancel(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
 
@@ -1447,7 +1447,7 @@ REGO_API rego_status rego_call_cancel(struct rego_engine *engine, rego_call call
  * Whether an attempt should stop: it was given up, its call was cancelled, or it is over anyhow;
  * so it is of an attempt that never was, and where `engine` is NULL. A few loads.
  *
- * Thread-safety: any thread, at any time; async-signal-safe.
+ * Threads: any thread, at any time; async-signal-safe.
  */
 REGO_API
 bool rego_attempt_cancelled(const struct rego_engine *engine,
@@ -1461,7 +1461,7 @@ REGO_NOEXCEPT;
  * `REGO_STATUS_STALE` if it was let go already, was not begun so, or is not done: a call that is
  * to end is cancelled and polled first.
  *
- * Thread-safety: any thread, at any time.
+ * Threads: any thread, at any time.
  */
 REGO_API rego_status rego_call_end(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
 
@@ -1472,7 +1472,7 @@ REGO_API rego_status rego_call_end(struct rego_engine *engine, rego_call call) R
  *
  * `REGO_STATUS_STALE` of any other call.
  *
- * Thread-safety: any thread, at any time. Allocates.
+ * Threads: any thread, at any time. Allocates.
  */
 REGO_API
 REGO_NODISCARD
@@ -1490,7 +1490,7 @@ REGO_NOEXCEPT;
  *
  * An engine without `max_events` has none.
  *
- * Thread-safety: any thread, at any time; threads that drain at once share the events.
+ * Threads: any thread, at any time; threads that drain at once share the events.
  */
 REGO_API
 REGO_NODISCARD

@@ -71,7 +71,7 @@ impl rego_begin {
 /// attempt with the policy's deadline, counted in the metrics, and nothing is kept of it but its
 /// id. Its status is `REGO_STATUS_OK` all the same.
 ///
-/// Thread-safety: any thread, at any time.
+/// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_call_begin(
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn rego_call_begin(
 /// `REGO_STATUS_STALE` if it was finished already, or never was. If the facts are refused, it is
 /// still to be finished.
 ///
-/// Thread-safety: any thread, at any time.
+/// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_attempt_finish(
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn rego_attempt_finish(
 /// An attempt has ended, and this is what follows from it, past any classifier. Else as
 /// `rego_attempt_finish`.
 ///
-/// Thread-safety: any thread, at any time.
+/// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_attempt_finish_as(
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn rego_attempt_finish_as(
 /// without its only attempt the call ends with `REGO_VERDICT_EXECUTOR_REJECTED`. Else as
 /// `rego_attempt_finish`, whose place this takes.
 ///
-/// Thread-safety: any thread, at any time.
+/// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_attempt_reject(
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn rego_attempt_reject(
 ///
 /// `REGO_STATUS_STALE` if the attempt is over, or never was.
 ///
-/// Thread-safety: any thread, at any time.
+/// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_attempt_queued(
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn rego_attempt_queued(
 ///
 /// `REGO_STATUS_STALE` if the attempt is over, or never was.
 ///
-/// Thread-safety: any thread, at any time.
+/// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_attempt_started(
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn rego_attempt_started(
 ///
 /// `REGO_STATUS_STALE` if the call is over, or never was.
 ///
-/// Thread-safety: any thread, at any time.
+/// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_call_poll(
@@ -241,7 +241,7 @@ pub unsafe extern "C" fn rego_call_poll(
 /// `REGO_STATUS_STALE` if the call is over, or never was. A call that passes through (see
 /// `rego_call_begin`) cannot be cancelled; that is no error.
 ///
-/// Thread-safety: any thread, at any time; async-signal-safe.
+/// Threads: any thread, at any time; async-signal-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rego_call_cancel(
     engine: *mut rego_engine,
@@ -257,7 +257,7 @@ pub unsafe extern "C" fn rego_call_cancel(
 /// Whether an attempt should stop: it was given up, its call was cancelled, or it is over anyhow;
 /// so it is of an attempt that never was, and where `engine` is NULL. A few loads.
 ///
-/// Thread-safety: any thread, at any time; async-signal-safe.
+/// Threads: any thread, at any time; async-signal-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rego_attempt_cancelled(
     engine: *const rego_engine,
@@ -277,7 +277,7 @@ pub unsafe extern "C" fn rego_attempt_cancelled(
 /// `REGO_STATUS_STALE` if it was let go already, was not begun so, or is not done: a call that is
 /// to end is cancelled and polled first.
 ///
-/// Thread-safety: any thread, at any time.
+/// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rego_call_end(engine: *mut rego_engine, call: rego_call) -> rego_status {
     contained!({
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn rego_call_end(engine: *mut rego_engine, call: rego_call
 ///
 /// `REGO_STATUS_STALE` of any other call.
 ///
-/// Thread-safety: any thread, at any time. Allocates.
+/// Threads: any thread, at any time. Allocates.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_call_timeline_write(

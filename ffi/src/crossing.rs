@@ -223,7 +223,7 @@ pub(crate) fn unused(bits: u32) -> Checked<()> {
 fn check<T>(pointer: *const T) -> Checked<()> {
     if pointer.is_null() {
         Err(REGO_STATUS_NULL)
-    } else if pointer.addr() % align_of::<T>() != 0 {
+    } else if !pointer.addr().is_multiple_of(align_of::<T>()) {
         Err(REGO_STATUS_INVALID)
     } else {
         Ok(())

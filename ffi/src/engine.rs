@@ -79,7 +79,7 @@ unsafe impl Sized32 for rego_error {
 ///
 /// `REGO_STATUS_UNSUPPORTED` if the library's ABI is not that of `abi_version`.
 ///
-/// Thread-safety: any thread, at any time. Allocates.
+/// Threads: any thread, at any time. Allocates.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_engine_new(
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn rego_engine_new(
 
 /// One more reference to an engine, to be released as well. Answers `engine`; NULL for NULL.
 ///
-/// Thread-safety: any thread, at any time.
+/// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rego_engine_retain(engine: *mut rego_engine) -> *mut rego_engine {
     contained!(or engine, {
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn rego_engine_retain(engine: *mut rego_engine) -> *mut re
 /// One reference less; with the last the engine goes, its calls with it, and all ids become
 /// worthless: attempts that are still to be finished need a reference. NULL is fine.
 ///
-/// Thread-safety: any thread, at any time.
+/// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rego_engine_release(engine: *mut rego_engine) {
     contained!(or(), {
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn rego_engine_release(engine: *mut rego_engine) {
 /// `REGO_STATUS_INVALID` if anything is wrong with them: `error` tells line, column and field of
 /// the first fault.
 ///
-/// Thread-safety: any thread, at any time. Allocates; waits for other threads that do the same.
+/// Threads: any thread, at any time. Allocates; waits for other threads that do the same.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_engine_load_policies(
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn rego_engine_load_policies(
 ///
 /// `REGO_STATUS_INVALID` if it is empty, longer than 256 bytes, or has control characters.
 ///
-/// Thread-safety: any thread, at any time. May allocate, and wait for other threads that do the
+/// Threads: any thread, at any time. May allocate, and wait for other threads that do the
 /// same: for the start of a program, not for a call.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -186,7 +186,7 @@ pub unsafe extern "C" fn rego_key_intern(
 /// `buffer`, and how long all of it is, without the NUL, into `len_out`. `buffer` may be NULL if
 /// `capacity` is 0. Leave some room: it grows from call to call.
 ///
-/// Thread-safety: any thread, at any time. Allocates; up to 50 microseconds for each key.
+/// Threads: any thread, at any time. Allocates; up to 50 microseconds for each key.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_metrics_write(

@@ -55,7 +55,7 @@ pub struct rego_event {
 ///
 /// An engine without `max_events` has none.
 ///
-/// Thread-safety: any thread, at any time; threads that drain at once share the events.
+/// Threads: any thread, at any time; threads that drain at once share the events.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_events_drain(
@@ -119,7 +119,7 @@ impl Array {
         if events.is_null() && capacity > 0 {
             return Err(REGO_STATUS_NULL);
         }
-        let crooked = (events.addr() | event_size) % align_of::<rego_event>() != 0;
+        let crooked = !(events.addr() | event_size).is_multiple_of(align_of::<rego_event>());
         let huge = capacity.checked_mul(event_size).is_none_or(|bytes| bytes > isize::MAX as usize);
         if crooked || huge || !(SIZE..=HUGE).contains(&event_size) {
             return Err(REGO_STATUS_INVALID);

@@ -28,7 +28,7 @@ pub enum rego_status {
 /// The name of a status, such as "REGO_STATUS_STALE"; of a number that is none, "unknown". Lives
 /// as long as the library.
 ///
-/// Thread-safety: any thread, at any time; async-signal-safe.
+/// Threads: any thread, at any time; async-signal-safe.
 #[unsafe(no_mangle)]
 pub extern "C" fn rego_status_name(status: i32) -> *const c_char {
     contained!(or c"unknown".as_ptr(), { name(status).as_ptr() })

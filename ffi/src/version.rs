@@ -8,7 +8,7 @@ pub const REGO_ABI_VERSION: u32 = 1;
 
 /// The version of the ABI that the library has, to compare with `REGO_ABI_VERSION`.
 ///
-/// Thread-safety: any thread, at any time; async-signal-safe.
+/// Threads: any thread, at any time; async-signal-safe.
 #[unsafe(no_mangle)]
 pub extern "C" fn rego_abi_version() -> u32 {
     contained!(or 0, { REGO_ABI_VERSION })
@@ -16,7 +16,7 @@ pub extern "C" fn rego_abi_version() -> u32 {
 
 /// The version of the library, such as "0.1.0". Lives as long as the library.
 ///
-/// Thread-safety: any thread, at any time; async-signal-safe.
+/// Threads: any thread, at any time; async-signal-safe.
 #[unsafe(no_mangle)]
 pub extern "C" fn rego_version() -> *const c_char {
     contained!(or c"".as_ptr(), { VERSION.as_ptr().cast() })

@@ -57,7 +57,7 @@ fn every_function_tells_its_thread_safety() {
         }
         comment.push_str(line);
         if line.starts_with("REGO_API") {
-            assert!(comment.contains("Thread-safety: "), "{line}");
+            assert!(comment.contains("Threads: "), "{line}");
             functions += 1;
             comment.clear();
         }
