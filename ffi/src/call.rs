@@ -340,10 +340,15 @@ unsafe fn stepping<'a>(
 impl Stepping<'_> {
     #[inline]
     fn go(mut self, event: impl FnOnce(&rego_engine, Nanos) -> Result<Step, Stale>) -> Checked<()> {
-        let step = event(self.engine, self.now).map_err(stale)?;
-        self.engine.told.hear(self.now);
-        self.step_out.with(|out| out.tell(&step));
-        Ok(())
+        // A step is too large to be moved out of its result.
+        match &event(self.engine, self.now) {
+            Ok(step) => {
+                self.engine.told.hear(self.now);
+                self.step_out.with(|out| out.tell(step));
+                Ok(())
+            }
+            Err(gone) => Err(stale(*gone)),
+        }
     }
 }
 
