@@ -42,7 +42,7 @@ use legs::{Legs, Unfinished};
 use crate::{
     clock::Nanos,
     notes::{AttemptId, AttemptKind, Event},
-    outcome::{Class, Outcome, OutcomeKind},
+    outcome::{Class, Outcome, OutcomeKind, Reason},
     policy::{Mode, Policy},
     site::Counter,
     verdict::{HedgeReason, Verdict},
@@ -179,6 +179,29 @@ impl Call {
         self.lose_leg(with, attempt, outcome)
     }
 
+    /// An attempt ended on the thread of its caller, who has taken the call back meanwhile: a
+    /// success still counts, after anything else there is nothing more to decide or to pay for.
+    #[cold]
+    pub(crate) fn on_last_outcome(
+        &mut self,
+        with: &mut With<'_>,
+        attempt: AttemptId,
+        outcome: Outcome,
+        now: Nanos,
+    ) -> Step {
+        // A panic in place goes on at its caller's, whatever else has happened.
+        let answers = outcome.kind == OutcomeKind::Success || outcome.reason == Reason::Panic;
+        if answers || !self.legs.is_alive(attempt) {
+            return self.on_outcome(with, attempt, outcome, now);
+        }
+        self.see(now);
+        self.unfinished.remove(attempt);
+        self.note_failure(with, attempt, outcome, with.facts);
+        self.answer_with(attempt, outcome);
+        self.settle_leg(with, attempt, outcome);
+        self.finish(with, Verdict::Cancelled)
+    }
+
     /// Time has passed. Never launches more than one attempt: ask again until it says `Wait`.
     pub(crate) fn on_time(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
         if let State::Over(_) = self.state {
@@ -207,7 +230,6 @@ impl Call {
     }
 
     /// The engine is going away.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no driver can be shut down yet"))]
     pub(crate) fn on_shutdown(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
         self.stop(with, now, Verdict::Shutdown)
     }
@@ -253,10 +275,13 @@ impl Call {
         if self.legs.any_alive() {
             return self.rest(with);
         }
-        if hedge > 0 {
-            return self.decide(with);
+        if self.now >= self.deadline {
+            return self.finish(with, Verdict::DeadlineExceeded);
         }
-        self.finish(with, Verdict::ExecutorRejected)
+        if self.group == Group::Open {
+            return self.finish(with, Verdict::ExecutorRejected);
+        }
+        self.decide(with)
     }
 
     /// Whose result is the call's: the winner's, or the last real failure's.

@@ -81,7 +81,7 @@ struct Inner {
     manual: Manual,
     sites: Registry<Site>,
     book: Swap<Book>,
-    /// Held while a book is revised: readers never wait for it.
+    /// Held while a book is revised or a site is made: calls of known keys never wait for it.
     revising: Mutex<()>,
 }
 

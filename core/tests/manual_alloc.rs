@@ -121,3 +121,41 @@ fn steps_allocate_nothing_once_warm() {
     assert!(allocations(|| rounds(100)) > 0, "the counter counts");
     assert_eq!(allocations(|| rounds(1_000)), 0);
 }
+
+#[test]
+fn a_loop_allocates_nothing_once_warm() {
+    let engine = engine();
+    let (manual, site) = (engine.manual(), engine.site("svc.Get"));
+    let mut events = manual.event_loop(|| {});
+    let mut now = Nanos::from_millis(1);
+    let mut rounds = |rounds: u32| {
+        for _ in 0..rounds {
+            // Overtaken, failed, retried, won.
+            let (_, step) = events.begin(&site, Begin::new(now));
+            let mut attempts = [started(&step); 4];
+            for nth in 1..4 {
+                now = events.next_deadline();
+                while let Some(action) = events.process(now) {
+                    if let Action::Start { attempt, .. } = action {
+                        attempts[nth] = attempt;
+                    }
+                }
+                if nth == 1 {
+                    for failed in &attempts[..2] {
+                        let _ = manual.finish(*failed, now, &Completion::http(503), 0).unwrap();
+                    }
+                    assert!(events.process(now).is_none(), "backing off");
+                }
+            }
+            let _ = manual.finish(attempts[3], now, &Completion::ok(), 0).unwrap();
+            let mut done = false;
+            while let Some(action) = events.process(now) {
+                done |= matches!(action, Action::Done { .. });
+            }
+            assert!(done);
+            let _ = manual.finish(attempts[2], now, &Completion::ok(), 0).unwrap();
+        }
+    };
+    assert!(allocations(|| rounds(20_000)) > 0, "the counter counts");
+    assert_eq!(allocations(|| rounds(2_000)), 0);
+}

@@ -137,15 +137,22 @@ fn go(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
 }
 
 fn c(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
-    programs(root, "ffi/tests/c", "c", &["cc", "-std=c11"], tally)
+    let compiler = ["cc", "-std=c11", "-Wpedantic", "-Wconversion", "-pthread"];
+    programs(root, "ffi/tests/c", "c", &compiler, tally)
 }
 
 fn cpp(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     programs(root, "bindings/cpp/tests", "cpp", &["c++", "-std=c++17"], tally)
 }
 
-/// Compiles every source file of a folder into a program, against the header and the static
-/// library, and runs it. Each is one test: it passes by returning 0.
+/// How a program is linked to the library.
+const LINKS: &[(&str, &[&str])] = &[
+    ("static", &["target/debug/librego.a", "-lpthread", "-ldl", "-lm"]),
+    ("shared", &["-Ltarget/debug", "-lrego", "-Wl,-rpath,$ORIGIN"]),
+];
+
+/// Compiles every source file of a folder into programs, against the header and the library,
+/// static and shared, and runs them. Each is one test: it passes by returning 0.
 fn programs(
     root: &Root,
     folder: &str,
@@ -161,12 +168,13 @@ fn programs(
         .filter_map(|name| name.strip_suffix(&format!(".{extension}")).map(str::to_owned))
         .collect();
     names.sort();
-    for name in names {
+    for (name, (link, library)) in
+        names.iter().flat_map(|name| LINKS.iter().map(move |link| (name, link)))
+    {
         let source = format!("{folder}/{name}.{extension}");
-        let program = format!("target/debug/{extension}-test-{name}");
+        let program = format!("target/debug/{extension}-test-{name}-{link}");
         let flags = ["-Wall", "-Wextra", "-Werror", "-Iinclude", "-o", &program, &source];
-        let library = ["target/debug/librego.a", "-lpthread", "-ldl", "-lm"];
-        let compile = root.program(compiler[0], &[&compiler[1..], &flags, &library].concat());
+        let compile = root.program(compiler[0], &[&compiler[1..], &flags, library].concat());
         match compile.go().and_then(|()| root.program(&format!("./{program}"), &[]).go()) {
             Ok(()) => tally.passed += 1,
             Err(Failure::Failed(message) | Failure::Usage(message)) => {
@@ -179,13 +187,19 @@ fn programs(
     if tally.failed == 0 { Ok(()) } else { Err(Failure::Reported) }
 }
 
-/// The C library, for the languages that link it.
+/// The C library, for the languages that link it, with the name that programs look for it by.
 fn build_library(root: &Root) -> Result<(), Failure> {
-    if root.has("ffi/Cargo.toml") {
-        root.cargo(&["build", "-p", "rego-ffi", "--target-dir", "target"]).go()
-    } else {
-        Ok(())
+    if !root.has("ffi/Cargo.toml") {
+        return Ok(());
     }
+    root.cargo(&["build", "-p", "rego-ffi", "--target-dir", "target"]).go()?;
+    let soname = concat!(
+        "target/debug/librego.so.",
+        env!("CARGO_PKG_VERSION_MAJOR"),
+        ".",
+        env!("CARGO_PKG_VERSION_MINOR")
+    );
+    root.program("ln", &["-sf", "librego.so", soname]).go()
 }
 
 #[cfg(test)]

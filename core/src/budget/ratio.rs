@@ -43,6 +43,9 @@ struct Rules {
     cap: u32,
     funding: Funding,
     window: Window,
+    ceiling: u64,
+    /// What had been paid in at the last report.
+    paid_in: u64,
 }
 
 impl Ratio {
@@ -62,6 +65,8 @@ impl Ratio {
                 cap,
                 funding,
                 window: Window::new(window.into(), now),
+                ceiling: start,
+                paid_in: start,
             }),
         }
     }
@@ -90,13 +95,27 @@ impl Ratio {
         rules.window.report(report.since, now, paying);
         let ceiling = rules.ceiling();
         match self.deposits {
-            Deposits::PerCall => self.purse.set_ceiling(ceiling),
+            Deposits::PerCall => self.raise(&mut rules, ceiling, paying),
             Deposits::OnRefresh => {
                 let earned = rules.ratio.saturating_mul(paying);
                 self.purse.set_ceiling(ceiling.max(one_second_of(earned, now - report.since)));
                 self.purse.credit(earned);
             }
         }
+    }
+
+    /// Publishes the ceiling. Deposits that met the old one were turned away, without a word: as
+    /// far as the new one is higher, they are made good, so that a site that has been answered for
+    /// a while has its full balance when the first call needs it.
+    fn raise(&self, rules: &mut Rules, ceiling: u64, paying: u64) {
+        let paid_in = self.purse.paid_in();
+        let earned = rules.ratio.saturating_mul(paying);
+        let turned_away = earned.saturating_sub(paid_in.saturating_sub(rules.paid_in));
+        let room = ceiling.saturating_sub(rules.ceiling);
+        self.purse.set_ceiling(ceiling);
+        self.purse.credit(turned_away.min(room));
+        rules.ceiling = ceiling;
+        rules.paid_in = self.purse.paid_in();
     }
 
     pub(super) fn available(&self) -> f64 {
@@ -118,7 +137,9 @@ impl Ratio {
         // Relaxed, both: a call that overlaps a reload pays by either definition.
         self.per_answer.store(per_answer, Ordering::Relaxed);
         self.per_call.store(per_call, Ordering::Relaxed);
-        self.purse.set_ceiling(rules.ceiling());
+        let ceiling = rules.ceiling();
+        rules.ceiling = ceiling;
+        self.purse.set_ceiling(ceiling);
         self.floor.redefine(seconds_worth(min_per_sec), min_per_sec, now);
     }
 

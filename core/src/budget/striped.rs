@@ -145,6 +145,13 @@ impl Striped {
         self.cells.iter().fold(held(&self.central), |sum, cell| sum.saturating_add(held(cell)))
     }
 
+    /// All that was ever paid in and not discarded, the cells included.
+    pub(super) fn paid_in(&self) -> u64 {
+        // Relaxed: a figure that deposits may be running ahead of.
+        let held = |cell: &CachePadded<AtomicU64>| cell.load(Ordering::Relaxed);
+        self.cells.iter().fold(self.issued_at_most(), |sum, cell| sum.saturating_add(held(cell)))
+    }
+
     /// An upper bound of all that was ever drawn and counted before this is read.
     pub(super) fn issued_at_most(&self) -> u64 {
         // Acquire: read first, so that every credit behind what was discarded is seen below.

@@ -18,6 +18,7 @@ impl Call {
         with.site.refresh_if_due(with.terms, self.now);
         let class = match self.group {
             Group::NonRetryable => return self.finish(with, Verdict::NonRetryable),
+            Group::Aborted => return self.finish(with, Verdict::Aborted),
             Group::Panicked => return self.finish(with, Verdict::Panicked),
             Group::Retryable(class) => class,
             Group::Open => Class::Unknown,

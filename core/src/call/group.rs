@@ -9,6 +9,7 @@ pub(super) enum Group {
     Open,
     Retryable(Class),
     Panicked,
+    Aborted,
     NonRetryable,
 }
 
@@ -18,7 +19,8 @@ impl Group {
             OutcomeKind::Success => Self::Open,
             _ if outcome.reason == Reason::Panic => Self::Panicked,
             OutcomeKind::Retryable => Self::Retryable(outcome.class),
-            OutcomeKind::NonRetryable | OutcomeKind::Abort => Self::NonRetryable,
+            OutcomeKind::Abort => Self::Aborted,
+            OutcomeKind::NonRetryable => Self::NonRetryable,
         }
     }
 
@@ -28,12 +30,13 @@ impl Group {
             Self::Open => 0,
             Self::Retryable(_) => 1,
             Self::Panicked => 2,
-            Self::NonRetryable => 3,
+            Self::Aborted => 3,
+            Self::NonRetryable => 4,
         }
     }
 
     /// Another attempt of this group can do no good any more.
     pub(super) fn is_terminal(self) -> bool {
-        matches!(self, Self::Panicked | Self::NonRetryable)
+        matches!(self, Self::Panicked | Self::Aborted | Self::NonRetryable)
     }
 }

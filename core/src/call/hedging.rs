@@ -6,13 +6,14 @@ use super::{
 use crate::{
     backoff::{self, Stream},
     curve::{Probability, Trigger},
+    policy::Idempotent,
     verdict::BudgetDecision,
 };
 
 impl Call {
     /// The group's primary has just been launched: when is its first hedge due?
     #[inline]
-    pub(super) fn arm_hedge(&mut self, with: &With<'_>) {
+    pub(super) fn arm_hedge(&mut self, with: &mut With<'_>) {
         self.wake = Nanos::NEVER;
         if with.terms.policy.hedge.enabled {
             self.arm_enabled_hedge(with);
@@ -20,9 +21,13 @@ impl Call {
     }
 
     #[inline(never)]
-    fn arm_enabled_hedge(&mut self, with: &With<'_>) {
+    fn arm_enabled_hedge(&mut self, with: &mut With<'_>) {
         if with.rules.no_hedging.is_some() || with.terms.mode == Mode::Off {
             return;
+        }
+        // The call's own word outranks its policy's.
+        if with.rules.idempotent != Idempotent::Yes {
+            return self.skip_hedge(with, HedgeReason::NotIdempotent);
         }
         self.wake = self.now + self.hedge_delay(with);
     }

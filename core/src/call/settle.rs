@@ -87,6 +87,37 @@ impl Call {
         attempt: AttemptId,
         outcome: Outcome,
     ) -> Step {
+        self.settle_leg(with, attempt, outcome);
+        if self.now >= self.deadline {
+            return self.finish(with, Verdict::DeadlineExceeded);
+        }
+        let ended = Group::of(outcome);
+        if ended.rank() >= self.group.rank() {
+            self.group = ended;
+        }
+        if ended.is_terminal() {
+            self.wake = Nanos::NEVER;
+        }
+        match outcome.kind {
+            OutcomeKind::Abort if ended != Group::Panicked => {
+                // It ends the group at once; what was heard before may outrank it.
+                let outranked = self.group == Group::NonRetryable;
+                let verdict = if outranked { Verdict::NonRetryable } else { Verdict::Aborted };
+                return self.finish(with, verdict);
+            }
+            OutcomeKind::NonRetryable if with.terms.policy.hedge.cancel_on_first_terminal => {
+                return self.finish(with, Verdict::NonRetryable);
+            }
+            _ => {}
+        }
+        if self.legs.any_alive() {
+            return self.rest(with);
+        }
+        self.decide(with)
+    }
+
+    /// What a leg that ended without an answer leaves with its site and its group.
+    pub(super) fn settle_leg(&mut self, with: &mut With<'_>, attempt: AttemptId, outcome: Outcome) {
         if self.legs.hedge_index(attempt) == 0
             && let Some(started) = self.legs.started(attempt)
         {
@@ -106,29 +137,6 @@ impl Call {
         }
         self.legs.end(attempt);
         self.ask_to_wait(outcome.backoff_override);
-        if self.now >= self.deadline {
-            return self.finish(with, Verdict::DeadlineExceeded);
-        }
-        let ended = Group::of(outcome);
-        if ended.rank() >= self.group.rank() {
-            self.group = ended;
-        }
-        if ended.is_terminal() {
-            self.wake = Nanos::NEVER;
-        }
-        match outcome.kind {
-            OutcomeKind::Abort if ended != Group::Panicked => {
-                return self.finish(with, Verdict::Aborted);
-            }
-            OutcomeKind::NonRetryable if with.terms.policy.hedge.cancel_on_first_terminal => {
-                return self.finish(with, Verdict::NonRetryable);
-            }
-            _ => {}
-        }
-        if self.legs.any_alive() {
-            return self.rest(with);
-        }
-        self.decide(with)
     }
 
     /// Gives up the legs whose time is up. `Some` if that ended the group.

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
     Attempt, CancelToken, Error, Host, Options, Report, Teller,
-    ending::{Kept, conclude, panicked, release},
+    ending::{Kept, conclude, contain, panicked, release},
     judge,
     tell::Ended,
 };
@@ -53,9 +53,9 @@ where
                 let ran = attempt(host, options, launch, call.retries_left(&with), &mut op);
                 now = host.clock.now();
                 release(&terms, launch.reserved);
-                let step = settle(&mut call, &mut with, launch.attempt, &ran, now);
+                let step = settle(&mut call, &mut with, options, launch.attempt, &ran, now);
                 if call.answer() == Some(launch.attempt) {
-                    kept = ran.result;
+                    discard(site, std::mem::replace(&mut kept, ran.result));
                 }
                 step
             }
@@ -149,6 +149,7 @@ where
 fn settle<T, E: 'static>(
     call: &mut Call,
     with: &mut With<'_>,
+    options: &Options,
     attempt: AttemptId,
     ran: &Ran<T, E>,
     now: Nanos,
@@ -165,7 +166,18 @@ fn settle<T, E: 'static>(
         Kept::Panic(_) | Kept::Nothing => (panicked(), Some(Completion::panic())),
     };
     with.facts = facts;
+    if options.is_cancelled() {
+        return call.on_last_outcome(with, attempt, outcome, now);
+    }
     call.on_outcome(with, attempt, outcome, now)
+}
+
+/// Drops what an earlier attempt produced: the host's code, and the call goes on whatever it does.
+#[inline]
+fn discard<T, E>(site: &Site, spent: Kept<T, E>) {
+    if !matches!(spent, Kept::Nothing) {
+        contain(site, || drop(spent));
+    }
 }
 
 /// Sleeps until then, or until the caller's token is cancelled.

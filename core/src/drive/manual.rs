@@ -184,7 +184,7 @@ impl Manual {
     }
 
     /// An attempt was not started and will not be: the host has no room for it. A hedge is skipped;
-    /// without its only attempt the call ends as [`Verdict::ExecutorRejected`].
+    /// without its only attempt the call ends as [`Verdict::ExecutorRejected`](crate::Verdict::ExecutorRejected).
     ///
     /// # Errors
     ///

@@ -14,7 +14,8 @@ impl Engine {
 
 impl Manual {
     /// Begins a call at a site of this engine: its first attempt is in the step, or its end, if its
-    /// deadline has passed already. About 60 ns together with the [`finish`](Self::finish).
+    /// deadline has passed already. Together with its [`finish`](Self::finish) it costs about three
+    /// times a [`run`](CallSite::run), and allocates nothing once the slot is warm.
     ///
     /// Where all slots are taken, the call [passes through](CallId::is_pass_through): it is one
     /// plain attempt with the policy's deadline, counted, and nothing is kept of it but its id.

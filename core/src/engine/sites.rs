@@ -5,7 +5,7 @@ use crate::{
     clock::Nanos,
     control::{self, Book},
     key::{self, Key},
-    registry::Named,
+    registry::{Entry, Named},
     site::Site,
     sync::Arc as Shared,
 };
@@ -18,7 +18,7 @@ impl Inner {
         match self.sites.get(key) {
             Some(entry) => entry.value(),
             None if key == OTHER => self.sites.overflow().value(),
-            None => self.sites.get_or_insert_with(key, || self.make_site(key)).value(),
+            None => self.enter(key).value(),
         }
     }
 
@@ -26,12 +26,19 @@ impl Inner {
         let Some(key) = key::canonical(key).ok().filter(|key| *key != OTHER) else {
             return self.sites.overflow().to_arc();
         };
-        self.sites.get_or_insert_with(key, || self.make_site(key)).to_arc()
+        self.sites.get(key).unwrap_or_else(|| self.enter(key)).to_arc()
     }
 
+    /// Makes the site of a key that is new. No book comes into force between its making and its
+    /// being found: that site would be passed over.
     #[cold]
-    fn make_site(&self, key: &str) -> Shared<Site> {
-        make_site(&self.book.load(), key, self.host.clock.now())
+    fn enter(&self, key: &str) -> Entry<'_, Site> {
+        if self.sites.count() >= self.sites.max() {
+            return self.sites.overflow();
+        }
+        let _no_revision = self.revising.lock();
+        self.sites
+            .get_or_insert_with(key, || make_site(&self.book.load(), key, self.host.clock.now()))
     }
 
     pub(super) fn install_everywhere(&self) {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{AttemptRecord, Event, Timeline};
-use crate::clock::Nanos;
+use crate::{clock::Nanos, verdict::HedgeReason};
 
 /// How many characters the bars have.
 const WIDTH: usize = 48;
@@ -104,6 +104,8 @@ fn remark(f: &mut fmt::Formatter<'_>, at: Nanos, what: Event) -> fmt::Result {
                 decision.label()
             )
         }
+        // The budget's own word stands above.
+        Event::HedgeSkipped { reason: HedgeReason::Denied } => Ok(()),
         Event::HedgeSkipped { reason } => {
             writeln!(f, "  {:>8}  no hedge: {}", short(at), reason.label())
         }

@@ -8,7 +8,7 @@ use crate::{
     curve::{Plan, Reading},
     hedge::{self, Gate, Limits, Rule, Tally},
     notes::AttemptKind,
-    outcome::{CancelReason, OutcomeKind},
+    outcome::CancelReason,
     policy::{Hedge, Trigger},
 };
 
@@ -98,10 +98,10 @@ impl Reported {
     fn of(counters: &Counters, events: u64, at: Nanos) -> Self {
         // Primary legs that won are in the histogram, those of retries too.
         let succeeded = events.saturating_sub(counters.wins(AttemptKind::Retry));
-        let refused = counters.failures(AttemptKind::First, OutcomeKind::NonRetryable);
         let ended = counters.failures_of(AttemptKind::First)
             + counters.cancellations_of(AttemptKind::First);
-        Self { at, attempts: succeeded + ended, answered: succeeded + refused }
+        // Refusals that are answers deposit for themselves; they do not raise the ceiling.
+        Self { at, attempts: succeeded + ended, answered: succeeded }
     }
 }
 

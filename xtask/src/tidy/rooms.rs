@@ -57,7 +57,7 @@ const ROOMS: &[Room] = &[
     room(6, "observe", &[]),
     room(6, "control", &[]),
     room(6, "engine", &["observe", "control"]),
-    // Above it: what users test with, the names of the manual driver, the model checker's way in.
+    // Above it: what users test with, what hosts drive by, and the model checker's way in.
     room(7, "testing", &[]),
     room(7, "manual", &[]),
     room(7, "rooms", &[]),

@@ -84,7 +84,7 @@ fn without_cancel_on_first_terminal_attempts_in_flight_may_still_win() {
     assert_eq!(run(Outcome::success()), (Step::Done(Verdict::Success), Some(0)));
     // NonRetryable outranks Retryable: it speaks for the group.
     assert_eq!(run(transient()), (Step::Done(Verdict::NonRetryable), Some(1)));
-    assert_eq!(run(Outcome::abort()), (Step::Done(Verdict::Aborted), Some(0)));
+    assert_eq!(run(Outcome::abort()), (Step::Done(Verdict::NonRetryable), Some(1)));
 }
 
 #[test]
@@ -184,4 +184,15 @@ fn waits_of_a_group_are_the_longest_of_its_legs() {
         panic!("a backoff")
     };
     assert!(until >= ms(330), "{until}");
+}
+
+#[test]
+fn a_call_that_is_not_declared_idempotent_is_not_hedged() {
+    for said in [Idempotent::No, Idempotent::Unset] {
+        let mut bench = Bench::new(hedging());
+        bench.rules.idempotent = said;
+        let _ = bench.start(ms(0), FOREVER, 1);
+        assert_eq!(bench.time(ms(100)), Step::Wait(Nanos::from_secs(30)));
+        assert_eq!(bench.skipped(), [HedgeReason::NotIdempotent]);
+    }
 }

@@ -253,3 +253,18 @@ fn the_backoff_of_a_class_is_its_own() {
     let step = bench.outcome(0, Outcome::retryable(Class::Throttled), ms(1));
     assert_eq!(step, Step::Wait(ms(101)));
 }
+
+#[test]
+fn a_rejected_attempt_hides_neither_a_failure_nor_the_deadline() {
+    let mut patient = hedging();
+    patient.hedge.cancel_on_first_terminal = false;
+    let mut bench = Bench::new(patient);
+    let _ = bench.start(ms(0), FOREVER, 1);
+    assert_eq!(launched(bench.time(ms(20))), 1);
+    let _ = bench.outcome(1, Outcome::non_retryable(Class::Server), ms(21));
+    assert_eq!(bench.rejected(0, ms(22)), Step::Done(Verdict::NonRetryable));
+
+    let mut bench = Bench::new(policy());
+    let _ = bench.start(ms(0), ms(10), 1);
+    assert_eq!(bench.rejected(0, ms(10)), Step::Done(Verdict::DeadlineExceeded));
+}

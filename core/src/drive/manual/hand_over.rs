@@ -10,7 +10,6 @@ use super::{
     step::{Action, Step},
 };
 use crate::{
-    clock::Nanos,
     flight::{Hold, Ticket},
     notes::AttemptKind,
     outcome::CancelReason,

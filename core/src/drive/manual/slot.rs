@@ -37,6 +37,9 @@ pub(super) struct Slot {
     seats: [Seat; SEATS],
 }
 
+#[cfg(not(rego_loom))]
+const _: () = assert!(size_of::<Slot>() <= 2_048);
+
 /// What holds for the whole call. Site and terms stay with the slot when it is free: most of the
 /// time the next call here is of the same key, and no count is moved.
 pub(super) struct Setting {

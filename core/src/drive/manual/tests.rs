@@ -204,3 +204,11 @@ fn all_seats_taken_is_no_new_attempt() {
     yard.assert_quiet();
     assert_empty(&manual);
 }
+
+#[test]
+fn a_loop_may_move_to_another_thread_and_calls_may_be_driven_by_all() {
+    fn sent<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    sent::<Loop>();
+    shared::<Manual>();
+}

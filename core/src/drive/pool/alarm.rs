@@ -125,11 +125,16 @@ impl Alarm {
         }
     }
 
-    /// Rings the bell then, instead of when it would have rung. Without a bell, nothing.
-    pub(super) fn set(&self, alarms: &Alarms, at: Nanos) {
+    /// Rings the bell when `at` says, instead of when it would have rung. Without a bell, nothing.
+    ///
+    /// Both the bell and the time are looked at under the lock. Whoever sets a time, or hangs up
+    /// the bell, has done so before it comes here: so the last one in finds both, and no older time
+    /// replaces a newer one.
+    pub(super) fn set(&self, alarms: &Alarms, at: impl FnOnce() -> Nanos) {
+        let mut armed = self.armed.lock();
         // Acquire: pairs with the Release of `hang_up`.
         let Some(slot) = self.bell.load(Ordering::Acquire).checked_sub(1) else { return };
-        let mut armed = self.armed.lock();
+        let at = at();
         if let Some(before) = armed.take() {
             alarms.timers.cancel(before);
         }

@@ -40,7 +40,7 @@ where
     /// Has a busy caller's call looked after when the machine wants to be.
     pub(super) fn set_alarm(&self) {
         if let Some(alarms) = &self.host.alarms {
-            self.alarm.set(alarms, self.wake_at());
+            self.alarm.set(alarms, || self.wake_at());
         }
     }
 

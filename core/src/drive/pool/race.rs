@@ -221,6 +221,7 @@ where
             self.hand_off(ticket);
         }
         let now = self.host.clock.now();
+        self.learn_starts(machine);
         self.with(machine, raised, |call, with| call.on_time(with, now))
     }
 

@@ -29,6 +29,7 @@ struct Work {
     time: Id,
     /// A call somebody has seen lately.
     call: Id,
+    finished: Id,
 }
 
 impl Work {
@@ -69,6 +70,7 @@ impl Work {
             let facts = if random(3) > 0 { Completion::ok() } else { Completion::http(503) };
             let step = self.manual.finish(attempt, self.now(), &facts, 0).expect("finished once");
             assert_eq!(step.actions().count(), 0, "the loop gets the actions");
+            self.finished.fetch_add(1, Ordering::Relaxed);
             if random(4) == 0 {
                 assert_eq!(self.manual.finish(attempt, self.now(), &facts, 0), Err(Stale));
             }
@@ -93,7 +95,12 @@ fn no_ring_is_missed() {
 
 fn keep_busy(policy: Policy) {
     let yard = Yard::new(policy);
-    let work = Work { manual: manual(1_000), time: Id::new(1_000_000), call: Id::new(0) };
+    let work = Work {
+        manual: manual(1_000),
+        time: Id::new(1_000_000),
+        call: Id::new(0),
+        finished: Id::new(0),
+    };
     let (bell, rung) = mpsc::channel();
     let mut events = work.manual.event_loop(move || {
         let _ = bell.send(());
@@ -111,7 +118,13 @@ fn keep_busy(policy: Policy) {
         let (mut begun, mut over, mut started) = (0, 0, 0);
         let mut actions = Vec::new();
         while over < CALLS {
-            while begun < CALLS && begun - over < 400 && actions.len() < 50 {
+            // Losers keep their slots until they are finished.
+            let busy = |begun: u64, over: u64, started: u64| {
+                begun == CALLS
+                    || begun - over >= 400
+                    || started - work.finished.load(Ordering::Relaxed) >= 500
+            };
+            while actions.len() < 50 && !busy(begun, over, started) {
                 let begin = Begin::new(work.now()).cookie(begun);
                 let (call, step) = events.begin_on(&yard.site, begin);
                 assert!(!call.is_pass_through());
@@ -123,7 +136,8 @@ fn keep_busy(policy: Policy) {
                 match action {
                     Action::Start { attempt, .. } => {
                         started += 1;
-                        lanes[started % lanes.len()].send(attempt).expect("the worker is there");
+                        let lane = &lanes[started as usize % lanes.len()];
+                        lane.send(attempt).expect("the worker is there");
                     }
                     Action::Cancel { .. } => {}
                     Action::Done { cookie, .. } => {
@@ -133,7 +147,10 @@ fn keep_busy(policy: Policy) {
                 }
             }
             actions.extend(std::iter::from_fn(|| events.process(work.now())));
-            if actions.is_empty() && over < CALLS && (begun == CALLS || begun - over >= 400) {
+            // Without calls there is nothing to ring for, only losers to wait for.
+            if begun == over {
+                thread::yield_now();
+            } else if actions.is_empty() && busy(begun, over, started) {
                 sleep(work, &events, &rung);
             }
         }
@@ -163,7 +180,12 @@ fn a_loop_that_goes_leaves_nothing() {
     let rounds = if cfg!(debug_assertions) { 60 } else { 600 };
     for round in 0..rounds {
         let yard = Yard::new(policy());
-        let work = Work { manual: manual(500), time: Id::new(1_000_000), call: Id::new(0) };
+        let work = Work {
+            manual: manual(500),
+            time: Id::new(1_000_000),
+            call: Id::new(0),
+            finished: Id::new(0),
+        };
         let rings = Arc::new(Count::new(0));
         let bell = Arc::clone(&rings);
         let mut events = work.manual.event_loop(move || {

@@ -1,0 +1,123 @@
+//! Faults that a review found: each of these failed once.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a test may use what it likes"
+)]
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Barrier,
+    thread,
+    time::Duration,
+};
+
+use rego::{Budget, CancelToken, Engine, Policy, PolicyBuilder, Rejected, Task, Verdict};
+
+fn threads(task: Task) -> Result<(), Rejected> {
+    thread::spawn(move || task.run());
+    Ok(())
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn quick() -> PolicyBuilder {
+    Policy::constant(Duration::from_micros(10))
+}
+
+#[test]
+fn a_call_that_says_it_is_not_idempotent_is_not_hedged() {
+    let policy =
+        Policy::builder().idempotent(true).hedge_after(ms(5)).hedge_budget("unlimited").build();
+    let engine =
+        Engine::builder().policy("svc.Get", policy.unwrap()).executor(threads).build().unwrap();
+    let call = engine.site("svc.Get");
+    let (result, timeline) = call.call().idempotent(false).race_with_timeline(|_| {
+        thread::sleep(ms(60));
+        Ok::<_, io::Error>(())
+    });
+    assert!(result.is_ok());
+    assert_eq!(timeline.attempts().len(), 1, "{timeline}");
+}
+
+#[test]
+fn a_call_that_is_taken_back_while_it_runs_in_place_is_cancelled_and_pays_nothing() {
+    for attempts in [1, 3] {
+        let engine = Engine::builder()
+            .budget("b", Budget::token_bucket(10, 0.0))
+            .policy("svc.Get", quick().max_attempts(attempts).retry_budget("b").build().unwrap())
+            .build()
+            .unwrap();
+        let site = engine.site("svc.Get");
+        let token = CancelToken::new();
+        let canceller = token.clone();
+        let error = site
+            .call()
+            .cancel(&token)
+            .run(move |_| {
+                canceller.cancel();
+                Err::<(), _>("stopped")
+            })
+            .unwrap_err();
+        assert_eq!((error.verdict, error.last), (Verdict::Cancelled, Some("stopped")));
+        assert_eq!(site.budgets().retry.granted, 0, "nothing was paid for");
+    }
+}
+
+/// An error whose own drop panics.
+struct Bad;
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            resume_unwind(Box::new("a bad error"));
+        }
+    }
+}
+
+#[test]
+fn an_error_that_panics_when_dropped_leaves_nothing_behind() {
+    let engine = Engine::builder()
+        .budget("b", Budget::in_flight(1.0, 1))
+        .policy("svc.Get", quick().retry_budget("b").build().unwrap())
+        .build()
+        .unwrap();
+    let site = engine.site("svc.Get");
+    for _ in 0..3 {
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            site.run(|attempt| if attempt.number() < 2 { Err(Bad) } else { Ok(7) })
+        }));
+        let answer = answer.map(|answer| answer.map_err(std::mem::forget));
+        assert!(matches!(answer, Ok(Ok(7))), "the call goes on");
+    }
+    assert_eq!(site.budgets().retry.available, 1.0, "no call is left in flight");
+}
+
+/// A key that is new while a policy comes into force gets that policy.
+#[test]
+fn no_policy_is_lost_on_a_site_that_is_being_made() {
+    for round in 0..300 {
+        let engine = Engine::builder().build().unwrap();
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                for key in 0..8 {
+                    let policy = quick().max_attempts(7).build().unwrap();
+                    engine.set_policy(&format!("svc.Get{key}"), policy).unwrap();
+                }
+            });
+            start.wait();
+            for key in 0..8 {
+                let _made = engine.site(&format!("svc.Get{key}"));
+            }
+        });
+        for key in 0..8 {
+            let site = engine.site(&format!("svc.Get{key}"));
+            assert_eq!(site.policy().max_attempts(), 7, "round {round}, key {key}");
+        }
+    }
+}

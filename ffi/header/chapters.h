@@ -1,0 +1,72 @@
+/*
+ * rego: retries, hedging and budgets as one small state machine.
+ *
+ * Generated: the source is in ffi/src, and a test rewrites this file. Not the policy language of
+ * the same name.
+ *
+ *   rego_options options = REGO_OPTIONS_INIT;
+ *   options.now = now();                     // nanoseconds of your own monotonic clock
+ *   rego_engine *engine;
+ *   rego_status status = rego_engine_new(&options, &engine, NULL);
+ *   rego_key key;
+ *   status = rego_key_intern(engine, REGO_STR("user-service.GetUser"), &key);
+ *
+ *   rego_begin begin = REGO_BEGIN_INIT;
+ *   begin.now = now();
+ *   rego_call call;
+ *   rego_step step = REGO_STEP_INIT;
+ *   status = rego_call_begin(engine, key, &begin, &call, &step);
+ *   // Do what step.actions says: START an attempt, and when it has ended
+ *   rego_completion facts = REGO_COMPLETION_INIT;
+ *   status = rego_attempt_finish(engine, step.actions[0].attempt, now(), &facts, &step);
+ *   // which for an attempt that worked answers with DONE. After a failure there may be nothing to
+ *   // do until step.wake_at: rego_call_poll(engine, call, now(), &step) then.
+ *
+ * THREADS
+ *
+ * The library starts no thread, waits for none in a call's way, reads no clock and calls nobody
+ * back. Every function says who may call it; where it says "any thread, at any time", also several
+ * at once on the same engine, the same call, the same attempt. Where two threads come with news of
+ * one call, one of them drives it and gets the actions, the other a step with
+ * REGO_STEP_ELSEWHERE. What a thread passes for a function to write to is that thread's alone
+ * until the function returns.
+ *
+ * LIFETIMES
+ *
+ * An engine lives until it was released as often as it was made and retained. Whoever calls a
+ * function holds a reference while it runs. Keys live as long as their engine. Calls and attempts
+ * are numbers that name a place and which use of it: to keep, lose or repeat one does no harm; one
+ * that is over, or was never given out, answers REGO_STATUS_STALE. Ids hold for the engine that
+ * gave them out. A call is over with its DONE, or with rego_call_end if it was begun with
+ * REGO_BEGIN_KEEP; every attempt that was started is to be finished once, also after that. What is
+ * passed in is borrowed for the duration of the function; nothing that the library returns is to be
+ * freed.
+ *
+ * POINTERS
+ *
+ * A pointer that is not said to be optional is checked for NULL, and for its alignment; nothing is
+ * written through an output but on success, through rego_error but on failure. Beyond that a
+ * pointer must be what its type says. Structs begin with their own size, which the macros named
+ * ..._INIT set, together with what else is not 0 by default. A program that was compiled with an
+ * older header may pass its smaller structs; one with a newer header, its larger ones, as long as
+ * what this library does not know is 0. An unknown flag or kind, or a reserved field that is not 0,
+ * is REGO_STATUS_UNSUPPORTED.
+ *
+ * RE-ENTRANCY
+ *
+ * There are no callbacks, so nothing is entered again by itself. From a signal handler only what is
+ * said to be async-signal-safe may be called. Where memory runs out, the process ends.
+ *
+ * FORK
+ *
+ * A child of fork draws other jitter than its parent, by itself, unless the engine has a seed of
+ * its own. It has copies of the engines and of the calls in the air, which are its own from then
+ * on: what it does with them does not reach the parent. Where another thread was inside a function
+ * of this library at the time of the fork, the child must not use that engine: locks that the other
+ * thread held stay locked.
+ *
+ * UNLOADING
+ *
+ * The library stays in memory after dlclose (it is linked with -z nodelete): threads of the host's
+ * run its destructors when they end. To load it again is fine.
+ */

@@ -1,0 +1,357 @@
+//! A call as a state machine: no thread, no clock, no callback, no waiting.
+
+use std::ffi::c_char;
+
+use rego::{
+    Idempotent, Nanos,
+    manual::{AttemptRef, Begin, CallId, Stale, Step},
+};
+
+use crate::{
+    constants::{rego_attempt, rego_begin_flag, rego_call, rego_key, rego_time},
+    crossing::{Checked, Out, Sized32, read, shared, time, unused, write_text},
+    engine::rego_engine,
+    facts::{rego_completion, rego_outcome},
+    status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_STALE, REGO_STATUS_UNSUPPORTED},
+    step::rego_step,
+};
+
+/// How a call begins. Start with `REGO_BEGIN_INIT` and say what time it is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct rego_begin {
+    /// `sizeof(rego_begin)`.
+    pub struct_size: u32,
+    /// `REGO_BEGIN_KEEP` or 0.
+    pub flags: u32,
+    /// What time it is.
+    pub now: rego_time,
+    /// Until when the caller will wait; 0 and `REGO_TIME_NEVER` if there is no such time. The
+    /// policy's overall timeout holds besides.
+    pub deadline: rego_time,
+    /// Comes back with every action of the call.
+    pub cookie: u64,
+    /// Whether repeating this request is safe, whatever the policy says of its key: a
+    /// `REGO_IDEMPOTENT_*`.
+    pub idempotent: u32,
+    /// How much the call matters, 0 to 255. Carried along; nothing hangs on it yet.
+    pub priority: u32,
+}
+
+// SAFETY: because it is numbers without padding, of which the first is its size.
+unsafe impl Sized32 for rego_begin {
+    const FIRST: usize = 40;
+}
+
+impl rego_begin {
+    fn begin(&self) -> Checked<Begin> {
+        const KEEP: u32 = rego_begin_flag::REGO_BEGIN_KEEP as u32;
+        unused(self.flags & !KEEP)?;
+        let mut begin = Begin::new(time(self.now)?);
+        if self.deadline != 0 {
+            begin.deadline = Nanos::from_nanos(self.deadline);
+        }
+        begin.cookie = self.cookie;
+        begin.idempotent = match self.idempotent {
+            0 => Idempotent::Unset,
+            1 => Idempotent::Yes,
+            2 => Idempotent::No,
+            _ => return Err(REGO_STATUS_UNSUPPORTED),
+        };
+        begin.priority = u8::try_from(self.priority).map_err(|_| REGO_STATUS_INVALID)?;
+        begin.keep = self.flags & KEEP != 0;
+        Ok(begin)
+    }
+}
+
+/// Begins a call: its first attempt is in the step, or its end, if its deadline has passed already.
+/// With the finish of an attempt that works, that is the whole call: two crossings.
+///
+/// Where an engine has `max_live_calls` in the air, further calls pass through: each is one plain
+/// attempt with the policy's deadline, counted in the metrics, and nothing is kept of it but its
+/// id. Its status is `REGO_STATUS_OK` all the same.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_call_begin(
+    engine: *mut rego_engine,
+    key: rego_key,
+    begin: *const rego_begin,
+    call_out: *mut rego_call,
+    step_out: *mut rego_step,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let engine = unsafe { shared(engine) }?;
+        // SAFETY: as above.
+        let begin = unsafe { read(begin) }?.begin()?;
+        // SAFETY: as above.
+        let call_out = unsafe { Out::new(call_out) }?;
+        // SAFETY: as above.
+        let mut step_out = unsafe { Out::sized(step_out) }?;
+        let site = engine.keys.get(key).ok_or(REGO_STATUS_STALE)?;
+        engine.told.hear(begin.now);
+        let (call, step) = engine.manual.begin(site, begin);
+        call_out.set(call.to_bits());
+        step_out.with(|out| out.tell(&step));
+        Ok(())
+    })
+}
+
+/// An attempt has ended, and these are the facts; the policy's classifier judges them. An attempt
+/// of a call that is over is settled and counted as late; nothing follows from it.
+///
+/// `REGO_STATUS_STALE` if it was finished already, or never was. If the facts are refused, it is
+/// still to be finished.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_attempt_finish(
+    engine: *mut rego_engine,
+    attempt: rego_attempt,
+    now: rego_time,
+    completion: *const rego_completion,
+    step_out: *mut rego_step,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let completion = unsafe { read(completion) }?;
+        let facts = completion.facts()?;
+        // SAFETY: as above.
+        unsafe { stepping(engine, now, step_out) }?.go(|engine, now| {
+            let attempt = AttemptRef::from_bits(attempt);
+            engine.manual.finish(attempt, now, &facts, completion.result)
+        })
+    })
+}
+
+/// An attempt has ended, and this is what follows from it, past any classifier. Else as
+/// `rego_attempt_finish`.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_attempt_finish_as(
+    engine: *mut rego_engine,
+    attempt: rego_attempt,
+    now: rego_time,
+    outcome: *const rego_outcome,
+    step_out: *mut rego_step,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let given = unsafe { read(outcome) }?;
+        let outcome = given.outcome()?;
+        // SAFETY: as above.
+        unsafe { stepping(engine, now, step_out) }?.go(|engine, now| {
+            let attempt = AttemptRef::from_bits(attempt);
+            engine.manual.finish_as(attempt, now, outcome, given.result)
+        })
+    })
+}
+
+/// An attempt was not started and will not be: the host has no room for it. A hedge is skipped;
+/// without its only attempt the call ends with `REGO_VERDICT_EXECUTOR_REJECTED`. Else as
+/// `rego_attempt_finish`, whose place this takes.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_attempt_reject(
+    engine: *mut rego_engine,
+    attempt: rego_attempt,
+    now: rego_time,
+    step_out: *mut rego_step,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        unsafe { stepping(engine, now, step_out) }?
+            .go(|engine, now| engine.manual.reject(AttemptRef::from_bits(attempt), now))
+    })
+}
+
+/// The host has put an attempt into a queue of its own: its time does not run yet, and no hedge is
+/// launched while it waits. `rego_attempt_started` must follow. Hosts that start attempts when they
+/// are told need neither.
+///
+/// `REGO_STATUS_STALE` if the attempt is over, or never was.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_attempt_queued(
+    engine: *mut rego_engine,
+    attempt: rego_attempt,
+    now: rego_time,
+    step_out: *mut rego_step,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        unsafe { stepping(engine, now, step_out) }?
+            .go(|engine, now| engine.manual.queued(AttemptRef::from_bits(attempt), now))
+    })
+}
+
+/// The host has taken an attempt out of its queue: its time runs from now.
+///
+/// `REGO_STATUS_STALE` if the attempt is over, or never was.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_attempt_started(
+    engine: *mut rego_engine,
+    attempt: rego_attempt,
+    now: rego_time,
+    step_out: *mut rego_step,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        unsafe { stepping(engine, now, step_out) }?
+            .go(|engine, now| engine.manual.started(AttemptRef::from_bits(attempt), now))
+    })
+}
+
+/// Says what time it is, and asks what there is to do: when a `wake_at` has come, when a step says
+/// `REGO_STEP_MORE`, after a `rego_call_cancel`. At any other time nothing comes of it, and no harm.
+///
+/// `REGO_STATUS_STALE` if the call is over, or never was.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_call_poll(
+    engine: *mut rego_engine,
+    call: rego_call,
+    now: rego_time,
+    step_out: *mut rego_step,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        unsafe { stepping(engine, now, step_out) }?
+            .go(|engine, now| engine.manual.poll(CallId::from_bits(call), now))
+    })
+}
+
+/// Asks for the end of a call, and no more: the thread that drives it at this moment, or the next
+/// poll or finish, gets what follows. So poll it soon.
+///
+/// `REGO_STATUS_STALE` if the call is over, or never was. A call that passes through (see
+/// `rego_call_begin`) cannot be cancelled; that is no error.
+///
+/// Threads: any thread, at any time; async-signal-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rego_call_cancel(
+    engine: *mut rego_engine,
+    call: rego_call,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let engine = unsafe { shared(engine) }?;
+        engine.manual.cancel(CallId::from_bits(call)).map_err(stale)
+    })
+}
+
+/// Whether an attempt should stop: it was given up, its call was cancelled, or it is over anyhow;
+/// so it is of an attempt that never was, and where `engine` is NULL. A few loads.
+///
+/// Threads: any thread, at any time; async-signal-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rego_attempt_cancelled(
+    engine: *const rego_engine,
+    attempt: rego_attempt,
+) -> bool {
+    contained!(or true, {
+        // SAFETY: because pointers are as the header demands.
+        let engine = unsafe { shared(engine) };
+        engine.is_ok_and(|engine| engine.manual.is_cancelled(AttemptRef::from_bits(attempt)))
+            || engine.is_err()
+    })
+}
+
+/// Lets go of a call that was begun with `REGO_BEGIN_KEEP` and is done. Attempts that still run may
+/// finish.
+///
+/// `REGO_STATUS_STALE` if it was let go already, was not begun so, or is not done: a call that is
+/// to end is cancelled and polled first.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rego_call_end(engine: *mut rego_engine, call: rego_call) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let engine = unsafe { shared(engine) }?;
+        engine.manual.end(CallId::from_bits(call)).map_err(stale)
+    })
+}
+
+/// Writes what happened in a call that was begun with `REGO_BEGIN_KEEP` and is done, as text for
+/// people, in the way of `snprintf`: what fits of it and a NUL into `buffer`, and how long all of
+/// it is, without the NUL, into `len_out`. `buffer` may be NULL if `capacity` is 0.
+///
+/// `REGO_STATUS_STALE` of any other call.
+///
+/// Threads: any thread, at any time. Allocates.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_call_timeline_write(
+    engine: *const rego_engine,
+    call: rego_call,
+    buffer: *mut c_char,
+    capacity: usize,
+    len_out: *mut usize,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let engine = unsafe { shared(engine) }?;
+        // SAFETY: as above.
+        let len_out = unsafe { Out::new(len_out) }?;
+        let timeline = engine.manual.timeline(CallId::from_bits(call)).ok_or(REGO_STATUS_STALE)?;
+        // SAFETY: as above.
+        unsafe { write_text(&timeline.to_string(), buffer, capacity, len_out) }
+    })
+}
+
+/// What every event has: an engine, a time, and a step to be told.
+struct Stepping<'a> {
+    engine: &'a rego_engine,
+    now: Nanos,
+    step_out: Out<rego_step>,
+}
+
+/// # Safety
+///
+/// The pointers are as the header demands, for `'a`.
+#[inline]
+unsafe fn stepping<'a>(
+    engine: *const rego_engine,
+    now: rego_time,
+    step_out: *mut rego_step,
+) -> Checked<Stepping<'a>> {
+    // SAFETY: because the caller promises as much.
+    let engine = unsafe { shared(engine) }?;
+    // SAFETY: as above.
+    let step_out = unsafe { Out::sized(step_out) }?;
+    Ok(Stepping { engine, now: time(now)?, step_out })
+}
+
+impl Stepping<'_> {
+    #[inline]
+    fn go(mut self, event: impl FnOnce(&rego_engine, Nanos) -> Result<Step, Stale>) -> Checked<()> {
+        // A step is too large to be moved out of its result.
+        match &event(self.engine, self.now) {
+            Ok(step) => {
+                self.engine.told.hear(self.now);
+                self.step_out.with(|out| out.tell(step));
+                Ok(())
+            }
+            Err(gone) => Err(stale(*gone)),
+        }
+    }
+}
+
+const fn stale(_: Stale) -> rego_status {
+    REGO_STATUS_STALE
+}

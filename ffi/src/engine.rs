@@ -1,0 +1,322 @@
+//! An engine, from construction to release.
+
+use std::{ffi::c_char, fmt::Display, sync::Arc};
+
+use rego::{Document, Engine, Format, Key, manual::Manual};
+
+use crate::{
+    constants::{rego_key, rego_time},
+    crossing::{Checked, Out, Sized32, read, rego_str, shared, text, time, unused, write_text},
+    keys::Keys,
+    status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_OK, REGO_STATUS_UNSUPPORTED},
+    told::Told,
+    version::REGO_ABI_VERSION,
+};
+
+/// An engine: policies by key, and what calls of the same key share. Counted references: it lives
+/// until it was released as often as it was made and retained. It has no thread.
+#[derive(Debug)]
+pub struct rego_engine {
+    pub(crate) engine: Engine,
+    pub(crate) manual: Manual,
+    pub(crate) keys: Keys,
+    pub(crate) told: Told,
+}
+
+/// What an engine is made with. Begin with `REGO_OPTIONS_INIT`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct rego_options {
+    /// `sizeof(rego_options)`.
+    pub struct_size: u32,
+    /// `REGO_ABI_VERSION`, as this program was compiled with.
+    pub abi_version: u32,
+    /// What all random draws hang on: the same calls in the same order get the same jitter. 0 for
+    /// draws that nobody can foretell, different in every process.
+    pub seed: u64,
+    /// What time it is.
+    pub now: rego_time,
+    /// How many calls are in the air at most, fewer than 2^24; further ones pass through. About
+    /// 2 KiB each; memory comes as it is needed and stays. 0 for 65,536.
+    pub max_live_calls: u32,
+    /// How many keys are told apart, at most 65,536; later ones share one, named "other". 0 for
+    /// 1,024.
+    pub max_keys: u32,
+    /// How many events are kept for `rego_events_drain`, at most 2^20, rounded up to a power of
+    /// two. 0 for none: then nobody writes any.
+    pub max_events: u32,
+    /// Must be 0.
+    pub reserved: u32,
+}
+
+// SAFETY: because it is numbers without padding, of which the first is its size.
+unsafe impl Sized32 for rego_options {
+    const FIRST: usize = 40;
+}
+
+/// Why something could not be constructed, for people. Begin with `REGO_ERROR_INIT`; written only
+/// where the function fails.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct rego_error {
+    /// `sizeof(rego_error)`.
+    pub struct_size: u32,
+    /// The status that the function answers.
+    pub status: i32,
+    /// UTF-8, ended by a NUL, cut where it is too long.
+    pub message: [c_char; 248],
+}
+
+// SAFETY: because it is numbers without padding, of which the first is its size.
+unsafe impl Sized32 for rego_error {
+    const FIRST: usize = 256;
+}
+
+/// Makes an engine, which is the caller's to release. `error` may be NULL.
+///
+/// The variable `REGO_MODE` of the environment sets its mode: `active`, `observe` (one attempt per
+/// call, and a record of what would have been done) or `off` (one plain attempt).
+///
+/// `REGO_STATUS_UNSUPPORTED` if the library's ABI is not that of `abi_version`.
+///
+/// Threads: any thread, at any time. Allocates.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_engine_new(
+    options: *const rego_options,
+    engine_out: *mut *mut rego_engine,
+    error: *mut rego_error,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let error = unsafe { Explained::new(error) }?;
+        // SAFETY: as above.
+        let options = unsafe { read(options) }?;
+        // SAFETY: as above.
+        let engine_out = unsafe { Out::new(engine_out) }?;
+        let engine = rego_engine::new(&options).map_err(|failure| error.tell(&failure))?;
+        engine_out.set(Arc::into_raw(Arc::new(engine)).cast_mut());
+        Ok(())
+    })
+}
+
+/// One more reference to an engine, to be released as well. Answers `engine`; NULL for NULL.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rego_engine_retain(engine: *mut rego_engine) -> *mut rego_engine {
+    contained!(or engine, {
+        if !engine.is_null() {
+            // SAFETY: because it comes from `rego_engine_new` and has not been released as often.
+            unsafe { Arc::increment_strong_count(engine) };
+        }
+        engine
+    })
+}
+
+/// One reference less; with the last the engine goes, its calls with it, and all ids become
+/// worthless: attempts that are still to be finished need a reference. NULL is fine.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rego_engine_release(engine: *mut rego_engine) {
+    contained!(or(), {
+        if !engine.is_null() {
+            // SAFETY: because it comes from `rego_engine_new` and has not been released as often.
+            drop(unsafe { Arc::from_raw(engine) });
+        }
+    });
+}
+
+/// Puts policies in force, in place of those loaded before: all of them, or none. TOML, or JSON if
+/// the text begins with `{`. Calls in the air keep the policy that they began with; budgets that
+/// keep their name and kind keep their balance. `error` may be NULL.
+///
+/// `REGO_STATUS_INVALID` if anything is wrong with them: `error` tells line, column and field of
+/// the first fault.
+///
+/// Threads: any thread, at any time. Allocates; waits for other threads that do the same.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_engine_load_policies(
+    engine: *mut rego_engine,
+    policies: rego_str,
+    error: *mut rego_error,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let error = unsafe { Explained::new(error) }?;
+        // SAFETY: as above.
+        let engine = unsafe { shared(engine) }?;
+        // SAFETY: as above.
+        let policies = unsafe { text(policies) }?;
+        engine.load(policies).map_err(|failure| error.tell(&failure))
+    })
+}
+
+/// The number of a key, such as "user-service.GetUser": the same for the same name, at any time.
+/// Keys are names of call sites, few and known: of those beyond `max_keys` all get the number of
+/// the key that they share.
+///
+/// `REGO_STATUS_INVALID` if it is empty, longer than 256 bytes, or has control characters.
+///
+/// Threads: any thread, at any time. May allocate, and wait for other threads that do the
+/// same: for the start of a program, not for a call.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_key_intern(
+    engine: *mut rego_engine,
+    name: rego_str,
+    key_out: *mut rego_key,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let engine = unsafe { shared(engine) }?;
+        // SAFETY: as above.
+        let name = unsafe { text(name) }?;
+        // SAFETY: as above.
+        let key_out = unsafe { Out::new(key_out) }?;
+        let name = Key::parse(name).map_err(|_| REGO_STATUS_INVALID)?;
+        key_out.set(engine.keys.intern(&engine.engine, &name));
+        Ok(())
+    })
+}
+
+/// Writes all metrics as OpenMetrics text, in the way of `snprintf`: what fits of it and a NUL into
+/// `buffer`, and how long all of it is, without the NUL, into `len_out`. `buffer` may be NULL if
+/// `capacity` is 0. Leave some room: it grows from call to call.
+///
+/// Threads: any thread, at any time. Allocates; up to 50 microseconds for each key.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_metrics_write(
+    engine: *const rego_engine,
+    buffer: *mut c_char,
+    capacity: usize,
+    len_out: *mut usize,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let engine = unsafe { shared(engine) }?;
+        // SAFETY: as above.
+        let len_out = unsafe { Out::new(len_out) }?;
+        // SAFETY: as above.
+        unsafe { write_text(&engine.engine.metrics(), buffer, capacity, len_out) }
+    })
+}
+
+const MAX_LIVE_CALLS: u32 = (1 << 24) - 1;
+const MAX_KEYS: u32 = 1 << 16;
+const DEFAULT_KEYS: u32 = 1_024;
+const MAX_EVENTS: u32 = 1 << 20;
+
+impl rego_engine {
+    fn new(options: &rego_options) -> Result<Self, Failure> {
+        if options.abi_version != REGO_ABI_VERSION {
+            let theirs = options.abi_version;
+            let message =
+                format!("ABI {theirs} was asked for, this library has {REGO_ABI_VERSION}");
+            return Err(Failure { status: REGO_STATUS_UNSUPPORTED, message });
+        }
+        unused(options.reserved).map_err(|status| Failure::of(status, "options.reserved"))?;
+        let now = time(options.now).map_err(|status| Failure::of(status, "options.now"))?;
+        let told = Told::new(now.as_nanos());
+        let mut builder = Engine::builder().clock(told.clock());
+        if options.seed != 0 {
+            builder = builder.seed(options.seed);
+        }
+        let limit = |name, given, max| {
+            (given <= max).then_some(given).ok_or_else(|| {
+                Failure::invalid(&format!("options.{name} is {given}, and at most {max}"))
+            })
+        };
+        match limit("max_live_calls", options.max_live_calls, MAX_LIVE_CALLS)? {
+            0 => {}
+            calls => builder = builder.max_flights(number(calls)),
+        }
+        match limit("max_events", options.max_events, MAX_EVENTS)? {
+            0 => {}
+            events => builder = builder.event_ring(number(events)),
+        }
+        let keys = match limit("max_keys", options.max_keys, MAX_KEYS)? {
+            0 => DEFAULT_KEYS,
+            keys => keys,
+        };
+        let engine =
+            builder.max_keys(number(keys)).build().map_err(|error| Failure::invalid(&error))?;
+        let (manual, keys) = (engine.manual(), Keys::new(&engine, keys));
+        Ok(Self { engine, manual, keys, told })
+    }
+
+    fn load(&self, text: &str) -> Result<(), Failure> {
+        // A JSON document is an object; no TOML document begins like one.
+        let first = text.trim_start_matches('\u{feff}').trim_start();
+        let format = if first.starts_with('{') { Format::Json } else { Format::Toml };
+        let document =
+            Document::parse(text, format, "policies").map_err(|error| Failure::invalid(&error))?;
+        self.engine.load(&document).map_err(|error| Failure::invalid(&error))
+    }
+}
+
+/// A `u32` fits wherever this library runs.
+fn number(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// What went wrong, with a text for people.
+struct Failure {
+    status: rego_status,
+    message: String,
+}
+
+impl Failure {
+    fn invalid(message: &impl Display) -> Self {
+        Self::of(REGO_STATUS_INVALID, message)
+    }
+
+    fn of(status: rego_status, message: impl Display) -> Self {
+        Self { status, message: message.to_string() }
+    }
+}
+
+/// Where the caller wants to read what went wrong, if anywhere.
+struct Explained(Option<Out<rego_error>>);
+
+impl Explained {
+    /// # Safety
+    ///
+    /// `to` is NULL, or as its type says.
+    unsafe fn new(to: *mut rego_error) -> Checked<Self> {
+        if to.is_null() {
+            return Ok(Self(None));
+        }
+        // SAFETY: because the caller promises as much.
+        Ok(Self(Some(unsafe { Out::sized(to) }?)))
+    }
+
+    fn tell(self, failure: &Failure) -> rego_status {
+        if let Some(mut out) = self.0 {
+            out.with(|out| out.tell(failure));
+        }
+        failure.status
+    }
+}
+
+impl rego_error {
+    fn tell(&mut self, failure: &Failure) {
+        self.status = failure.status as i32;
+        let room = self.message.len() - 1;
+        let kept = failure.message.floor_char_boundary(room);
+        let bytes = failure.message.bytes().take(kept);
+        self.message.fill(0);
+        for (to, byte) in self.message.iter_mut().zip(bytes) {
+            *to = c_char::from_ne_bytes([byte]);
+        }
+    }
+}
+
+const _: () = {
+    const fn any_thread<T: Send + Sync>() {}
+    any_thread::<rego_engine>();
+    assert!(REGO_STATUS_OK as i32 == 0);
+};

@@ -1,0 +1,254 @@
+//! What happened in the calls of an engine, for hosts that take no callbacks.
+
+use std::{ffi::c_char, mem::align_of, ptr};
+
+use rego::{AttemptId, Completion, CompletionKind, Event, EventRecord, Told};
+
+use crate::{
+    constants::{rego_completion_kind, rego_event_kind, rego_time},
+    crossing::{Checked, Out, shared},
+    engine::rego_engine,
+    status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_NULL},
+};
+
+/// No attempt: `rego_event.attempt`.
+pub const REGO_NO_ATTEMPT: u32 = u32::MAX;
+
+/// Nothing is known of how an attempt ended: `rego_event.completion`.
+pub const REGO_NO_COMPLETION: u32 = u32::MAX;
+
+/// One event. What its fields hold hangs on `kind`; those of which the kind says nothing are 0, or
+/// `REGO_NO_ATTEMPT` and `REGO_NO_COMPLETION`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct rego_event {
+    /// How much of it was written.
+    pub struct_size: u32,
+    /// What it tells: a `REGO_EVENT_*`.
+    pub kind: u32,
+    /// Which call: the engine's calls are numbered from 0. No `rego_call`.
+    pub call: u64,
+    /// When it happened.
+    pub at: rego_time,
+    /// Another time, or a length of time.
+    pub time: rego_time,
+    /// The number of the attempt in its call, in launch order from 0.
+    pub attempt: u32,
+    /// What is told of it, or why.
+    pub reason: u32,
+    /// More of it.
+    pub detail: u32,
+    /// How many.
+    pub count: u32,
+    /// `REGO_EVENT_ATTEMPT_ENDED`: the facts, a `REGO_COMPLETION_*`.
+    pub completion: u32,
+    /// `REGO_EVENT_ATTEMPT_ENDED`: what the facts' kind says of it.
+    pub code: i32,
+    /// The key, ended by a NUL; of a longer one the first 47 bytes, or as many as make whole
+    /// characters.
+    pub key: [c_char; 48],
+}
+
+/// Moves the oldest events out of the engine, at most `capacity`, into an array whose elements have
+/// `event_size` bytes: `sizeof(rego_event)`. How many they are goes to `count_out`; how many there
+/// was no room for since the beginning, to `dropped_out`. `events` may be NULL if `capacity` is 0.
+///
+/// An engine without `max_events` has none.
+///
+/// Threads: any thread, at any time; threads that drain at once share the events.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn rego_events_drain(
+    engine: *mut rego_engine,
+    events: *mut rego_event,
+    event_size: usize,
+    capacity: usize,
+    count_out: *mut usize,
+    dropped_out: *mut u64,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let engine = unsafe { shared(engine) }?;
+        // SAFETY: as above.
+        let mut array = unsafe { Array::new(events, event_size, capacity) }?;
+        // SAFETY: as above.
+        let count_out = unsafe { Out::new(count_out) }?;
+        // SAFETY: as above.
+        let dropped_out = unsafe { Out::new(dropped_out) }?;
+        let dropped = drain(engine, &mut array);
+        count_out.set(array.len);
+        dropped_out.set(dropped);
+        Ok(())
+    })
+}
+
+fn drain(engine: &rego_engine, array: &mut Array) -> u64 {
+    let mut batch = [EventRecord::default(); 32];
+    loop {
+        let room = batch.len().min(array.capacity - array.len);
+        let (batch, _) = batch.split_at_mut(room);
+        let (count, dropped) = engine.engine.drain_events(batch);
+        for record in batch.iter().take(count) {
+            array.push(&rego_event::of(record));
+        }
+        if count < room || room == 0 {
+            return dropped;
+        }
+    }
+}
+
+/// The caller's array.
+struct Array {
+    events: *mut rego_event,
+    event_size: usize,
+    capacity: usize,
+    len: usize,
+}
+
+const SIZE: usize = size_of::<rego_event>();
+
+/// An element beyond this is a mistake.
+const HUGE: usize = 4_096;
+
+impl Array {
+    /// # Safety
+    ///
+    /// `events` is NULL, or valid for writes of `capacity` elements of `event_size` bytes, until
+    /// this is dropped.
+    unsafe fn new(events: *mut rego_event, event_size: usize, capacity: usize) -> Checked<Self> {
+        if events.is_null() && capacity > 0 {
+            return Err(REGO_STATUS_NULL);
+        }
+        let crooked = !(events.addr() | event_size).is_multiple_of(align_of::<rego_event>());
+        let huge = capacity.checked_mul(event_size).is_none_or(|bytes| bytes > isize::MAX as usize);
+        if crooked || huge || !(SIZE..=HUGE).contains(&event_size) {
+            return Err(REGO_STATUS_INVALID);
+        }
+        Ok(Self { events, event_size, capacity, len: 0 })
+    }
+
+    fn push(&mut self, event: &rego_event) {
+        debug_assert!(self.len < self.capacity, "asked before");
+        // SAFETY: because it is within the array.
+        let place = unsafe { self.events.byte_add(self.len * self.event_size) };
+        // SAFETY: because an element has at least this size, and the caller lets it be written.
+        unsafe { place.write(*event) };
+        // SAFETY: because it is within the element, or at its end.
+        let rest = unsafe { place.add(1) }.cast::<u8>();
+        // SAFETY: because so many bytes of the element are left.
+        unsafe { ptr::write_bytes(rest, 0, self.event_size - SIZE) };
+        self.len += 1;
+    }
+}
+
+impl rego_event {
+    fn of(record: &EventRecord) -> Self {
+        let mut event = Self {
+            struct_size: SIZE as u32,
+            kind: rego_event_kind::REGO_EVENT_OTHER as u32,
+            call: record.call,
+            at: record.at.as_nanos(),
+            time: 0,
+            attempt: REGO_NO_ATTEMPT,
+            reason: 0,
+            detail: 0,
+            count: 0,
+            completion: REGO_NO_COMPLETION,
+            code: 0,
+            key: [0; 48],
+        };
+        for (to, byte) in event.key.iter_mut().zip(record.key().bytes()) {
+            *to = c_char::from_ne_bytes([byte]);
+        }
+        match record.what {
+            Told::CallStarted => event.kind(rego_event_kind::REGO_EVENT_CALL_STARTED),
+            Told::CallEnded { started, verdict, answer, attempts } => {
+                event.kind(rego_event_kind::REGO_EVENT_CALL_ENDED);
+                event.time = started.as_nanos();
+                event.reason = verdict as u32;
+                event.attempt = answer.map_or(REGO_NO_ATTEMPT, |attempt| attempt.get().into());
+                event.count = attempts.into();
+            }
+            Told::Noted(noted) => event.noted(&noted),
+            _ => {}
+        }
+        event
+    }
+
+    fn noted(&mut self, noted: &Event) {
+        use rego_event_kind::*;
+        match *noted {
+            Event::Launched { attempt, retry_index, hedge_index } => {
+                self.kind(REGO_EVENT_ATTEMPT_LAUNCHED);
+                self.attempt(attempt);
+                self.reason = rego::AttemptKind::of(retry_index, hedge_index) as u32;
+            }
+            Event::Ended { attempt, started, outcome, facts, late } => {
+                self.kind(REGO_EVENT_ATTEMPT_ENDED);
+                self.attempt(attempt);
+                self.time = started.as_nanos();
+                self.reason = outcome.kind as u32;
+                self.detail = outcome.class as u32;
+                self.count = late.into();
+                if let Some((completion, code)) = facts.and_then(|facts| parts(&facts)) {
+                    self.completion = completion as u32;
+                    self.code = code;
+                }
+            }
+            Event::CancelRequested { attempt, started, reason } => {
+                self.kind(REGO_EVENT_CANCEL_REQUESTED);
+                self.attempt(attempt);
+                self.time = started.as_nanos();
+                self.reason = reason as u32;
+            }
+            Event::Budget { kind, cost, decision } => {
+                self.kind(REGO_EVENT_BUDGET_ASKED);
+                self.reason = decision as u32;
+                self.detail = kind as u32;
+                self.count = cost.into();
+            }
+            Event::BackingOff { until } => {
+                self.kind(REGO_EVENT_BACKING_OFF);
+                self.time = until.as_nanos();
+            }
+            Event::HedgeSkipped { reason } => {
+                self.kind(REGO_EVENT_HEDGE_SKIPPED);
+                self.reason = reason as u32;
+            }
+            Event::WouldHave { kind } => {
+                self.kind(REGO_EVENT_WOULD_HAVE);
+                self.reason = kind as u32;
+            }
+            Event::WouldNotFit { wait } => {
+                self.kind(REGO_EVENT_WOULD_NOT_FIT);
+                self.time = wait.as_nanos();
+            }
+            // A call's end is told once, by its own record.
+            _ => {}
+        }
+    }
+
+    const fn kind(&mut self, kind: rego_event_kind) {
+        self.kind = kind as u32;
+    }
+
+    const fn attempt(&mut self, attempt: AttemptId) {
+        self.attempt = attempt.get() as u32;
+    }
+}
+
+fn parts(facts: &Completion) -> Option<(rego_completion_kind, i32)> {
+    use rego_completion_kind::*;
+    Some(match facts.kind {
+        CompletionKind::Ok => (REGO_COMPLETION_OK, 0),
+        CompletionKind::Http { status } => (REGO_COMPLETION_HTTP, status.into()),
+        CompletionKind::Grpc(code) => (REGO_COMPLETION_GRPC, code.into()),
+        CompletionKind::Io(kind) => (REGO_COMPLETION_IO, kind as i32),
+        CompletionKind::Errno(number) => (REGO_COMPLETION_ERRNO, number),
+        CompletionKind::App(code) => (REGO_COMPLETION_APP, code),
+        CompletionKind::Timeout => (REGO_COMPLETION_TIMEOUT, 0),
+        CompletionKind::Cancelled => (REGO_COMPLETION_CANCELLED, 0),
+        CompletionKind::Panic => (REGO_COMPLETION_PANIC, 0),
+        _ => return None,
+    })
+}

@@ -1,0 +1,142 @@
+//! What a host is to do next.
+
+use std::mem::MaybeUninit;
+
+use rego::{
+    Nanos,
+    manual::{Action, AttemptRef, Step},
+};
+
+use crate::{
+    constants::{
+        REGO_MAX_ACTIONS, rego_action_kind, rego_attempt, rego_call, rego_step_flag, rego_time,
+    },
+    crossing::Sized32,
+};
+
+/// One thing that the host is to do.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct rego_action {
+    /// What to do: a `REGO_ACTION_*`.
+    pub kind: u32,
+    /// START: a `REGO_ATTEMPT_*`. CANCEL: a `REGO_CANCEL_*`. DONE: a `REGO_VERDICT_*`.
+    pub reason: u32,
+    /// Whose it is.
+    pub call: rego_call,
+    /// What the call was begun with. 0 in the DONE of a call that found no room: it is always the
+    /// answer to its own finish.
+    pub cookie: u64,
+    /// START, CANCEL: which attempt. DONE: the one whose result is the call's, the winner or the
+    /// last real failure; 0 if there is none.
+    pub attempt: rego_attempt,
+    /// START: when the attempt must be over; it is given up then, if the host says what time it is.
+    pub deadline: rego_time,
+    /// DONE: what was handed in with the answer's finish.
+    pub result: u64,
+    /// DONE: for how many nanoseconds the server wants to be left alone, if it said so last, else
+    /// 0.
+    pub retry_after: u64,
+    /// START: the attempt's number in its call, in launch order from 0. DONE: how many attempts
+    /// were launched.
+    pub number: u32,
+    /// START: the attempt's retry group; 0 for the first.
+    pub retry_index: u32,
+    /// START: its place in its group; 0 for the primary, then the hedges.
+    pub hedge_index: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// What follows from an event: what to do, and when to come again. Begin with `REGO_STEP_INIT`, and
+/// use it again and again: only `struct_size` is looked at.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct rego_step {
+    /// `sizeof(rego_step)`.
+    pub struct_size: u32,
+    /// How many of `actions` there are. The others are left as they were.
+    pub n_actions: u32,
+    /// Any of `REGO_STEP_MORE`, `REGO_STEP_ELSEWHERE`.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// When to poll, if nothing happens before; never past the call's deadline. `REGO_TIME_NEVER`
+    /// when there is nothing to wait for.
+    ///
+    /// Where several threads drive one call, their steps may reach a host out of order. Polling too
+    /// often does no harm, so poll at each of these times, or at the earliest.
+    pub wake_at: rego_time,
+    /// What to do, in this order.
+    pub actions: [MaybeUninit<rego_action>; REGO_MAX_ACTIONS],
+}
+
+// SAFETY: because it is numbers without padding, of which the first is its size.
+unsafe impl Sized32 for rego_step {
+    const FIRST: usize = 312;
+}
+
+impl rego_step {
+    pub(crate) fn tell(&mut self, step: &Step) {
+        let more = if step.more { rego_step_flag::REGO_STEP_MORE as u32 } else { 0 };
+        let elsewhere = if step.elsewhere { rego_step_flag::REGO_STEP_ELSEWHERE as u32 } else { 0 };
+        self.flags = more | elsewhere;
+        self.reserved = 0;
+        self.wake_at = step.wake_at.as_nanos();
+        self.n_actions = 0;
+        for (place, action) in self.actions.iter_mut().zip(step.actions()) {
+            place.write(told(&action));
+            self.n_actions += 1;
+        }
+    }
+}
+
+#[inline]
+fn told(action: &Action) -> rego_action {
+    let (call, cookie) = (action.call().to_bits(), action.cookie());
+    let blank = rego_action { call, cookie, ..BLANK };
+    match *action {
+        Action::Start { attempt, kind, number, retry_index, hedge_index, deadline, .. } => {
+            rego_action {
+                kind: rego_action_kind::REGO_ACTION_START as u32,
+                reason: kind as u32,
+                attempt: attempt.to_bits(),
+                deadline: deadline.as_nanos(),
+                number,
+                retry_index,
+                hedge_index,
+                ..blank
+            }
+        }
+        Action::Cancel { attempt, reason, .. } => rego_action {
+            kind: rego_action_kind::REGO_ACTION_CANCEL as u32,
+            reason: reason as u32,
+            attempt: attempt.to_bits(),
+            ..blank
+        },
+        Action::Done { verdict, answer, result, attempts, retry_after, .. } => rego_action {
+            kind: rego_action_kind::REGO_ACTION_DONE as u32,
+            reason: verdict as u32,
+            attempt: answer.map_or(0, AttemptRef::to_bits),
+            result,
+            number: attempts,
+            retry_after: retry_after.map_or(0, Nanos::as_nanos),
+            ..blank
+        },
+    }
+}
+
+const BLANK: rego_action = rego_action {
+    kind: rego_action_kind::REGO_ACTION_NONE as u32,
+    reason: 0,
+    call: 0,
+    cookie: 0,
+    attempt: 0,
+    deadline: 0,
+    result: 0,
+    retry_after: 0,
+    number: 0,
+    retry_index: 0,
+    hedge_index: 0,
+    reserved: 0,
+};

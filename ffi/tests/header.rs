@@ -1,0 +1,149 @@
+//! `include/rego.h` is what the source says, and compilers of every dialect take it.
+
+#[path = "support/compiler.rs"]
+mod compiler;
+
+use std::{fs, path::Path};
+
+use compiler::Compiler;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../include/rego.h");
+/// What stands before everything: the chapters.
+const CHAPTERS: &str = include_str!("../header/chapters.h");
+/// What stands behind the includes: macros.
+const MACROS: &str = include_str!("../header/macros.h");
+
+fn generate() -> String {
+    let mut config = cbindgen::Config::from_file(Path::new(ROOT).join("cbindgen.toml"))
+        .expect("the configuration is in order");
+    config.header = Some(CHAPTERS.trim_end().to_owned());
+    let [major, minor, patch] = [
+        env!("CARGO_PKG_VERSION_MAJOR"),
+        env!("CARGO_PKG_VERSION_MINOR"),
+        env!("CARGO_PKG_VERSION_PATCH"),
+    ];
+    let version =
+        MACROS.replace("@MAJOR@", major).replace("@MINOR@", minor).replace("@PATCH@", patch);
+    config.after_includes = Some(version.trim_end().to_owned());
+    let bindings = cbindgen::Builder::new().with_crate(ROOT).with_config(config).generate();
+    let mut header = Vec::new();
+    bindings.expect("the source can be read").write(&mut header);
+    String::from_utf8(header).expect("the source is UTF-8")
+}
+
+#[test]
+fn the_header_is_up_to_date() {
+    let fresh = generate();
+    if std::env::var_os("REGO_BLESS").is_some() {
+        fs::write(PATH, &fresh).expect("the header can be written");
+    }
+    let committed = fs::read_to_string(PATH).unwrap_or_default();
+    let command = "REGO_BLESS=1 cargo test -p rego-ffi --test header";
+    for (number, (is, should)) in (1..).zip(committed.lines().zip(fresh.lines())) {
+        assert_eq!(is, should, "include/rego.h:{number} has drifted: {command}");
+    }
+    assert!(committed == fresh, "include/rego.h is too short or too long: {command}");
+}
+
+#[test]
+fn every_function_tells_its_thread_safety() {
+    let header = generate();
+    let mut functions = 0;
+    let mut comment = String::new();
+    for line in header.lines() {
+        if line.starts_with("/**") {
+            comment.clear();
+        }
+        comment.push_str(line);
+        if line.starts_with("REGO_API") {
+            assert!(comment.contains("Threads: "), "{line}");
+            functions += 1;
+            comment.clear();
+        }
+    }
+    assert_eq!(functions, header.matches("REGO_NOEXCEPT;").count());
+    assert!(functions > 0);
+}
+
+#[test]
+fn it_is_plain_ascii() {
+    let header = generate();
+    let line = (1..).zip(header.lines()).find(|(_, line)| !line.is_ascii());
+    assert_eq!(line, None);
+}
+
+#[test]
+fn the_chapters_are_there() {
+    for chapter in ["THREADS", "LIFETIMES", "RE-ENTRANCY", "FORK", "UNLOADING", "POINTERS"] {
+        assert!(CHAPTERS.contains(&format!("\n * {chapter}\n")), "{chapter}");
+    }
+}
+
+/// A program that uses every macro, and includes the header twice.
+const USER: &str = r#"
+#include <rego.h>
+#include <rego.h>
+rego_options options(void);
+rego_options options(void) { rego_options it = REGO_OPTIONS_INIT; return it; }
+rego_error error(void);
+rego_error error(void) { rego_error it = REGO_ERROR_INIT; return it; }
+rego_begin begin(void);
+rego_begin begin(void) { rego_begin it = REGO_BEGIN_INIT; it.flags |= REGO_BEGIN_KEEP; return it; }
+rego_completion facts(void);
+rego_completion facts(void) {
+  rego_completion it = REGO_COMPLETION_INIT;
+  it.kind = REGO_COMPLETION_HTTP;
+  it.flags = REGO_COMPLETION_NOT_SENT | REGO_COMPLETION_DO_NOT_RETRY;
+  return it;
+}
+rego_outcome outcome(void);
+rego_outcome outcome(void) { rego_outcome it = REGO_OUTCOME_INIT; return it; }
+rego_step step(void);
+rego_step step(void) { rego_step it = REGO_STEP_INIT; return it; }
+rego_str text(void);
+rego_str text(void) { return REGO_STR("svc.Get"); }
+uint32_t version(void);
+uint32_t version(void) { return REGO_VERSION_NUMBER; }
+int is_done(const rego_action *action);
+int is_done(const rego_action *action) {
+  switch (action->kind) {
+    case REGO_ACTION_DONE: return action->reason == REGO_VERDICT_SUCCESS;
+    default: return action->deadline == REGO_TIME_NEVER;
+  }
+}
+int works(rego_engine *engine, rego_str name, rego_key *key);
+int works(rego_engine *engine, rego_str name, rego_key *key) {
+  rego_status status = rego_key_intern(engine, name, key);
+  return status == REGO_STATUS_OK;
+}
+"#;
+
+const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
+
+#[test]
+fn every_dialect_of_c_takes_it() {
+    let cc = Compiler::c();
+    for dialect in ["c99", "c11", "c17", "c2x"] {
+        cc.compile(&[STRICT, &[&format!("-std={dialect}")]].concat(), USER)
+            .unwrap_or_else(|errors| panic!("{dialect}: {errors}"));
+    }
+}
+
+#[test]
+fn every_dialect_of_cpp_takes_it() {
+    let Some(cpp) = Compiler::cpp() else { return };
+    for dialect in ["c++11", "c++14", "c++17", "c++20", "c++23"] {
+        cpp.compile(&[STRICT, &[&format!("-std={dialect}")]].concat(), USER)
+            .unwrap_or_else(|errors| panic!("{dialect}: {errors}"));
+    }
+}
+
+/// The control of the two above, and of the attribute.
+#[test]
+fn a_status_that_is_thrown_away_is_noticed() {
+    let careless = "#include <rego.h>\nvoid f(rego_engine *e, rego_step *s);\n\
+                    void f(rego_engine *e, rego_step *s) { rego_call_poll(e, 1, 1, s); }\n";
+    let refused = Compiler::c().compile(STRICT, careless);
+    assert!(refused.is_err_and(|errors| errors.contains("unused-result")));
+}

@@ -1,0 +1,1509 @@
+/*
+ * rego: retries, hedging and budgets as one small state machine.
+ *
+ * Generated: the source is in ffi/src, and a test rewrites this file. Not the policy language of
+ * the same name.
+ *
+ *   rego_options options = REGO_OPTIONS_INIT;
+ *   options.now = now();                     // nanoseconds of your own monotonic clock
+ *   rego_engine *engine;
+ *   rego_status status = rego_engine_new(&options, &engine, NULL);
+ *   rego_key key;
+ *   status = rego_key_intern(engine, REGO_STR("user-service.GetUser"), &key);
+ *
+ *   rego_begin begin = REGO_BEGIN_INIT;
+ *   begin.now = now();
+ *   rego_call call;
+ *   rego_step step = REGO_STEP_INIT;
+ *   status = rego_call_begin(engine, key, &begin, &call, &step);
+ *   // Do what step.actions says: START an attempt, and when it has ended
+ *   rego_completion facts = REGO_COMPLETION_INIT;
+ *   status = rego_attempt_finish(engine, step.actions[0].attempt, now(), &facts, &step);
+ *   // which for an attempt that worked answers with DONE. After a failure there may be nothing to
+ *   // do until step.wake_at: rego_call_poll(engine, call, now(), &step) then.
+ *
+ * THREADS
+ *
+ * The library starts no thread, waits for none in a call's way, reads no clock and calls nobody
+ * back. Every function says who may call it; where it says "any thread, at any time", also several
+ * at once on the same engine, the same call, the same attempt. Where two threads come with news of
+ * one call, one of them drives it and gets the actions, the other a step with
+ * REGO_STEP_ELSEWHERE. What a thread passes for a function to write to is that thread's alone
+ * until the function returns.
+ *
+ * LIFETIMES
+ *
+ * An engine lives until it was released as often as it was made and retained. Whoever calls a
+ * function holds a reference while it runs. Keys live as long as their engine. Calls and attempts
+ * are numbers that name a place and which use of it: to keep, lose or repeat one does no harm; one
+ * that is over, or was never given out, answers REGO_STATUS_STALE. Ids hold for the engine that
+ * gave them out. A call is over with its DONE, or with rego_call_end if it was begun with
+ * REGO_BEGIN_KEEP; every attempt that was started is to be finished once, also after that. What is
+ * passed in is borrowed for the duration of the function; nothing that the library returns is to be
+ * freed.
+ *
+ * POINTERS
+ *
+ * A pointer that is not said to be optional is checked for NULL, and for its alignment; nothing is
+ * written through an output but on success, through rego_error but on failure. Beyond that a
+ * pointer must be what its type says. Structs begin with their own size, which the macros named
+ * ..._INIT set, together with what else is not 0 by default. A program that was compiled with an
+ * older header may pass its smaller structs; one with a newer header, its larger ones, as long as
+ * what this library does not know is 0. An unknown flag or kind, or a reserved field that is not 0,
+ * is REGO_STATUS_UNSUPPORTED.
+ *
+ * RE-ENTRANCY
+ *
+ * There are no callbacks, so nothing is entered again by itself. From a signal handler only what is
+ * said to be async-signal-safe may be called. Where memory runs out, the process ends.
+ *
+ * FORK
+ *
+ * A child of fork draws other jitter than its parent, by itself, unless the engine has a seed of
+ * its own. It has copies of the engines and of the calls in the air, which are its own from then
+ * on: what it does with them does not reach the parent. Where another thread was inside a function
+ * of this library at the time of the fork, the child must not use that engine: locks that the other
+ * thread held stay locked.
+ *
+ * UNLOADING
+ *
+ * The library stays in memory after dlclose (it is linked with -z nodelete): threads of the host's
+ * run its destructors when they end. To load it again is fine.
+ */
+
+#ifndef REGO_H
+#define REGO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** The version of this header. */
+#define REGO_VERSION_MAJOR 0
+#define REGO_VERSION_MINOR 1
+#define REGO_VERSION_PATCH 0
+/** The version of this header as one number, to compare. */
+#define REGO_VERSION_NUMBER                                                                    \
+  ((uint32_t)(REGO_VERSION_MAJOR * 1000000 + REGO_VERSION_MINOR * 1000 + REGO_VERSION_PATCH))
+
+/* Define REGO_STATIC where the static library is linked on Windows. */
+#if defined(_WIN32) && !defined(REGO_STATIC)
+#  define REGO_API __declspec(dllimport)
+#elif defined(__GNUC__) && !defined(_WIN32)
+#  define REGO_API __attribute__((visibility("default")))
+#else
+#  define REGO_API
+#endif
+#if defined(__GNUC__)
+#  define REGO_NODISCARD __attribute__((warn_unused_result))
+#else
+#  define REGO_NODISCARD
+#endif
+#ifdef __cplusplus
+#  define REGO_NOEXCEPT noexcept
+#else
+#  define REGO_NOEXCEPT
+#endif
+
+/** A rego_str of a string literal. */
+#ifdef __cplusplus
+#  define REGO_STR(literal) (rego_str{"" literal, sizeof(literal) - 1})
+#else
+#  define REGO_STR(literal) ((rego_str){"" literal, sizeof(literal) - 1})
+#endif
+
+/** A rego_error of nothing. */
+#define REGO_ERROR_INIT {(uint32_t)sizeof(rego_error), 0, {0}}
+/** Defaults throughout; say in `now` what time it is. */
+#define REGO_OPTIONS_INIT {(uint32_t)sizeof(rego_options), REGO_ABI_VERSION, 0, 0, 0, 0, 0, 0}
+/** A call that asks for nothing but its key's policy; say in `now` what time it is. */
+#define REGO_BEGIN_INIT {(uint32_t)sizeof(rego_begin), 0, 0, 0, 0, 0, 0}
+/** It worked. */
+#define REGO_COMPLETION_INIT {(uint32_t)sizeof(rego_completion), 0, 0, 0, 0, 0, 0, 0}
+/** The call is answered. */
+#define REGO_OUTCOME_INIT {(uint32_t)sizeof(rego_outcome), 0, 0, 0, 0, 0}
+/** Room for a step. */
+#define REGO_STEP_INIT                                                                         \
+  {(uint32_t)sizeof(rego_step), 0, 0, 0, UINT64_MAX, {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}}
+
+/**
+ * The version of the ABI that this header describes. It changes when something that was there
+ * changes its meaning or goes; what is only added changes nothing.
+ */
+#define REGO_ABI_VERSION 1
+
+/**
+ * The time that does not come.
+ */
+#define REGO_TIME_NEVER UINT64_MAX
+
+/**
+ * The most actions that one step carries.
+ */
+#define REGO_MAX_ACTIONS 4
+
+/**
+ * No attempt: `rego_event.attempt`.
+ */
+#define REGO_NO_ATTEMPT UINT32_MAX
+
+/**
+ * Nothing is known of how an attempt ended: `rego_event.completion`.
+ */
+#define REGO_NO_COMPLETION UINT32_MAX
+
+/**
+ * What a function answers: 0, or why it did nothing. How a call ended is never among them: that
+ * is told by `REGO_ACTION_DONE`.
+ *
+ * New ones are added at the end; none changes its number.
+ */
+enum rego_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * It is done.
+   */
+  REGO_STATUS_OK = 0,
+  /**
+   * A pointer that must not be NULL is.
+   */
+  REGO_STATUS_NULL = -1,
+  /**
+   * An argument that is wrong in every version: a `struct_size` too small, a pointer that is not
+   * aligned, text that is not UTF-8, a number out of its range, a policy that is wrong.
+   */
+  REGO_STATUS_INVALID = -2,
+  /**
+   * An argument that a newer version may understand: an unknown flag, kind or ABI version, a
+   * reserved field or an unknown tail of a struct that is not 0.
+   */
+  REGO_STATUS_UNSUPPORTED = -3,
+  /**
+   * The id names nothing, or nothing any more.
+   */
+  REGO_STATUS_STALE = -5,
+  /**
+   * A defect of the library's own, contained. The engine goes on.
+   */
+  REGO_STATUS_PANIC = -100,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_status rego_status;
+#else
+typedef int32_t rego_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What the host is to do: `rego_action.kind`.
+ */
+enum rego_action_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Nothing: what an unused action is.
+   */
+  REGO_ACTION_NONE = 0,
+  /**
+   * Start an attempt, and finish it once, however it ends. Its time runs from the event that
+   * brought this.
+   */
+  REGO_ACTION_START = 1,
+  /**
+   * Ask an attempt to stop. It still has to be finished, whenever it ends.
+   */
+  REGO_ACTION_CANCEL = 2,
+  /**
+   * The call has ended. Nothing of it follows; attempts that still run are to be finished all
+   * the same.
+   */
+  REGO_ACTION_DONE = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_action_kind rego_action_kind;
+#else
+typedef uint32_t rego_action_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What `rego_step.flags` holds.
+ */
+enum rego_step_flag
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * There is more to do than fits: poll again.
+   */
+  REGO_STEP_MORE = 1,
+  /**
+   * Another thread drives this call at this moment, has seen the event, and gets the actions.
+   */
+  REGO_STEP_ELSEWHERE = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_step_flag rego_step_flag;
+#else
+typedef uint32_t rego_step_flag;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What `rego_begin.flags` may hold.
+ */
+enum rego_begin_flag
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * The call is there to be read after its end, until `rego_call_end`.
+   */
+  REGO_BEGIN_KEEP = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_begin_flag rego_begin_flag;
+#else
+typedef uint32_t rego_begin_flag;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Whether repeating a request is safe: `rego_begin.idempotent`.
+ */
+enum rego_idempotent
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * As the policy says.
+   */
+  REGO_IDEMPOTENT_UNSET = 0,
+  /**
+   * It is.
+   */
+  REGO_IDEMPOTENT_YES = 1,
+  /**
+   * It is not.
+   */
+  REGO_IDEMPOTENT_NO = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_idempotent rego_idempotent;
+#else
+typedef uint32_t rego_idempotent;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What sort of attempt it is: `rego_action.reason` of `REGO_ACTION_START`.
+ */
+enum rego_attempt_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * The first of its call.
+   */
+  REGO_ATTEMPT_FIRST = 0,
+  /**
+   * The primary of a later retry group.
+   */
+  REGO_ATTEMPT_RETRY = 1,
+  /**
+   * Launched because an earlier one of its group is slow.
+   */
+  REGO_ATTEMPT_HEDGE = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_attempt_kind rego_attempt_kind;
+#else
+typedef uint32_t rego_attempt_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Why an attempt is to stop: `rego_action.reason` of `REGO_ACTION_CANCEL`.
+ */
+enum rego_cancel_reason
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Another attempt of its group won.
+   */
+  REGO_CANCEL_LOST_RACE = 0,
+  /**
+   * Another attempt of its group ended the call.
+   */
+  REGO_CANCEL_TERMINAL = 1,
+  /**
+   * The call's or the attempt's time was up.
+   */
+  REGO_CANCEL_DEADLINE = 2,
+  /**
+   * The caller cancelled the call.
+   */
+  REGO_CANCEL_CALLER = 3,
+  /**
+   * The engine is shutting down.
+   */
+  REGO_CANCEL_SHUTDOWN = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_cancel_reason rego_cancel_reason;
+#else
+typedef uint32_t rego_cancel_reason;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How a call ended and why: `rego_action.reason` of `REGO_ACTION_DONE`. In the order of
+ * precedence: where several hold at once, the first is told.
+ */
+enum rego_verdict
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * An attempt answered.
+   */
+  REGO_VERDICT_SUCCESS = 0,
+  /**
+   * The caller cancelled the call.
+   */
+  REGO_VERDICT_CANCELLED = 1,
+  /**
+   * The engine was shut down.
+   */
+  REGO_VERDICT_SHUTDOWN = 2,
+  /**
+   * The deadline passed, or the next backoff would not have fitted before it.
+   */
+  REGO_VERDICT_DEADLINE_EXCEEDED = 3,
+  /**
+   * An attempt failed in a way that another would not mend.
+   */
+  REGO_VERDICT_NON_RETRYABLE = 4,
+  /**
+   * An attempt ended the whole call.
+   */
+  REGO_VERDICT_ABORTED = 5,
+  /**
+   * The operation panicked, and nothing else answered.
+   */
+  REGO_VERDICT_PANICKED = 6,
+  /**
+   * The server wants to be left alone for longer than the policy or the deadline allows.
+   */
+  REGO_VERDICT_RETRY_AFTER_EXCEEDS_DEADLINE = 7,
+  /**
+   * The policy allows no more attempts for failures of this class.
+   */
+  REGO_VERDICT_MAX_ATTEMPTS_PER_CLASS = 8,
+  /**
+   * The policy allows no more attempts.
+   */
+  REGO_VERDICT_MAX_ATTEMPTS = 9,
+  /**
+   * The retry budget is spent.
+   */
+  REGO_VERDICT_BUDGET_DENIED = 10,
+  /**
+   * Too many abandoned attempts of this key still run.
+   */
+  REGO_VERDICT_ABANDONED_LIMIT = 11,
+  /**
+   * The host rejected the only attempt.
+   */
+  REGO_VERDICT_EXECUTOR_REJECTED = 12,
+  /**
+   * The engine stood aside: one plain attempt, which failed.
+   */
+  REGO_VERDICT_PASS_THROUGH = 13,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_verdict rego_verdict;
+#else
+typedef uint32_t rego_verdict;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What kind of end an attempt came to: `rego_completion.kind`.
+ */
+enum rego_completion_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * It worked.
+   */
+  REGO_COMPLETION_OK = 0,
+  /**
+   * An HTTP response; `code` is its status, 0 to 65535.
+   */
+  REGO_COMPLETION_HTTP = 1,
+  /**
+   * A gRPC status; `code` is it, 0 to 255.
+   */
+  REGO_COMPLETION_GRPC = 2,
+  /**
+   * An I/O error; `code` is a `REGO_IO_*`.
+   */
+  REGO_COMPLETION_IO = 3,
+  /**
+   * An error of the operating system; `code` is its `errno`.
+   */
+  REGO_COMPLETION_ERRNO = 4,
+  /**
+   * An error of the application's own; `code` is too.
+   */
+  REGO_COMPLETION_APP = 5,
+  /**
+   * The attempt's time was up.
+   */
+  REGO_COMPLETION_TIMEOUT = 6,
+  /**
+   * The attempt was cancelled.
+   */
+  REGO_COMPLETION_CANCELLED = 7,
+  /**
+   * The operation panicked, or threw what nobody expected.
+   */
+  REGO_COMPLETION_PANIC = 8,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_completion_kind rego_completion_kind;
+#else
+typedef uint32_t rego_completion_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What `rego_completion.flags` may hold.
+ */
+enum rego_completion_flag
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * The request is known not to have been processed: it never left, or was turned away.
+   */
+  REGO_COMPLETION_NOT_SENT = 1,
+  /**
+   * The request carried an idempotency key, so repeating it is safe whatever its method.
+   */
+  REGO_COMPLETION_IDEMPOTENCY_KEY = 2,
+  /**
+   * The server said not to try again; `retry_after` says nothing then.
+   */
+  REGO_COMPLETION_DO_NOT_RETRY = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_completion_flag rego_completion_flag;
+#else
+typedef uint32_t rego_completion_flag;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * An HTTP method, as far as repeating the request goes: `rego_completion.method`.
+ */
+enum rego_method
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * It was no HTTP request.
+   */
+  REGO_METHOD_NONE = 0,
+  REGO_METHOD_GET = 1,
+  REGO_METHOD_HEAD = 2,
+  REGO_METHOD_OPTIONS = 3,
+  REGO_METHOD_TRACE = 4,
+  REGO_METHOD_PUT = 5,
+  REGO_METHOD_DELETE = 6,
+  REGO_METHOD_POST = 7,
+  REGO_METHOD_PATCH = 8,
+  /**
+   * Any other.
+   */
+  REGO_METHOD_OTHER = 9,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_method rego_method;
+#else
+typedef uint32_t rego_method;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The kind of an I/O error: `rego_completion.code` of `REGO_COMPLETION_IO`.
+ */
+enum rego_io
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Any kind that has no name here.
+   */
+  REGO_IO_OTHER = 0,
+  REGO_IO_NOT_FOUND = 1,
+  REGO_IO_PERMISSION_DENIED = 2,
+  REGO_IO_CONNECTION_REFUSED = 3,
+  REGO_IO_CONNECTION_RESET = 4,
+  REGO_IO_HOST_UNREACHABLE = 5,
+  REGO_IO_NETWORK_UNREACHABLE = 6,
+  REGO_IO_CONNECTION_ABORTED = 7,
+  REGO_IO_NOT_CONNECTED = 8,
+  REGO_IO_ADDR_IN_USE = 9,
+  REGO_IO_ADDR_NOT_AVAILABLE = 10,
+  REGO_IO_NETWORK_DOWN = 11,
+  REGO_IO_BROKEN_PIPE = 12,
+  REGO_IO_ALREADY_EXISTS = 13,
+  REGO_IO_WOULD_BLOCK = 14,
+  REGO_IO_INVALID_INPUT = 15,
+  REGO_IO_INVALID_DATA = 16,
+  REGO_IO_TIMED_OUT = 17,
+  REGO_IO_WRITE_ZERO = 18,
+  REGO_IO_STORAGE_FULL = 19,
+  REGO_IO_RESOURCE_BUSY = 20,
+  REGO_IO_DEADLOCK = 21,
+  REGO_IO_UNSUPPORTED = 22,
+  REGO_IO_UNEXPECTED_EOF = 23,
+  REGO_IO_OUT_OF_MEMORY = 24,
+  REGO_IO_INTERRUPTED = 25,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_io rego_io;
+#else
+typedef uint32_t rego_io;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What follows from an attempt's end: `rego_outcome.kind`.
+ */
+enum rego_outcome_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * The call is answered.
+   */
+  REGO_OUTCOME_SUCCESS = 0,
+  /**
+   * Another attempt may help.
+   */
+  REGO_OUTCOME_RETRYABLE = 1,
+  /**
+   * Another attempt would not help, or might do harm.
+   */
+  REGO_OUTCOME_NON_RETRYABLE = 2,
+  /**
+   * The whole call must end now.
+   */
+  REGO_OUTCOME_ABORT = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_outcome_kind rego_outcome_kind;
+#else
+typedef uint32_t rego_outcome_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What sort of failure an attempt met; policies may have rules for each: `rego_outcome.failure`.
+ */
+enum rego_failure
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Nothing is known.
+   */
+  REGO_FAILURE_UNKNOWN = 0,
+  /**
+   * A passing fault of the network or the peer.
+   */
+  REGO_FAILURE_TRANSIENT = 1,
+  /**
+   * The peer asks for less.
+   */
+  REGO_FAILURE_THROTTLED = 2,
+  /**
+   * Time was up.
+   */
+  REGO_FAILURE_TIMEOUT = 3,
+  /**
+   * The request was not processed.
+   */
+  REGO_FAILURE_NOT_SENT = 4,
+  /**
+   * A fault of the server's.
+   */
+  REGO_FAILURE_SERVER = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_failure rego_failure;
+#else
+typedef uint32_t rego_failure;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What an event tells: `rego_event.kind`.
+ */
+enum rego_event_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * A call started.
+   */
+  REGO_EVENT_CALL_STARTED = 0,
+  /**
+   * A call ended; `reason` is a `REGO_VERDICT_*`, `attempt` the one whose result was returned,
+   * if any, `count` how many attempts were launched, `time` when the call had started.
+   */
+  REGO_EVENT_CALL_ENDED = 1,
+  /**
+   * An attempt was launched; `reason` is a `REGO_ATTEMPT_*`. The first of a call has no such
+   * event: it is launched at the start.
+   */
+  REGO_EVENT_ATTEMPT_LAUNCHED = 2,
+  /**
+   * An attempt ended; `reason` is a `REGO_OUTCOME_*`, `detail` a `REGO_FAILURE_*`, `count` is 1
+   * if it had been given up before, `time` is when it had started.
+   */
+  REGO_EVENT_ATTEMPT_ENDED = 3,
+  /**
+   * An attempt was asked to stop; `reason` is a `REGO_CANCEL_*`, `time` when it had started.
+   */
+  REGO_EVENT_CANCEL_REQUESTED = 4,
+  /**
+   * A budget was asked to pay for an extra attempt; `reason` is a `REGO_BUDGET_*`, `detail` a
+   * `REGO_ATTEMPT_*`, `count` how much it was asked for.
+   */
+  REGO_EVENT_BUDGET_ASKED = 5,
+  /**
+   * The next retry group was decided upon; `time` is when it starts.
+   */
+  REGO_EVENT_BACKING_OFF = 6,
+  /**
+   * A hedge was due and was not launched; `reason` is a `REGO_HEDGE_*`.
+   */
+  REGO_EVENT_HEDGE_SKIPPED = 7,
+  /**
+   * In observe mode: a retry or a hedge would have been launched; `reason` is a
+   * `REGO_ATTEMPT_*`.
+   */
+  REGO_EVENT_WOULD_HAVE = 8,
+  /**
+   * The next backoff would have passed the deadline; `time` is how long it would have been.
+   */
+  REGO_EVENT_WOULD_NOT_FIT = 9,
+  /**
+   * Something of which this version of the header knows nothing.
+   */
+  REGO_EVENT_OTHER = 2147483647,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_event_kind rego_event_kind;
+#else
+typedef uint32_t rego_event_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a budget said of one extra attempt: `rego_event.reason` of `REGO_EVENT_BUDGET_ASKED`.
+ */
+enum rego_budget
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * It paid.
+   */
+  REGO_BUDGET_ALLOWED = 0,
+  /**
+   * The policy wants none.
+   */
+  REGO_BUDGET_NONE = 1,
+  /**
+   * It has nothing left.
+   */
+  REGO_BUDGET_DENIED = 2,
+  /**
+   * The policy names one that is not defined.
+   */
+  REGO_BUDGET_NOT_FOUND = 3,
+  /**
+   * It panicked, which counts as a denial.
+   */
+  REGO_BUDGET_PANIC = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_budget rego_budget;
+#else
+typedef uint32_t rego_budget;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Why a hedge was not launched: `rego_event.reason` of `REGO_EVENT_HEDGE_SKIPPED`.
+ */
+enum rego_hedge
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Too few samples yet: the fixed delay is used.
+   */
+  REGO_HEDGE_TRIGGER_COLD = 0,
+  /**
+   * The trigger does not exist: the fixed delay is used.
+   */
+  REGO_HEDGE_TRIGGER_NOT_FOUND = 1,
+  /**
+   * Hedging is suspended: the backend is overloaded.
+   */
+  REGO_HEDGE_SUSPENDED_OVERLOAD = 2,
+  /**
+   * The key is not declared idempotent: hedging is off.
+   */
+  REGO_HEDGE_NOT_IDEMPOTENT = 3,
+  /**
+   * There is no executor, or the call runs on its caller's thread alone.
+   */
+  REGO_HEDGE_NO_EXECUTOR = 4,
+  /**
+   * There is no timer to fire the hedge while the caller is busy.
+   */
+  REGO_HEDGE_NO_TIMER = 5,
+  /**
+   * The hedge budget is spent: tried again after the same delay.
+   */
+  REGO_HEDGE_DENIED = 6,
+  /**
+   * Too little time is left for a hedge to answer.
+   */
+  REGO_HEDGE_DEADLINE_NEAR = 7,
+  /**
+   * The host took no hedge.
+   */
+  REGO_HEDGE_EXECUTOR_REJECTED = 8,
+  /**
+   * Too many abandoned attempts of this key still run.
+   */
+  REGO_HEDGE_ABANDONED_LIMIT = 9,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_hedge rego_hedge;
+#else
+typedef uint32_t rego_hedge;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * An engine: policies by key, and what calls of the same key share. Counted references: it lives
+ * until it was released as often as it was made and retained. It has no thread.
+ */
+typedef struct rego_engine rego_engine;
+
+/**
+ * Nanoseconds, on the host's own monotonic clock, whatever its beginning; or a length between two
+ * points of it. The host passes it in: the library reads no clock.
+ */
+typedef uint64_t rego_time;
+
+/**
+ * What an engine is made with. Begin with `REGO_OPTIONS_INIT`.
+ */
+typedef struct rego_options {
+  /**
+   * `sizeof(rego_options)`.
+   */
+  uint32_t struct_size;
+  /**
+   * `REGO_ABI_VERSION`, as this program was compiled with.
+   */
+  uint32_t abi_version;
+  /**
+   * What all random draws hang on: the same calls in the same order get the same jitter. 0 for
+   * draws that nobody can foretell, different in every process.
+   */
+  uint64_t seed;
+  /**
+   * What time it is.
+   */
+  rego_time now;
+  /**
+   * How many calls are in the air at most, fewer than 2^24; further ones pass through. About
+   * 2 KiB each; memory comes as it is needed and stays. 0 for 65,536.
+   */
+  uint32_t max_live_calls;
+  /**
+   * How many keys are told apart, at most 65,536; later ones share one, named "other". 0 for
+   * 1,024.
+   */
+  uint32_t max_keys;
+  /**
+   * How many events are kept for `rego_events_drain`, at most 2^20, rounded up to a power of
+   * two. 0 for none: then nobody writes any.
+   */
+  uint32_t max_events;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+} rego_options;
+
+/**
+ * Why something could not be constructed, for people. Begin with `REGO_ERROR_INIT`; written only
+ * where the function fails.
+ */
+typedef struct rego_error {
+  /**
+   * `sizeof(rego_error)`.
+   */
+  uint32_t struct_size;
+  /**
+   * The status that the function answers.
+   */
+  int32_t status;
+  /**
+   * UTF-8, ended by a NUL, cut where it is too long.
+   */
+  char message[248];
+} rego_error;
+
+/**
+ * Text, borrowed for the duration of the call: UTF-8, and not ended by a NUL. `ptr` may be NULL
+ * if `len` is 0. Made from a literal by `REGO_STR`.
+ *
+ * The one struct that is passed by value: it is as small as it will ever be.
+ */
+typedef struct rego_str {
+  /**
+   * Where it begins.
+   */
+  const char *ptr;
+  /**
+   * How many bytes it has.
+   */
+  size_t len;
+} rego_str;
+
+/**
+ * The number of an interned key, for as long as its engine lives. Never 0; of no meaning to other
+ * engines.
+ */
+typedef uint64_t rego_key;
+
+/**
+ * How a call begins. Start with `REGO_BEGIN_INIT` and say what time it is.
+ */
+typedef struct rego_begin {
+  /**
+   * `sizeof(rego_begin)`.
+   */
+  uint32_t struct_size;
+  /**
+   * `REGO_BEGIN_KEEP` or 0.
+   */
+  uint32_t flags;
+  /**
+   * What time it is.
+   */
+  rego_time now;
+  /**
+   * Until when the caller will wait; 0 and `REGO_TIME_NEVER` if there is no such time. The
+   * policy's overall timeout holds besides.
+   */
+  rego_time deadline;
+  /**
+   * Comes back with every action of the call.
+   */
+  uint64_t cookie;
+  /**
+   * Whether repeating this request is safe, whatever the policy says of its key: a
+   * `REGO_IDEMPOTENT_*`.
+   */
+  uint32_t idempotent;
+  /**
+   * How much the call matters, 0 to 255. Carried along; nothing hangs on it yet.
+   */
+  uint32_t priority;
+} rego_begin;
+
+/**
+ * Names one call until it is done, or until `rego_call_end` if it was begun with
+ * `REGO_BEGIN_KEEP`. Never 0. What is asked of a call that is over, or of a number that was never
+ * given out, answers `REGO_STATUS_STALE`. Of no meaning to other engines.
+ */
+typedef uint64_t rego_call;
+
+/**
+ * Names one attempt of one call until it is finished. Else as `rego_call`.
+ */
+typedef uint64_t rego_attempt;
+
+/**
+ * One thing that the host is to do.
+ */
+typedef struct rego_action {
+  /**
+   * What to do: a `REGO_ACTION_*`.
+   */
+  uint32_t kind;
+  /**
+   * START: a `REGO_ATTEMPT_*`. CANCEL: a `REGO_CANCEL_*`. DONE: a `REGO_VERDICT_*`.
+   */
+  uint32_t reason;
+  /**
+   * Whose it is.
+   */
+  rego_call call;
+  /**
+   * What the call was begun with. 0 in the DONE of a call that found no room: it is always the
+   * answer to its own finish.
+   */
+  uint64_t cookie;
+  /**
+   * START, CANCEL: which attempt. DONE: the one whose result is the call's, the winner or the
+   * last real failure; 0 if there is none.
+   */
+  rego_attempt attempt;
+  /**
+   * START: when the attempt must be over; it is given up then, if the host says what time it is.
+   */
+  rego_time deadline;
+  /**
+   * DONE: what was handed in with the answer's finish.
+   */
+  uint64_t result;
+  /**
+   * DONE: for how many nanoseconds the server wants to be left alone, if it said so last, else
+   * 0.
+   */
+  uint64_t retry_after;
+  /**
+   * START: the attempt's number in its call, in launch order from 0. DONE: how many attempts
+   * were launched.
+   */
+  uint32_t number;
+  /**
+   * START: the attempt's retry group; 0 for the first.
+   */
+  uint32_t retry_index;
+  /**
+   * START: its place in its group; 0 for the primary, then the hedges.
+   */
+  uint32_t hedge_index;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} rego_action;
+
+/**
+ * What follows from an event: what to do, and when to come again. Begin with `REGO_STEP_INIT`, and
+ * use it again and again: only `struct_size` is looked at.
+ */
+typedef struct rego_step {
+  /**
+   * `sizeof(rego_step)`.
+   */
+  uint32_t struct_size;
+  /**
+   * How many of `actions` there are. The others are left as they were.
+   */
+  uint32_t n_actions;
+  /**
+   * Any of `REGO_STEP_MORE`, `REGO_STEP_ELSEWHERE`.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * When to poll, if nothing happens before; never past the call's deadline. `REGO_TIME_NEVER`
+   * when there is nothing to wait for.
+   *
+   * Where several threads drive one call, their steps may reach a host out of order. Polling too
+   * often does no harm, so poll at each of these times, or at the earliest.
+   */
+  rego_time wake_at;
+  /**
+   * What to do, in this order.
+   */
+  struct rego_action actions[REGO_MAX_ACTIONS];
+} rego_step;
+
+/**
+ * The facts of how an attempt ended; the policy's classifier makes of them what follows. Begin
+ * with `REGO_COMPLETION_INIT`, which says that it worked.
+ */
+typedef struct rego_completion {
+  /**
+   * `sizeof(rego_completion)`.
+   */
+  uint32_t struct_size;
+  /**
+   * What kind of end it was: a `REGO_COMPLETION_*`.
+   */
+  uint32_t kind;
+  /**
+   * What the kind says of it; not looked at for kinds that say nothing.
+   */
+  int32_t code;
+  /**
+   * Any of `REGO_COMPLETION_NOT_SENT`, `REGO_COMPLETION_IDEMPOTENCY_KEY`,
+   * `REGO_COMPLETION_DO_NOT_RETRY`.
+   */
+  uint32_t flags;
+  /**
+   * The method of the HTTP request: a `REGO_METHOD_*`. Say it of timeouts and I/O errors, too:
+   * a POST that may have been processed is not repeated.
+   */
+  uint32_t method;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * For how many nanoseconds the server wants to be left alone; 0 if it did not say. Where it
+   * says "at once", say 1.
+   */
+  uint64_t retry_after;
+  /**
+   * Comes back with `REGO_ACTION_DONE`, if this attempt answers the call.
+   */
+  uint64_t result;
+} rego_completion;
+
+/**
+ * What follows from an attempt's end, by the host's own judgement. Begin with `REGO_OUTCOME_INIT`,
+ * which says that the call is answered.
+ */
+typedef struct rego_outcome {
+  /**
+   * `sizeof(rego_outcome)`.
+   */
+  uint32_t struct_size;
+  /**
+   * What follows: a `REGO_OUTCOME_*`.
+   */
+  uint32_t kind;
+  /**
+   * What sort of failure it was: a `REGO_FAILURE_*`. Policies may have rules for each.
+   */
+  uint32_t failure;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * How many nanoseconds to wait before the next attempt, in place of the policy's backoff: never
+   * less, and up to a tenth more. 0 for the policy's.
+   */
+  uint64_t backoff;
+  /**
+   * Comes back with `REGO_ACTION_DONE`, if this attempt answers the call.
+   */
+  uint64_t result;
+} rego_outcome;
+
+/**
+ * One event. What its fields hold hangs on `kind`; those of which the kind says nothing are 0, or
+ * `REGO_NO_ATTEMPT` and `REGO_NO_COMPLETION`.
+ */
+typedef struct rego_event {
+  /**
+   * How much of it was written.
+   */
+  uint32_t struct_size;
+  /**
+   * What it tells: a `REGO_EVENT_*`.
+   */
+  uint32_t kind;
+  /**
+   * Which call: the engine's calls are numbered from 0. No `rego_call`.
+   */
+  uint64_t call;
+  /**
+   * When it happened.
+   */
+  rego_time at;
+  /**
+   * Another time, or a length of time.
+   */
+  rego_time time;
+  /**
+   * The number of the attempt in its call, in launch order from 0.
+   */
+  uint32_t attempt;
+  /**
+   * What is told of it, or why.
+   */
+  uint32_t reason;
+  /**
+   * More of it.
+   */
+  uint32_t detail;
+  /**
+   * How many.
+   */
+  uint32_t count;
+  /**
+   * `REGO_EVENT_ATTEMPT_ENDED`: the facts, a `REGO_COMPLETION_*`.
+   */
+  uint32_t completion;
+  /**
+   * `REGO_EVENT_ATTEMPT_ENDED`: what the facts' kind says of it.
+   */
+  int32_t code;
+  /**
+   * The key, ended by a NUL; of a longer one the first 47 bytes, or as many as make whole
+   * characters.
+   */
+  char key[48];
+} rego_event;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the ABI that the library has, to compare with `REGO_ABI_VERSION`.
+ *
+ * Threads: any thread, at any time; async-signal-safe.
+ */
+REGO_API uint32_t rego_abi_version(void) REGO_NOEXCEPT;
+
+/**
+ * The version of the library, such as "0.1.0". Lives as long as the library.
+ *
+ * Threads: any thread, at any time; async-signal-safe.
+ */
+REGO_API const char *rego_version(void) REGO_NOEXCEPT;
+
+/**
+ * The name of a status, such as "REGO_STATUS_STALE"; of a number that is none, "unknown". Lives
+ * as long as the library.
+ *
+ * Threads: any thread, at any time; async-signal-safe.
+ */
+REGO_API const char *rego_status_name(int32_t status) REGO_NOEXCEPT;
+
+/**
+ * Makes an engine, which is the caller's to release. `error` may be NULL.
+ *
+ * The variable `REGO_MODE` of the environment sets its mode: `active`, `observe` (one attempt per
+ * call, and a record of what would have been done) or `off` (one plain attempt).
+ *
+ * `REGO_STATUS_UNSUPPORTED` if the library's ABI is not that of `abi_version`.
+ *
+ * Threads: any thread, at any time. Allocates.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_engine_new(const struct rego_options *options,
+                            struct rego_engine **engine_out,
+                            struct rego_error *error)
+REGO_NOEXCEPT;
+
+/**
+ * One more reference to an engine, to be released as well. Answers `engine`; NULL for NULL.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API struct rego_engine *rego_engine_retain(struct rego_engine *engine) REGO_NOEXCEPT;
+
+/**
+ * One reference less; with the last the engine goes, its calls with it, and all ids become
+ * worthless: attempts that are still to be finished need a reference. NULL is fine.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API void rego_engine_release(struct rego_engine *engine) REGO_NOEXCEPT;
+
+/**
+ * Puts policies in force, in place of those loaded before: all of them, or none. TOML, or JSON if
+ * the text begins with `{`. Calls in the air keep the policy that they began with; budgets that
+ * keep their name and kind keep their balance. `error` may be NULL.
+ *
+ * `REGO_STATUS_INVALID` if anything is wrong with them: `error` tells line, column and field of
+ * the first fault.
+ *
+ * Threads: any thread, at any time. Allocates; waits for other threads that do the same.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_engine_load_policies(struct rego_engine *engine,
+                                      struct rego_str policies,
+                                      struct rego_error *error)
+REGO_NOEXCEPT;
+
+/**
+ * The number of a key, such as "user-service.GetUser": the same for the same name, at any time.
+ * Keys are names of call sites, few and known: of those beyond `max_keys` all get the number of
+ * the key that they share.
+ *
+ * `REGO_STATUS_INVALID` if it is empty, longer than 256 bytes, or has control characters.
+ *
+ * Threads: any thread, at any time. May allocate, and wait for other threads that do the
+ * same: for the start of a program, not for a call.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_key_intern(struct rego_engine *engine,
+                            struct rego_str name,
+                            rego_key *key_out)
+REGO_NOEXCEPT;
+
+/**
+ * Writes all metrics as OpenMetrics text, in the way of `snprintf`: what fits of it and a NUL into
+ * `buffer`, and how long all of it is, without the NUL, into `len_out`. `buffer` may be NULL if
+ * `capacity` is 0. Leave some room: it grows from call to call.
+ *
+ * Threads: any thread, at any time. Allocates; up to 50 microseconds for each key.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_metrics_write(const struct rego_engine *engine,
+                               char *buffer,
+                               size_t capacity,
+                               size_t *len_out)
+REGO_NOEXCEPT;
+
+/**
+ * Begins a call: its first attempt is in the step, or its end, if its deadline has passed already.
+ * With the finish of an attempt that works, that is the whole call: two crossings.
+ *
+ * Where an engine has `max_live_calls` in the air, further calls pass through: each is one plain
+ * attempt with the policy's deadline, counted in the metrics, and nothing is kept of it but its
+ * id. Its status is `REGO_STATUS_OK` all the same.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_call_begin(struct rego_engine *engine,
+                            rego_key key,
+                            const struct rego_begin *begin,
+                            rego_call *call_out,
+                            struct rego_step *step_out)
+REGO_NOEXCEPT;
+
+/**
+ * An attempt has ended, and these are the facts; the policy's classifier judges them. An attempt
+ * of a call that is over is settled and counted as late; nothing follows from it.
+ *
+ * `REGO_STATUS_STALE` if it was finished already, or never was. If the facts are refused, it is
+ * still to be finished.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_attempt_finish(struct rego_engine *engine,
+                                rego_attempt attempt,
+                                rego_time now,
+                                const struct rego_completion *completion,
+                                struct rego_step *step_out)
+REGO_NOEXCEPT;
+
+/**
+ * An attempt has ended, and this is what follows from it, past any classifier. Else as
+ * `rego_attempt_finish`.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_attempt_finish_as(struct rego_engine *engine,
+                                   rego_attempt attempt,
+                                   rego_time now,
+                                   const struct rego_outcome *outcome,
+                                   struct rego_step *step_out)
+REGO_NOEXCEPT;
+
+/**
+ * An attempt was not started and will not be: the host has no room for it. A hedge is skipped;
+ * without its only attempt the call ends with `REGO_VERDICT_EXECUTOR_REJECTED`. Else as
+ * `rego_attempt_finish`, whose place this takes.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_attempt_reject(struct rego_engine *engine,
+                                rego_attempt attempt,
+                                rego_time now,
+                                struct rego_step *step_out)
+REGO_NOEXCEPT;
+
+/**
+ * The host has put an attempt into a queue of its own: its time does not run yet, and no hedge is
+ * launched while it waits. `rego_attempt_started` must follow. Hosts that start attempts when they
+ * are told need neither.
+ *
+ * `REGO_STATUS_STALE` if the attempt is over, or never was.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_attempt_queued(struct rego_engine *engine,
+                                rego_attempt attempt,
+                                rego_time now,
+                                struct rego_step *step_out)
+REGO_NOEXCEPT;
+
+/**
+ * The host has taken an attempt out of its queue: its time runs from now.
+ *
+ * `REGO_STATUS_STALE` if the attempt is over, or never was.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_attempt_started(struct rego_engine *engine,
+                                 rego_attempt attempt,
+                                 rego_time now,
+                                 struct rego_step *step_out)
+REGO_NOEXCEPT;
+
+/**
+ * Says what time it is, and asks what there is to do: when a `wake_at` has come, when a step says
+ * `REGO_STEP_MORE`, after a `rego_call_cancel`. At any other time nothing comes of it, and no harm.
+ *
+ * `REGO_STATUS_STALE` if the call is over, or never was.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_call_poll(struct rego_engine *engine,
+                           rego_call call,
+                           rego_time now,
+                           struct rego_step *step_out)
+REGO_NOEXCEPT;
+
+/**
+ * Asks for the end of a call, and no more: the thread that drives it at this moment, or the next
+ * poll or finish, gets what follows. So poll it soon.
+ *
+ * `REGO_STATUS_STALE` if the call is over, or never was. A call that passes through (see
+ * `rego_call_begin`) cannot be cancelled; that is no error.
+ *
+ * Threads: any thread, at any time; async-signal-safe.
+ */
+REGO_API rego_status rego_call_cancel(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
+
+/**
+ * Whether an attempt should stop: it was given up, its call was cancelled, or it is over anyhow;
+ * so it is of an attempt that never was, and where `engine` is NULL. A few loads.
+ *
+ * Threads: any thread, at any time; async-signal-safe.
+ */
+REGO_API
+bool rego_attempt_cancelled(const struct rego_engine *engine,
+                            rego_attempt attempt)
+REGO_NOEXCEPT;
+
+/**
+ * Lets go of a call that was begun with `REGO_BEGIN_KEEP` and is done. Attempts that still run may
+ * finish.
+ *
+ * `REGO_STATUS_STALE` if it was let go already, was not begun so, or is not done: a call that is
+ * to end is cancelled and polled first.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API rego_status rego_call_end(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
+
+/**
+ * Writes what happened in a call that was begun with `REGO_BEGIN_KEEP` and is done, as text for
+ * people, in the way of `snprintf`: what fits of it and a NUL into `buffer`, and how long all of
+ * it is, without the NUL, into `len_out`. `buffer` may be NULL if `capacity` is 0.
+ *
+ * `REGO_STATUS_STALE` of any other call.
+ *
+ * Threads: any thread, at any time. Allocates.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_call_timeline_write(const struct rego_engine *engine,
+                                     rego_call call,
+                                     char *buffer,
+                                     size_t capacity,
+                                     size_t *len_out)
+REGO_NOEXCEPT;
+
+/**
+ * Moves the oldest events out of the engine, at most `capacity`, into an array whose elements have
+ * `event_size` bytes: `sizeof(rego_event)`. How many they are goes to `count_out`; how many there
+ * was no room for since the beginning, to `dropped_out`. `events` may be NULL if `capacity` is 0.
+ *
+ * An engine without `max_events` has none.
+ *
+ * Threads: any thread, at any time; threads that drain at once share the events.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_events_drain(struct rego_engine *engine,
+                              struct rego_event *events,
+                              size_t event_size,
+                              size_t capacity,
+                              size_t *count_out,
+                              uint64_t *dropped_out)
+REGO_NOEXCEPT;
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* REGO_H */
