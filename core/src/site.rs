@@ -76,6 +76,7 @@ impl Terms {
     }
 
     /// Whether one budget pays for retries and hedges.
+    #[inline]
     pub(crate) fn is_budget_shared(&self) -> bool {
         match (&self.retry_budget, &self.hedge_budget) {
             (Some(retry), Some(hedge)) => Arc::ptr_eq(retry, hedge),
@@ -86,22 +87,31 @@ impl Terms {
     /// A call begins: budgets that count calls are told …
     #[inline]
     pub(crate) fn begin(&self, shard: Shard) {
-        if let Some(budget) = &self.retry_budget {
-            budget.begin(shard);
-        }
-        if let Some(budget) = &self.hedge_budget {
-            budget.begin(shard);
-        }
+        self.each_budget(|budget| budget.begin(shard));
     }
 
     /// … and told again when it is over.
     #[inline]
     pub(crate) fn end(&self) {
-        if let Some(budget) = &self.retry_budget {
-            budget.end();
+        self.each_budget(BudgetState::end);
+    }
+
+    /// The server answered a call's first attempt.
+    #[inline]
+    pub(crate) fn deposit(&self, shard: Shard) {
+        self.each_budget(|budget| budget.deposit(shard));
+    }
+
+    /// As [`budgets`](Self::budgets), in half the instructions.
+    #[inline]
+    fn each_budget(&self, tell: impl Fn(&BudgetState)) {
+        if let Some(retry) = &self.retry_budget {
+            tell(retry);
         }
-        if let Some(budget) = &self.hedge_budget {
-            budget.end();
+        if let Some(hedge) = &self.hedge_budget
+            && !self.is_budget_shared()
+        {
+            tell(hedge);
         }
     }
 }

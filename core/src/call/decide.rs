@@ -178,8 +178,6 @@ impl Call {
     /// The server answered the first attempt: what funds budgets.
     #[inline]
     pub(super) fn deposit(&self, with: &With<'_>) {
-        for budget in with.terms.budgets() {
-            budget.deposit(with.shard);
-        }
+        with.terms.deposit(with.shard);
     }
 }
