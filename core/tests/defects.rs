@@ -30,7 +30,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc,
     },
     thread,
@@ -455,10 +455,15 @@ mod losers {
         let (result, timeline) = site.call().race_with_timeline(move |attempt| {
             let tell = tell.lock().expect("not poisoned").clone();
             let (number, hedge) = (attempt.number(), attempt.is_hedge());
+            let stopped = Arc::new(AtomicBool::new(false));
+            let stop = Arc::clone(&stopped);
             let hook = attempt.on_cancel(move || {
                 let _ = tell.send(number);
+                stop.store(true, Ordering::SeqCst);
             });
-            while !hedge && !attempt.is_cancelled() {
+            // Not until it is asked, but until the hook has run: one whose guard is dropped between
+            // the two is taken back.
+            while !hedge && !stopped.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
             // The winner's body: it is used after the call, and its hook with it.
