@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use rego::{Budget, CallSite, Clock, Engine, ManualClock, Policy, Workers};
+use rego::{
+    Budget, CallEnded, CallSite, Clock, Engine, EventRecord, ManualClock, Observer, Policy, Workers,
+};
 
 /// The system's allocator, which counts. Of all threads: what a race costs, it costs on two.
 struct Counting;
@@ -90,6 +92,7 @@ fn calls_that_succeed_do_not_allocate() {
     }
     by_key();
     with_options();
+    observed();
     raced();
     the_count_counts();
 }
@@ -119,6 +122,40 @@ fn with_options() {
         }
     });
     assert_eq!(count, 0, "a call with options of its own");
+}
+
+struct Counts(AtomicU64);
+
+impl Observer for Counts {
+    fn on_success(&self, _: &CallEnded<'_>) {
+        // Relaxed: a count.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Whoever listens is told without an allocation, and so is the ring that is drained.
+fn observed() {
+    let told = std::sync::Arc::new(Counts(AtomicU64::new(0)));
+    let engine = Engine::builder()
+        .ignore_environment()
+        .budget("shared", Budget::ratio(0.1))
+        .policy("svc.Get", full())
+        .observer(std::sync::Arc::clone(&told))
+        .event_ring(64)
+        .build()
+        .expect("nothing is missing");
+    let site = engine.site("svc.Get");
+    let mut events = [EventRecord::default(); 16];
+    let count = allocations(|| {
+        for call in 0..CALLS {
+            assert!(site.run(|_| Ok::<_, std::io::Error>(call)).is_ok());
+            let (drained, _dropped) = engine.drain_events(&mut events);
+            assert!(drained > 0, "the ring is told");
+        }
+    });
+    assert_eq!(count, 0, "a call that is observed");
+    // Relaxed: a count, of this thread.
+    assert_eq!(told.0.load(Ordering::Relaxed), 2 * CALLS);
 }
 
 /// The flight with all that is in it is one allocation, made up front.

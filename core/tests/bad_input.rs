@@ -17,8 +17,9 @@ use std::{
 };
 
 use rego::{
-    Attempt, Budget, BudgetDecision, Class, Classifier, Completion, Context, Engine, EngineBuilder,
-    Executor, ManualClock, Mode, Nanos, Outcome, Policy, Reason, Rejected, Task, Verdict, Workers,
+    Attempt, Budget, BudgetDecision, CallEnded, CallStarted, Class, Classifier, Completion,
+    Context, Engine, EngineBuilder, Executor, ManualClock, Mode, Nanos, Observer, Outcome, Policy,
+    Reason, Rejected, Task, Verdict, Workers,
     testing::{self, Script},
 };
 
@@ -304,6 +305,32 @@ mod hooks {
                 .verdict(Verdict::NonRetryable)
                 .reasons(&[Some(Reason::PanicInClassifier)]);
         }
+    }
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn on_start(&self, _: &CallStarted<'_>) {
+            resume_unwind(Box::new("a bad observer"));
+        }
+
+        fn on_failure(&self, _: &CallEnded<'_>) {
+            resume_unwind(Box::new("a bad observer"));
+        }
+    }
+
+    #[test]
+    fn an_observer_that_panics_is_counted_and_no_call_notices() {
+        let engine = build(
+            Engine::builder().policy("svc.Get", policy()).executor(testing::threads).observer(Deaf),
+        );
+        for _ in 0..5 {
+            let error = engine.race("svc.Get", |_| Err::<(), _>("down")).expect_err("it fails");
+            assert_eq!((error.verdict, error.attempts), (Verdict::MaxAttempts, 3));
+            assert!(engine.run("svc.Get", works).is_ok());
+        }
+        let metrics = engine.metrics();
+        assert!(metrics.contains("rego_observer_panics_total 15"), "{metrics}");
     }
 
     #[test]

@@ -1,11 +1,21 @@
 //! Whoever watches a call changes nothing of it: the same script of events gives the same results,
 //! the same attempts at the same times, and the same balances, with and without.
+#![expect(clippy::disallowed_types, reason = "a counter of the test's own")]
 
-use std::{ops::Range, time::Duration};
+use std::{
+    ops::Range,
+    panic::resume_unwind,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use rego::{
-    Budget, CallSite, Class, Completion, Error, Method, Nanos, Outcome, Policy, Timeline,
+    AttemptEnded, Budget, BudgetDecided, CallEnded, CallSite, CallStarted, Class, Completion,
+    EngineBuilder, Error, ManualClock, Method, Nanos, Observer, Outcome, Policy, Timeline,
     testing::{self, Script, Seen},
 };
 
@@ -39,9 +49,17 @@ const CALLS: Range<u32> = 0..4;
 fn watch(
     seed: u64,
     steps: &[Step],
+    call: impl FnMut(&CallSite, &Script<u32, u32>) -> Result<u32, Error<u32>>,
+) -> Watched {
+    watch_on(testing::engine(), seed, steps, call)
+}
+
+fn watch_on(
+    (builder, clock): (EngineBuilder, ManualClock),
+    seed: u64,
+    steps: &[Step],
     mut call: impl FnMut(&CallSite, &Script<u32, u32>) -> Result<u32, Error<u32>>,
 ) -> Watched {
-    let (builder, clock) = testing::engine();
     let policy = Policy::builder()
         .max_attempts(5)
         .attempt_timeout(Duration::from_millis(30))
@@ -127,6 +145,55 @@ proptest! {
                 prop_assert_eq!(timeline.call.verdict, error.verdict);
             }
         }
+    }
+}
+
+/// An observer that is told everything, and panics at every third word.
+#[derive(Default)]
+struct Moody(AtomicU32);
+
+impl Moody {
+    fn hear(&self) {
+        if self.0.fetch_add(1, Ordering::Relaxed) % 3 == 2 {
+            resume_unwind(Box::new("a bad observer"));
+        }
+    }
+}
+
+impl Observer for Moody {
+    fn on_start(&self, _: &CallStarted<'_>) {
+        self.hear();
+    }
+
+    fn on_attempt(&self, _: &AttemptEnded<'_>) {
+        self.hear();
+    }
+
+    fn on_budget_decision(&self, _: &BudgetDecided<'_>) {
+        self.hear();
+    }
+
+    fn on_success(&self, _: &CallEnded<'_>) {
+        self.hear();
+    }
+
+    fn on_failure(&self, _: &CallEnded<'_>) {
+        self.hear();
+    }
+}
+
+proptest! {
+    #[test]
+    fn observers_events_and_metrics_change_no_result(seed in any::<u64>(), steps in steps()) {
+        let plain = watch(seed, &steps, |site, script| site.run(script.op()));
+        let (builder, clock) = testing::engine();
+        let moody = Arc::new(Moody::default());
+        // A ring that is too small for what happens, too.
+        let builder = builder.observer(Arc::clone(&moody)).event_ring(4);
+        let observed =
+            watch_on((builder, clock), seed, &steps, |site, script| site.run(script.op()));
+        prop_assert_eq!(&plain, &observed);
+        prop_assert!(moody.0.load(Ordering::Relaxed) >= 2 * CALLS.end, "it was told");
     }
 }
 
