@@ -12,6 +12,8 @@ pub(crate) mod inline;
 pub(crate) mod manual;
 pub(crate) mod pool;
 mod seed;
+#[cfg(rego_loom)]
+pub(crate) mod stage;
 mod tell;
 
 pub use attempt::{Attempt, Nested};
