@@ -266,6 +266,10 @@ impl<'a, T> Entry<'a, T> {
     #[must_use]
     pub fn to_arc(&self) -> Arc<T> {
         let value = self.value.as_ptr();
+        if cfg!(rego_break = "registry_uncounted_share") {
+            // SAFETY: unsound, because nothing is counted: AddressSanitizer must find it.
+            return unsafe { Arc::from_raw(value) };
+        }
         // SAFETY: because the pointer is from `Arc::into_raw`, and the registry keeps its count.
         unsafe { Arc::increment_strong_count(value) };
         // SAFETY: because the count that this takes over was added just now.

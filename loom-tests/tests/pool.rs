@@ -8,8 +8,6 @@
 
 use std::{
     collections::HashSet,
-    fmt::Debug,
-    hash::Hash,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -18,7 +16,7 @@ use std::{
 };
 
 use loom::thread::{self, JoinHandle};
-use loom_tests::explore;
+use loom_tests::{explore, explore_large};
 use rego::{
     Attempt, CancelToken, Error, Executor, ManualClock, Nanos, Policy, Rejected, Task, Verdict,
     rooms::drive::Stage,
@@ -27,20 +25,31 @@ use rego::{
 const HEDGE_AFTER: Nanos = Nanos::from_millis(20);
 const ROOM: u32 = 2;
 
+/// Who answered, or that nobody did; and how many attempts ran.
+type Ending = (Result<u32, Verdict>, u32);
+
 /// Explores the model, and asserts that it ends in each of these ways in some interleaving, and in
 /// no other: a race in which one side always wins is none.
-fn explore_all<R: Debug + Eq + Hash + Send + 'static>(
+fn explore_all(name: &str, endings: &[Ending], model: impl Fn() -> Ending + Send + Sync + 'static) {
+    note_endings(endings, |noting| explore(name, move || noting(model())));
+}
+
+/// As `explore_all`, for a model of many steps.
+fn explore_all_large(
     name: &str,
-    endings: impl IntoIterator<Item = R>,
-    model: impl Fn() -> R + Send + Sync + 'static,
+    endings: &[Ending],
+    model: impl Fn() -> Ending + Send + Sync + 'static,
 ) {
+    note_endings(endings, |noting| explore_large(name, move || noting(model())));
+}
+
+fn note_endings(endings: &[Ending], explore: impl FnOnce(Box<dyn Fn(Ending) + Send + Sync>)) {
     let seen = Arc::new(Mutex::new(HashSet::new()));
     let noting = Arc::clone(&seen);
-    explore(name, move || {
-        let ending = model();
+    explore(Box::new(move |ending| {
         noting.lock().unwrap().insert(ending);
-    });
-    assert_eq!(*seen.lock().unwrap(), endings.into_iter().collect(), "how it ended");
+    }));
+    assert_eq!(*seen.lock().unwrap(), endings.iter().copied().collect(), "how it ended");
 }
 
 /// What an attempt produces: counted as it is made and as it is dropped. Not loom's atomics, which
@@ -169,13 +178,10 @@ fn slowly(world: &World, attempt: u32) {
     }
 }
 
-/// Who answered, or that nobody did; and how many attempts ran.
-type Ending = (Result<u32, Verdict>, u32);
-
 #[test]
 fn one_wins_and_what_the_other_made_is_dropped() {
     let endings: [Ending; 3] = [(Ok(0), 1), (Ok(0), 2), (Ok(1), 2)];
-    explore_all("pool: an attempt and its hedge succeed", endings, || {
+    explore_all("pool: an attempt and its hedge succeed", &endings, || {
         let world = World::new(hedged(), Task::run);
         let calling = world.call(None, |world, attempt| {
             slowly(world, attempt);
@@ -188,7 +194,7 @@ fn one_wins_and_what_the_other_made_is_dropped() {
 #[test]
 fn a_call_ends_when_all_attempts_have_failed() {
     let endings: [Ending; 2] = [(Err(Verdict::MaxAttempts), 1), (Err(Verdict::MaxAttempts), 2)];
-    explore_all("pool: an attempt and its hedge fail", endings, || {
+    explore_all("pool: an attempt and its hedge fail", &endings, || {
         let world = World::new(hedged(), Task::run);
         let calling = world.call(None, |world, attempt| {
             slowly(world, attempt);
@@ -201,7 +207,7 @@ fn a_call_ends_when_all_attempts_have_failed() {
 #[test]
 fn a_hedge_saves_a_call() {
     let endings: [Ending; 2] = [(Err(Verdict::MaxAttempts), 1), (Ok(1), 2)];
-    explore_all("pool: an attempt fails, its hedge succeeds", endings, || {
+    explore_all("pool: an attempt fails, its hedge succeeds", &endings, || {
         let world = World::new(hedged(), Task::run);
         let calling = world.call(None, |world, attempt| {
             slowly(world, attempt);
@@ -215,7 +221,7 @@ fn a_hedge_saves_a_call() {
 fn a_cancel_meets_a_result() {
     let cancelled = Err(Verdict::Cancelled);
     let endings: [Ending; 3] = [(Ok(0), 1), (cancelled, 0), (cancelled, 1)];
-    explore_all("pool: an attempt succeeds while its call is taken back", endings, || {
+    explore_all("pool: an attempt succeeds while its call is taken back", &endings, || {
         let world = World::new(plain(), Task::run);
         let token = CancelToken::new();
         let calling = world.call(Some(&token), |_, _| Ok(()));
@@ -231,7 +237,7 @@ fn the_deadline_meets_a_result() {
     const DEADLINE: Nanos = Nanos::from_millis(5);
     let late = Err(Verdict::DeadlineExceeded);
     let endings: [Ending; 3] = [(Ok(0), 1), (late, 0), (late, 1)];
-    explore_all("pool: an attempt succeeds as its call's time is up", endings, || {
+    explore_all("pool: an attempt succeeds as its call's time is up", &endings, || {
         let deadline = Duration::from_nanos(DEADLINE.as_nanos());
         let policy = Policy::builder().max_attempts(1).overall_timeout(deadline).build().unwrap();
         let world = World::new(policy, Task::run);
@@ -249,7 +255,7 @@ fn an_attempt_that_nobody_runs_is_its_callers() {
     let cancelled = Err(Verdict::Cancelled);
     let endings: [Ending; 3] = [(Ok(0), 1), (cancelled, 0), (cancelled, 1)];
     let name = "pool: a task is dropped elsewhere while its call is taken back";
-    explore_all(name, endings, || {
+    explore_all(name, &endings, || {
         let world = World::new(plain(), drop);
         let token = CancelToken::new();
         let calling = world.call(Some(&token), |_, _| Ok(()));
@@ -264,7 +270,7 @@ fn an_attempt_that_nobody_runs_is_its_callers() {
 fn a_busy_caller_is_overtaken_by_a_hedge() {
     let endings: [Ending; 3] = [(Ok(0), 1), (Ok(0), 2), (Ok(1), 2)];
     let name = "pool: the caller runs its attempt, an alarm brings the hedge";
-    explore_all(name, endings, || {
+    explore_all_large(name, &endings, || {
         let world = World::on(Stage::inline_first(hedged(), ROOM, clock()), Task::run);
         let theirs = Arc::clone(&world);
         let alarms = thread::spawn(move || theirs.stage.run_alarms());

@@ -4,8 +4,11 @@
 //! repository, exits with 1 when what it checks is broken, and with 2 when it was called wrongly.
 
 mod check;
+mod controls;
 mod generate;
+mod models;
 mod recipes;
+mod sanitize;
 mod shell;
 mod test;
 mod tidy;
@@ -87,14 +90,14 @@ const TASKS: &[Task] = &[
         usage: "[--full|--controls]",
         about: "the shared rooms under the model checker",
         needs: Some("loom-tests/Cargo.toml"),
-        run: recipes::loom,
+        run: models::run,
     },
     Task {
         name: "sanitize",
         usage: "[thread|address]",
-        about: "the engine's tests under a sanitizer, or both",
+        about: "the engine's tests under sanitizers, and what they must find",
         needs: Some("core/Cargo.toml"),
-        run: recipes::sanitize,
+        run: sanitize::run,
     },
 ];
 

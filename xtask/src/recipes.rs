@@ -39,46 +39,6 @@ pub(crate) fn goals(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     root.cargo(&command).go()
 }
 
-/// The real source under the model checker, with a target folder of its own because everything is
-/// compiled differently; or source that is broken on purpose, which the models must find out.
-pub(crate) fn loom(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
-    let preemptions = match arguments {
-        [] => "2",
-        ["--full"] => "3",
-        ["--controls"] => return root.program("sh", &["loom-tests/controls.sh"]).go(),
-        _ => return Err(Failure::Usage("loom [--full|--controls]".to_owned())),
-    };
-    let test = ["test", "-p", "loom-tests", "--profile", "loom", "--target-dir", "target/loom"];
-    root.cargo(&[&test[..], &["--", "--nocapture"]].concat())
-        .env("RUSTFLAGS", "--cfg rego_loom")
-        .env("LOOM_MAX_PREEMPTIONS", preemptions)
-        .go()
-}
-
-/// The engine's tests under ThreadSanitizer and AddressSanitizer.
-pub(crate) fn sanitize(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
-    let sanitizers = match arguments {
-        [] => &["thread", "address"][..],
-        ["thread" | "address"] => arguments,
-        _ => return Err(Failure::Usage("sanitize [thread|address]".to_owned())),
-    };
-    let target = host(&root.program("rustc", &["-vV"]).capture()?)?;
-    let suppressions = root.join("xtask/tsan.suppressions");
-    let suppressions = format!("suppressions={}", suppressions.display());
-    for sanitizer in sanitizers {
-        let folder = format!("target/sanitize-{sanitizer}");
-        let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer");
-        // A target of its own, so that build scripts and macros stay as they are.
-        let test = ["test", "-p", "rego-engine", "--lib", "--tests", "--target", &target];
-        root.cargo(&[&test[..], &["--target-dir", &folder]].concat())
-            .env("TSAN_OPTIONS", &suppressions)
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTFLAGS", &flags)
-            .go()?;
-    }
-    Ok(())
-}
-
 /// Whether `flag` was given; nothing else may be.
 fn flag(arguments: &[&str], flag: Option<&str>) -> Result<bool, Failure> {
     match arguments {
@@ -98,12 +58,6 @@ fn bench_names(manifest: &str) -> Vec<&str> {
             name.split('"').nth(1)
         })
         .collect()
-}
-
-/// The triple of the machine, from `rustc -vV`.
-fn host(version: &str) -> Result<String, Failure> {
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| Failure::Failed("`rustc -vV` names no host".to_owned()))
 }
 
 #[cfg(test)]
@@ -126,11 +80,5 @@ mod tests {
         assert!(matches!(flag(&["--ful"], Some("--full")), Err(Failure::Usage(_))));
         assert!(matches!(flag(&["--full", "x"], Some("--full")), Err(Failure::Usage(_))));
         assert!(matches!(flag(&["x"], None), Err(Failure::Usage(_))));
-    }
-
-    #[test]
-    fn the_host_is_read_from_rustc() {
-        let host = host("rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\n");
-        assert_eq!(host.expect("there is a host line"), "x86_64-unknown-linux-gnu");
     }
 }

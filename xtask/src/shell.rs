@@ -111,6 +111,13 @@ impl Run {
             .map_err(|_| Failure::Failed(format!("`{self}` printed something that is not UTF-8")))
     }
 
+    /// Runs it in silence: whether it succeeded, and all that it printed.
+    pub(crate) fn tried(mut self) -> Result<(bool, String), Failure> {
+        let output = self.command.output().map_err(|error| self.not_started(&error))?;
+        let printed = [output.stdout, output.stderr].concat();
+        Ok((output.status.success(), String::from_utf8_lossy(&printed).into_owned()))
+    }
+
     /// Whether it can be run at all: its output is thrown away.
     pub(crate) fn works(mut self) -> bool {
         let quiet = self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

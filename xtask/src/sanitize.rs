@@ -1,0 +1,103 @@
+//! `sanitize`: the engine's tests under ThreadSanitizer and AddressSanitizer, and a control each.
+
+use crate::{
+    controls,
+    shell::{Failure, Root, Run},
+};
+
+/// A share of a registry's value is not counted, so its memory is freed too early.
+pub(crate) const FREED: &str = "registry_uncounted_share";
+
+/// A sanitizer, and source that is broken so that it must say so.
+struct Sanitizer {
+    name: &'static str,
+    broken: &'static str,
+    /// The test that comes across it.
+    test: &'static str,
+    says: &'static str,
+}
+
+const SANITIZERS: &[Sanitizer] = &[
+    Sanitizer {
+        name: "thread",
+        broken: "flight_ready_relaxed",
+        test: "flight::tests::every_completion_is_driven_once_whatever_the_interleaving",
+        says: "ThreadSanitizer: data race",
+    },
+    Sanitizer {
+        name: "address",
+        broken: FREED,
+        test: "registry::tests::a_share_outlives_the_registry_and_nothing_else_does",
+        says: "AddressSanitizer: heap-use-after-free",
+    },
+];
+
+/// Runs the tests, then the control, of one sanitizer or of both.
+pub(crate) fn run(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
+    let known = |name: &str| SANITIZERS.iter().any(|sanitizer| sanitizer.name == name);
+    let wanted = |sanitizer: &&Sanitizer| match arguments {
+        [name] => sanitizer.name == *name,
+        _ => true,
+    };
+    if arguments.len() > 1 || arguments.iter().any(|name| !known(name)) {
+        return Err(Failure::Usage("sanitize [thread|address]".to_owned()));
+    }
+    let target = host(&root.program("rustc", &["-vV"]).capture()?)?;
+    for sanitizer in SANITIZERS.iter().filter(wanted) {
+        test(root, sanitizer, &target, &["--lib", "--tests"]).go()?;
+        find_out(root, sanitizer, &target)?;
+    }
+    Ok(())
+}
+
+fn find_out(root: &Root, sanitizer: &Sanitizer, target: &str) -> Result<(), Failure> {
+    let Sanitizer { name, broken, test: which, says } = sanitizer;
+    let test = test(root, sanitizer, target, &["-q", "--lib", "--", "--exact", which]);
+    let (passed, said) =
+        controls::with_breaks(root, test, &folder(sanitizer), &[broken])?.tried()?;
+    if passed || !said.contains(says) {
+        return Err(Failure::Failed(format!("{broken}: NOT FOUND by {name}\n{said}")));
+    }
+    println!("{broken}: found by {name}: {says}");
+    Ok(())
+}
+
+fn test(root: &Root, sanitizer: &Sanitizer, target: &str, arguments: &[&str]) -> Run {
+    let folder = folder(sanitizer);
+    let suppressions = root.join("xtask/tsan.suppressions");
+    let flags = format!("-Zsanitizer={} -Cunsafe-allow-abi-mismatch=sanitizer", sanitizer.name);
+    // A target of its own, so that build scripts and macros stay as they are.
+    let test = ["test", "-p", "rego-engine", "--target", target, "--target-dir", &folder];
+    root.cargo(&[&test[..], arguments].concat())
+        .env("TSAN_OPTIONS", &format!("suppressions={}", suppressions.display()))
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", &flags)
+}
+
+fn folder(sanitizer: &Sanitizer) -> String {
+    format!("target/sanitize-{}", sanitizer.name)
+}
+
+/// The triple of the machine, from `rustc -vV`.
+fn host(version: &str) -> Result<String, Failure> {
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| Failure::Failed("`rustc -vV` names no host".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_read_from_rustc() {
+        let host = host("rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\n");
+        assert_eq!(host.expect("there is a host line"), "x86_64-unknown-linux-gnu");
+    }
+
+    #[test]
+    fn an_unknown_sanitizer_is_a_usage_error() {
+        for arguments in [&["memory"][..], &["thread", "address"]] {
+            assert!(matches!(run(&Root::find(), arguments), Err(Failure::Usage(_))));
+        }
+    }
+}
