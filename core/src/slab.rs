@@ -361,6 +361,28 @@ mod tests {
     }
 
     #[test]
+    fn tags_come_round_and_nothing_is_lost() {
+        let slab = Slab::<Slot>::new(2);
+        let taken = [slab.acquire(HERE).unwrap().0, slab.acquire(HERE).unwrap().0];
+        taken.map(|index| slab.release(index));
+        // As if a slot of this shard had been taken 2⁴⁰ − 2 times.
+        let first = slab.free[HERE.index()].load(Ordering::Relaxed) & INDEX_MASK;
+        slab.free[HERE.index()]
+            .store(u64::MAX << INDEX_BITS & !(1 << INDEX_BITS) | first, Ordering::Relaxed);
+        let tags: Vec<u64> = (0..4)
+            .map(|_| {
+                let (index, _, tag) = slab.reuse(HERE).expect("both are there");
+                slab.release(index);
+                tag
+            })
+            .collect();
+        assert_eq!(tags, [(1 << 40) - 2, (1 << 40) - 1, 0, 1]);
+        let mut all = [slab.acquire(HERE).unwrap().0, slab.acquire(HERE).unwrap().0];
+        all.sort_unstable();
+        assert_eq!((all, slab.acquire(HERE).is_none()), ([0, 1], true));
+    }
+
+    #[test]
     fn threads_never_share_a_slot() {
         const THREADS: u32 = 3;
         let slab = Slab::<Slot>::new(64);

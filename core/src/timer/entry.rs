@@ -120,6 +120,12 @@ impl Entry {
         self.link.store(next, Ordering::Relaxed);
     }
 
+    /// As if it had been armed so often. For tests.
+    #[cfg(test)]
+    pub(super) fn be_of_generation(&self, generation: u32) {
+        self.state.store(generation << STATE_BITS | FREE, Ordering::Relaxed);
+    }
+
     #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub(super) fn is_free(&self) -> bool {
         // Relaxed: the driver asks, and it alone makes a timer free.

@@ -114,6 +114,25 @@ fn the_far_ends_of_time() {
 }
 
 #[test]
+fn generations_come_round_and_ids_stay_apart() {
+    const LAST: u32 = (1 << 30) - 1;
+    let timers = Timers::new(1);
+    let first = timers.arm(HERE, SECOND, 1).unwrap().id;
+    assert_eq!(fired(&timers, SECOND).0, [1]);
+    timers.slab.get(first.index).unwrap().be_of_generation(LAST);
+    let last = timers.arm(HERE, SECOND, 2).unwrap().id;
+    assert_eq!(last.generation, LAST);
+    assert!(!timers.cancel(first));
+    assert!(timers.cancel(last) && !timers.cancel(last));
+    assert_eq!(fired(&timers, SECOND).0, [0u64; 0]);
+    let again = timers.arm(HERE, SECOND, 3).unwrap().id;
+    assert_eq!(again.generation, 0, "the first of the next round");
+    assert!(!timers.cancel(last));
+    assert_eq!(fired(&timers, SECOND).0, [3]);
+    timers.check();
+}
+
+#[test]
 fn a_panic_of_the_host_loses_no_timer() {
     let timers = Timers::new(8);
     for user in 0..4 {
