@@ -12,7 +12,6 @@ use refresh::Refresher;
 use crate::{
     budget::{BudgetState, Health},
     classify,
-    clock::Nanos,
     latency::{Latency, Sharding},
     notes::Attribute,
     policy::{Mode, Policy},
@@ -193,9 +192,9 @@ impl Site {
         self.health.failed();
     }
 
-    /// Whether most of the recent first attempts succeeded.
-    pub(crate) fn is_healthy(&self, now: Nanos) -> bool {
-        self.health.is_healthy(now, || self.latency.totals().events)
+    /// Whether most of the recent first attempts succeeded, as of the last refresh.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.health.is_healthy()
     }
 
     /// Whether so many abandoned attempts still run that extra ones would only add to them.

@@ -79,7 +79,7 @@ impl Call {
         let decision = match &with.terms.retry_budget {
             None => BudgetDecision::NoBudget,
             Some(budget) => budget
-                .withdraw(with.shard, cost.into(), self.now, || with.site.is_healthy(self.now)),
+                .withdraw(with.shard, cost.into(), self.now, || with.site.is_healthy()),
         };
         self.note_budget(with, AttemptKind::Retry, cost, decision);
         if decision.is_allowed() {
