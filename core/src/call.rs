@@ -43,8 +43,8 @@ use crate::{
     clock::Nanos,
     notes::{AttemptId, AttemptKind, Event},
     outcome::{Class, Outcome, OutcomeKind, Reason},
-    policy::{Mode, Policy},
-    site::Counter,
+    policy::Mode,
+    site::{Counter, Terms},
     verdict::{HedgeReason, Verdict},
 };
 
@@ -140,7 +140,7 @@ impl Call {
         now: Nanos,
     ) -> Step {
         let alone = self.state == State::Running && self.legs.is_first_alone(attempt);
-        if alone && outcome.kind == OutcomeKind::Success {
+        if alone && outcome.kind == OutcomeKind::Success && now < self.deadline {
             return self.win_alone(with, now);
         }
         self.settle(with, attempt, outcome, now)
@@ -157,20 +157,20 @@ impl Call {
         if !self.unfinished.remove(attempt) {
             return self.rest(with);
         }
-        let late = !self.legs.is_alive(attempt);
+        let given_up = !self.legs.is_alive(attempt);
         if let State::Over(_) = self.state {
             with.site.counters.add(Counter::Late, 1);
             return Step::Over;
         }
         if outcome.kind == OutcomeKind::Success {
-            return self.win(with, attempt, outcome, late);
+            return self.win(with, attempt, outcome, given_up);
         }
-        if late {
+        if given_up {
             with.site.counters.add(Counter::Late, 1);
             let started = self.legs.started(attempt).unwrap_or(self.now);
             with.notes.push(
                 self.now,
-                Event::Ended { attempt, started, outcome, facts: with.facts, late },
+                Event::Ended { attempt, started, outcome, facts: with.facts, late: true },
             );
             return self.rest(with);
         }
@@ -321,7 +321,7 @@ impl Call {
         if self.state != State::Running || !self.legs.any_queued() {
             return Nanos::NEVER;
         }
-        let timeout = self.now + with.terms.policy.retry.attempt_timeout;
+        let timeout = self.now + with.terms.attempt_timeout();
         if self.wake.is_never() { timeout } else { timeout.min(self.now + self.hedge_delay(with)) }
     }
 
@@ -337,14 +337,14 @@ impl Call {
             State::Over(_) => Step::Over,
             _ if self.now >= self.deadline => self.finish(with, Verdict::DeadlineExceeded),
             State::Waiting => Step::Wait(self.wake),
-            State::Running => Step::Wait(self.next_event(&with.terms.policy)),
+            State::Running => Step::Wait(self.next_event(with.terms)),
         }
     }
 
     /// The first time at which something must happen while legs are alive.
-    fn next_event(&self, policy: &Policy) -> Nanos {
+    fn next_event(&self, terms: &Terms) -> Nanos {
         let hedge = if self.legs.any_queued() { Nanos::NEVER } else { self.wake };
-        let timeout = self.legs.first_timeout(policy.retry.attempt_timeout);
+        let timeout = self.legs.first_timeout(terms.attempt_timeout());
         self.deadline.min(hedge).min(timeout)
     }
 

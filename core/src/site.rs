@@ -12,6 +12,7 @@ use refresh::Refresher;
 use crate::{
     budget::{BudgetState, Health},
     classify,
+    clock::Nanos,
     latency::{Latency, Sharding},
     notes::Attribute,
     policy::{Mode, Policy},
@@ -67,6 +68,15 @@ pub(crate) struct Own {
 }
 
 impl Terms {
+    /// How long an attempt may run. An engine that stands aside cuts none short.
+    #[inline]
+    pub(crate) fn attempt_timeout(&self) -> Nanos {
+        match self.mode {
+            Mode::Active => self.policy.retry.attempt_timeout,
+            Mode::Observe | Mode::Off => Nanos::NEVER,
+        }
+    }
+
     /// The budgets that calls pay into, each once.
     #[inline]
     pub(crate) fn budgets(&self) -> impl Iterator<Item = &BudgetState> {

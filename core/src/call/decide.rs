@@ -164,7 +164,7 @@ impl Call {
         hedge_index: u8,
         reserved: Reserved,
     ) -> Launch {
-        let timeout = with.terms.policy.retry.attempt_timeout;
+        let timeout = with.terms.attempt_timeout();
         Launch {
             attempt,
             retry_index: self.legs.retry_index(),

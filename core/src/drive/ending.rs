@@ -49,7 +49,8 @@ pub(crate) fn contain(site: &Site, hosts: impl FnOnce()) -> bool {
     false
 }
 
-/// The result of a call: what the last attempt produced, if it is a value, else the verdict.
+/// The result of a call: what the last attempt produced, if it is a value, else the verdict. A panic
+/// that nothing outranked goes on here, also where time or the caller ended the call: none is hidden.
 #[inline]
 pub(crate) fn conclude<T, E>(
     verdict: Verdict,
@@ -58,9 +59,9 @@ pub(crate) fn conclude<T, E>(
 ) -> Result<T, Error<E>> {
     let last = match kept {
         Kept::Result(Ok(value)) => return Ok(value),
-        Kept::Panic(payload) if verdict == Verdict::Panicked => resume_unwind(payload),
+        Kept::Panic(payload) => resume_unwind(payload),
         Kept::Result(Err(error)) => Some(error),
-        Kept::Panic(_) | Kept::Nothing => None,
+        Kept::Nothing => None,
     };
     Err(Error {
         verdict,
