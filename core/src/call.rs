@@ -284,6 +284,35 @@ impl Call {
         self.decide(with)
     }
 
+    /// Ends the call past its own rules, which have failed: the engine stands aside. Whatever is in
+    /// the air is the driver's to stop.
+    #[cold]
+    pub(crate) fn break_off(
+        &mut self,
+        with: &mut With<'_>,
+        answer: Option<AttemptId>,
+        verdict: Verdict,
+        now: Nanos,
+    ) {
+        if let State::Over(_) = self.state {
+            return;
+        }
+        self.state = State::Over(verdict);
+        self.answer = answer.map_or(NO_ANSWER, AttemptId::get);
+        let via = answer.map(|answer| AttemptKind::of(answer.get().min(1), 0));
+        if let Some(kind) = via.filter(|_| verdict.is_success()) {
+            with.site.counters.win(kind, true, Nanos::ZERO);
+        }
+        with.site.counters.ended(verdict, via, now - with.started);
+        with.notes.push(now, Event::Done { verdict });
+        with.terms.end();
+    }
+
+    /// When the call must be over.
+    pub(crate) fn deadline(&self) -> Nanos {
+        self.deadline
+    }
+
     /// Whose result is the call's: the winner's, or the last real failure's.
     #[inline]
     pub(crate) fn answer(&self) -> Option<AttemptId> {

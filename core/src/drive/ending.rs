@@ -43,10 +43,14 @@ pub(crate) fn release(terms: &Terms, reserved: Reserved) {
 /// there was one.
 pub(crate) fn contain(site: &Site, hosts: impl FnOnce()) -> bool {
     let Err(payload) = catch_unwind(AssertUnwindSafe(hosts)) else { return true };
-    // The payload's own drop may panic, too; there the second one is forgotten.
-    std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    drop_quietly(payload);
     site.counters.add(Counter::HookPanics, 1);
     false
+}
+
+/// Drops what somebody panicked with. Its own drop may panic, too; there the second one is forgotten.
+pub(crate) fn drop_quietly(payload: Box<dyn Any + Send>) {
+    std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
 }
 
 /// The result of a call: what the last attempt produced, if it is a value, else the verdict. A panic
