@@ -115,6 +115,9 @@ pub mod rooms {
     pub mod cancel {
         pub use crate::drive::{Raised, Signal};
     }
+    pub mod drive {
+        pub use crate::drive::stage::Stage;
+    }
     pub mod flight {
         pub use crate::flight::*;
     }

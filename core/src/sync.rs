@@ -37,6 +37,32 @@ pub(crate) fn this_thread() -> ThreadId {
     thread::current().id()
 }
 
+/// A store into a word that others change by read-modify-writes.
+///
+/// A read-modify-write comes right after what it has read, so a store that is not read by it comes
+/// before or after the pair of them. The model checker knows no such order: it lets a thread read
+/// the exchange that its own store came after. So there, the store is an exchange itself.
+pub(crate) trait Overwrite<T> {
+    fn overwrite(&self, value: T, order: Ordering);
+}
+
+macro_rules! overwrite {
+    ($atomic:ty, $value:ty) => {
+        impl Overwrite<$value> for $atomic {
+            #[inline]
+            fn overwrite(&self, value: $value, order: Ordering) {
+                #[cfg(not(rego_loom))]
+                self.store(value, order);
+                #[cfg(rego_loom)]
+                self.swap(value, order);
+            }
+        }
+    };
+}
+
+overwrite!(AtomicBool, bool);
+overwrite!(AtomicU64, u64);
+
 // Aliases, because `clippy::disallowed_types` looks through a re-export and would find every user.
 pub(crate) type AtomicBool = real::atomic::AtomicBool;
 pub(crate) type AtomicPtr<T> = real::atomic::AtomicPtr<T>;

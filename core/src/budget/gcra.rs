@@ -89,6 +89,11 @@ impl Gcra {
         let mut full_at = self.full_at.load(Ordering::Acquire);
         loop {
             let Some(next) = self.judge(full_at, attempts, now) else { return false };
+            if cfg!(rego_break = "budget_check_then_act") {
+                // Relaxed: as below.
+                self.full_at.store(next, Ordering::Relaxed);
+                return true;
+            }
             // Relaxed: it publishes nothing, and what it was judged by was acquired with the value.
             // Acquire on failure: as above.
             match self.full_at.compare_exchange_weak(

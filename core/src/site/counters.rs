@@ -244,7 +244,11 @@ impl Reasons {
         for (place, count) in self.codes.iter().zip(&self.counts) {
             // Relaxed: a code is a number that stands for itself; nothing else hangs on it.
             let mut taken = place.load(Ordering::Relaxed);
-            if taken == 0 {
+            if taken == 0 && cfg!(rego_break = "site_check_then_act") {
+                // Relaxed: as below.
+                place.store(code, Ordering::Relaxed);
+                taken = code;
+            } else if taken == 0 {
                 // Relaxed: as above; whoever loses the race finds the winner's code.
                 taken = match place.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed)
                 {
