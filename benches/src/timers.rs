@@ -32,6 +32,8 @@ pub const AMONG_10K: &str = "cancel the oldest of 10,000 + arm";
 pub const AMONG_1M: &str = "cancel the oldest of 1,000,000 + arm";
 /// A million are armed and fire, each.
 pub const EXPIRE: &str = "arm and fire, each of 100,000";
+/// As many, the driver coming a thousand times.
+pub const EXPIRE_BY_TICKS: &str = "arm and fire tick by tick, each of 100,000";
 
 const TURNS: usize = 61;
 /// When a call is given up that is not answered: far longer than it takes.
@@ -55,7 +57,8 @@ fn a_million() -> Group {
 }
 
 fn expiry() -> Group {
-    Group { name: "expiry", lanes: vec![fetch_add(), expire()], rows: none, turns: TURNS }
+    let lanes = vec![fetch_add(), expire(), expire_tick_by_tick()];
+    Group { name: "expiry", lanes, rows: none, turns: TURNS }
 }
 
 fn virtual_lateness() -> Group {
@@ -119,24 +122,36 @@ fn among(name: &'static str, many: usize) -> Lane {
     })
 }
 
-/// Timers that nobody cancels.
+/// Timers that nobody cancels, all due at the driver's next turn.
 #[must_use]
 pub fn expire() -> Lane {
+    expire_in(EXPIRE, 1)
+}
+
+fn expire_tick_by_tick() -> Lane {
+    expire_in(EXPIRE_BY_TICKS, 1_000)
+}
+
+/// A hundred thousand, due within 50 ms; the driver comes after that, or so many times meanwhile.
+fn expire_in(name: &'static str, turns: u64) -> Lane {
     const MANY: u64 = 100_000;
+    const WITHIN: u64 = 50_000_000;
     let timers = Timers::new(1 << 17);
     let mut now = Nanos::ZERO;
-    Lane::timed(EXPIRE, move |times| {
+    Lane::timed(name, move |times| {
         let started = Instant::now();
         for _ in 0..times.div_ceil(MANY) {
             for call in 0..MANY {
-                // Spread over a second, in no order.
-                let after = Nanos::from_nanos(call.wrapping_mul(0x9E37_79B9) % 1_000_000_000);
+                // In no order.
+                let after =
+                    Nanos::from_nanos(200_000_000 + call.wrapping_mul(0x9E37_79B9) % WITHIN);
                 let armed = timers.arm(Shard::current(), now + after, call);
                 debug_assert!(armed.is_ok(), "there is room for all");
             }
+            now = now + Nanos::from_millis(200);
             let mut fired = 0;
-            for _ in 0..1_000 {
-                now = now + Nanos::from_millis(1);
+            for _ in 0..turns {
+                now = now + Nanos::from_nanos(WITHIN / turns);
                 let _ = timers.advance(now, &mut |_| fired += 1);
             }
             assert_eq!(black_box(fired), MANY);

@@ -62,9 +62,29 @@ pub(crate) fn rows() -> Vec<Row> {
     std::thread::sleep(std::time::Duration::from_millis(20));
     let (armed, detached) = (armed.site(call_path::KEY), detached.site(call_path::KEY));
     vec![
-        Row::goal("G1", "site.run, allocations", per_call(&|calls| call_path::calls(&site, calls)), 0.0),
-        Row::goal("G2", "engine.run by key, allocations", per_call(&|calls| call_path::calls_by_key(&engine, calls)), 0.0),
-        Row::goal("G1b", "site.race inline-first, hedge armed, allocations", per_call(&|calls| race::races(&armed, calls)), 1.0),
-        Row::goal("G1b", "site.race detached, allocations", per_call(&|calls| race::races(&detached, calls)), 2.0),
+        Row::goal(
+            "G1",
+            "site.run, allocations",
+            per_call(&|calls| call_path::calls(&site, calls)),
+            0.0,
+        ),
+        Row::goal(
+            "G2",
+            "engine.run by key, allocations",
+            per_call(&|calls| call_path::calls_by_key(&engine, calls)),
+            0.0,
+        ),
+        Row::goal(
+            "G1b",
+            "site.race inline-first, hedge armed, allocations",
+            per_call(&|calls| race::races(&armed, calls)),
+            1.0,
+        ),
+        Row::goal(
+            "G1b",
+            "site.race detached, allocations",
+            per_call(&|calls| race::races(&detached, calls)),
+            2.0,
+        ),
     ]
 }

@@ -51,11 +51,21 @@ pub(crate) fn conservation(operations: u64) -> Vec<Row> {
     let issued = budget.grants() as f64 + budget.available(Nanos::ZERO);
     let paid_in = START + RATIO * deposits.load(Ordering::Relaxed) as f64;
     vec![
-        Row { id: "H11", what: format!("audits of 2 × {operations} operations"), value: audits as f64, bound: None },
+        Row {
+            id: "H11",
+            what: format!("audits of 2 × {operations} operations"),
+            value: audits as f64,
+            bound: None,
+        },
         Row::goal("H11", "audits that found more issued than paid in", above as f64, 0.0),
         // A ceiling turns deposits away: so at most what was paid in, and exactly what the bound says.
         Row::goal("H11", "issued and left − paid in, at rest", (issued - paid_in).max(0.0), 1e-6),
-        Row::goal("H11", "|issued and left − the published bound|, at rest", (issued - budget.bound(Nanos::ZERO)).abs(), 1e-6),
+        Row::goal(
+            "H11",
+            "|issued and left − the published bound|, at rest",
+            (issued - budget.bound(Nanos::ZERO)).abs(),
+            1e-6,
+        ),
     ]
 }
 

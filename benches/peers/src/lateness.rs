@@ -35,7 +35,12 @@ pub(crate) fn of_waits() -> Vec<Row> {
     let [rego, fine, coarse, tokio] = all.map(Lateness::of);
     let figure = |what: &str, value| Row { id: "lane", what: what.to_owned(), value, bound: None };
     vec![
-        Row::goal("G8", "backoff of 1 ms, lateness p50 / park_timeout, slack 1 ns", rego.p50 / fine.p50, 1.5),
+        Row::goal(
+            "G8",
+            "backoff of 1 ms, lateness p50 / park_timeout, slack 1 ns",
+            rego.p50 / fine.p50,
+            1.5,
+        ),
         Row::goal("G8", "backoff of 1 ms, lateness p50 / tokio sleep", rego.p50 / tokio.p50, 0.1),
         Row::goal("G8", "backoffs of 1 ms that ended early", rego.early, 0.0),
         figure("rego backoff of 1 ms, lateness p50, us", rego.p50),

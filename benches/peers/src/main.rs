@@ -14,8 +14,7 @@ mod timers;
 mod virtual_time;
 
 use rego_benches::{
-    Group, Measured, Row, TURNS, call_path, contention, race, table, timers as wheel,
-    to_json,
+    Group, Measured, Row, TURNS, call_path, contention, race, table, timers as wheel, to_json,
 };
 
 fn main() {
@@ -42,26 +41,29 @@ fn main() {
 /// when it was counted, which takes another build.
 fn all(writes: Option<f64>) -> Vec<Row> {
     let mut rows = allocations::rows();
-    rows.extend(table(success_path()));
-    let mut away = Vec::new();
-    for group in race::GROUPS {
-        away.extend(table(group()));
-    }
-    rows.extend(away);
-    if let Some(writes) = writes {
-        rows.push(Row::goal("G4", "shared words that a success changes", writes, 1.0));
-    }
-    rows.extend(table(contention::GROUPS[0]()));
-    for group in [parts::paying, parts::recording, timers::hot, timers::a_million, timers::expiry] {
-        rows.extend(table(group()));
-    }
+    rows.extend(measured(&(success_path as fn() -> Group)));
+    rows.extend(race::GROUPS.iter().flat_map(measured));
+    let counted = |writes| Row::goal("G4", "shared words that a success changes", writes, 1.0);
+    rows.extend(writes.map(counted));
+    rows.extend(measured(&contention::GROUPS[0]));
+    let groups: [fn() -> Group; 5] =
+        [parts::paying, parts::recording, timers::hot, timers::a_million, timers::expiry];
+    rows.extend(groups.iter().flat_map(measured));
+    eprintln!("… lateness, virtual time, conservation");
     rows.extend(lateness::of_waits());
     rows.extend(virtual_time::rows());
     rows.extend(exact::conservation(100_000_000));
-    rows.extend(table(outstanding::group()));
+    rows.extend(measured(&(outstanding::group as fn() -> Group)));
     rows.extend(wheel::lateness());
     rows.extend(lateness::of_timers());
     rows
+}
+
+/// A group is made when its turn comes, so that nothing of the others is about.
+fn measured(group: &fn() -> Group) -> Vec<Row> {
+    let group = group();
+    eprintln!("… {}", group.name);
+    table(group)
 }
 
 fn success_path() -> Group {

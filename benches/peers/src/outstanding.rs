@@ -58,7 +58,9 @@ fn rego() -> Lane {
         for call in 0..times {
             let now = start + Nanos::from_micros(call);
             let armed = timers.arm(Shard::current(), now + TIMEOUT, call).expect("there is room");
-            if armed.wake && let Ok(_driver) = driver.try_lock() {
+            if armed.wake
+                && let Ok(_driver) = driver.try_lock()
+            {
                 let _ = timers.advance(now, &mut |_| ());
             }
             if call % 100 != 0 {
@@ -93,7 +95,8 @@ fn asleep() -> Pin<Box<Sleep>> {
 
 /// A cancelled timer is marked, and stays in the heap until it is due.
 fn heap() -> Lane {
-    let far = (0..MANY).map(|timer| Reverse((u64::MAX - timer, Arc::new(AtomicU64::new(0)).into())));
+    let far =
+        (0..MANY).map(|timer| Reverse((u64::MAX - timer, Arc::new(AtomicU64::new(0)).into())));
     let heap: Mutex<BinaryHeap<Reverse<(u64, Mark)>>> = Mutex::new(far.collect());
     let clock = AtomicU64::new(0);
     Lane::two(HEAP, move |times| {
@@ -186,4 +189,3 @@ fn touched() -> Row {
     let share = timers.filed() as f64 / MANY as f64;
     Row::goal("H13", "share of timers that touch the wheel, 99 % cancelled", share, 0.05)
 }
-

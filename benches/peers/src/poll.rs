@@ -22,3 +22,9 @@ pub(crate) fn runtime() -> &'static Runtime {
     let runtime = Builder::new_current_thread().enable_time().build();
     Box::leak(Box::new(runtime.expect("nothing is missing for a runtime")))
 }
+
+/// A runtime with a worker thread of its own.
+pub(crate) fn multi_threaded() -> &'static Runtime {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_time().build();
+    Box::leak(Box::new(runtime.expect("nothing is missing for a runtime")))
+}

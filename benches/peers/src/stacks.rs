@@ -13,10 +13,7 @@ use backon::{BlockingRetryable, ExponentialBuilder};
 use failsafe::{CircuitBreaker, Config};
 use hdrhistogram::Histogram;
 use layered::{Execute, Service as _, Stack};
-use rego_benches::{
-    Lane,
-    call_path::operation,
-};
+use rego_benches::{Lane, call_path::operation};
 use seatbelt::{
     RecoveryInfo, ResilienceContext, breaker::Breaker, hedging::Hedging, retry::Retry,
     timeout::Timeout,
@@ -67,7 +64,9 @@ fn seatbelt() -> Vec<Lane> {
     let clock = tick::Clock::new_tokio();
     let context = ResilienceContext::<u64, Answer>::new(&clock);
     let retry = || {
-        Retry::layer("retry", &context).clone_input().recovery_with(|answer: &Answer, _| recovery(answer))
+        Retry::layer("retry", &context)
+            .clone_input()
+            .recovery_with(|answer: &Answer, _| recovery(answer))
     };
     let breaker = || {
         Breaker::layer("breaker", &context)
@@ -103,8 +102,7 @@ fn tower() -> Vec<Lane> {
     let service = tower::service_fn(|request: u64| ready(operation(request)));
     let timeout = || TowerTimeout::new(service, Duration::from_millis(300));
     let retry = || TowerRetry::new(Budgeted::new(), timeout());
-    let (mut retrying, mut hedged, mut all) =
-        (retry(), hedge(service), hedge(retry()));
+    let (mut retrying, mut hedged, mut all) = (retry(), hedge(service), hedge(retry()));
     // Latencies enough for its percentile, so that the hedge is armed.
     let runtime = poll::runtime();
     vec![
@@ -119,14 +117,7 @@ where
     S: Service<u64> + Clone,
     S::Error: Into<tower::BoxError>,
 {
-    Hedge::new_with_mock_latencies(
-        service,
-        Always,
-        10,
-        0.95,
-        Duration::from_secs(60),
-        &[50; 100],
-    )
+    Hedge::new_with_mock_latencies(service, Always, 10, 0.95, Duration::from_secs(60), &[50; 100])
 }
 
 /// Hedges everything.
@@ -207,9 +198,7 @@ fn by_hand() -> Vec<Lane> {
     let (guard, budget) = (Config::new().build(), TpsBudget::new(Duration::from_secs(10), 1, 0.1));
     let histogram = Mutex::new(Histogram::<u64>::new(2).expect("two digits"));
     vec![
-        lane(BACKON, |request| {
-            (|| operation(request)).retry(ExponentialBuilder::default()).call()
-        }),
+        lane(BACKON, |request| (|| operation(request)).retry(ExponentialBuilder::default()).call()),
         lane(FAILSAFE, move |request| breaker.call(|| operation(request))),
         lane(BY_HAND, move |request| {
             let started = Instant::now();

@@ -13,7 +13,7 @@ use std::{
 
 use nexus_timer::Wheel;
 use rego_benches::{Group, Lane, Measured, Row, timers};
-use tokio::time::Sleep;
+use tokio::{runtime::Runtime, time::Sleep};
 use tokio_util::time::DelayQueue;
 
 use crate::poll;
@@ -22,6 +22,7 @@ const TURNS: usize = 61;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 const TOKIO: &str = "tokio sleep: arm + cancel";
+const TOKIO_MULTI: &str = "tokio sleep, multi-threaded runtime: arm + cancel";
 const QUEUE: &str = "tokio_util DelayQueue in a mutex: arm + cancel";
 const QUEUE_BARE: &str = "tokio_util DelayQueue: arm + cancel";
 const NEXUS: &str = "nexus-timer: arm + cancel, one thread only";
@@ -37,7 +38,8 @@ pub(crate) fn hot() -> Group {
         timers::fetch_add(),
         timers::hot_lane(),
         timers::hot_on_two_threads(),
-        tokio_hot(),
+        tokio_hot(TOKIO, poll::runtime()),
+        tokio_hot(TOKIO_MULTI, poll::multi_threaded()),
         queue_hot(),
         queue_bare_hot(),
         nexus_hot(),
@@ -74,9 +76,8 @@ pub(crate) fn expiry() -> Group {
 }
 
 /// Armed by the first poll, cancelled by being dropped.
-fn tokio_hot() -> Lane {
-    let runtime = poll::runtime();
-    Lane::new(TOKIO, move |times| {
+fn tokio_hot(name: &'static str, runtime: &'static Runtime) -> Lane {
+    Lane::new(name, move |times| {
         let _context = runtime.enter();
         for _ in 0..times {
             drop(black_box(asleep()));
@@ -106,8 +107,8 @@ fn asleep() -> Pin<Box<Sleep>> {
     sleep
 }
 
-/// As many tasks that sleep up to 100 ms, until all have woken. In real time: tokio has no other
-/// without its test clock, and so the least it can take is taken off.
+/// As many sleeps, all due at the driver's next turn. In real time: tokio has no other without its
+/// test clock, so the time for which nobody is due is not counted.
 fn tokio_expire() -> Lane {
     const MANY: u64 = 100_000;
     let runtime = poll::runtime();
@@ -119,7 +120,8 @@ fn tokio_expire() -> Lane {
             let mut sleeps: Vec<_> = (0..MANY)
                 .map(|timer| {
                     let after = Duration::from_nanos(timer.wrapping_mul(0x9E37_79B9) % 50_000_000);
-                    let until = tokio::time::Instant::from_std(start + Duration::from_millis(200) + after);
+                    let until =
+                        tokio::time::Instant::from_std(start + Duration::from_millis(200) + after);
                     let mut sleep = Box::pin(tokio::time::sleep_until(until));
                     let _ = sleep.as_mut().poll(&mut Context::from_waker(Waker::noop()));
                     sleep

@@ -25,10 +25,16 @@ pub(crate) fn rows() -> Vec<Row> {
         let nominal = steady.extra() / SHARE;
         let what = format!("{name}: |hedges delivered / configured − 1|");
         rows.push(Row::goal("G9", &what, (nominal - 1.0).abs(), 0.2));
-        let slow = World::new(&policy).run(60..90, |second| if (60..90).contains(&second) { 10 } else { 1 });
+        let slow = World::new(&policy)
+            .run(60..90, |second| if (60..90).contains(&second) { 10 } else { 1 });
         // What the budget had saved up is part of what it may issue.
         let budget = SHARE + 20.0 / slow.calls as f64;
-        rows.push(Row::goal("G10", &format!("{name}: extra load of a brown-out, ×10 for 30 s"), slow.extra(), budget));
+        rows.push(Row::goal(
+            "G10",
+            &format!("{name}: extra load of a brown-out, ×10 for 30 s"),
+            slow.extra(),
+            budget,
+        ));
     }
     rows
 }
