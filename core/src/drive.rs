@@ -13,6 +13,8 @@ pub(crate) mod manual;
 pub(crate) mod pool;
 mod seed;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 pub use attempt::{Attempt, Nested};
 pub use cancel::{CancelGuard, CancelToken};
@@ -34,7 +36,7 @@ use crate::{
     site::{Site, Terms},
 };
 
-pub(crate) use ending::release;
+pub(crate) use ending::{drop_quietly, release};
 pub(crate) use pool::Alarms;
 pub(crate) use seed::Seeds;
 pub(crate) use tell::Ended;

@@ -17,6 +17,7 @@ mod no_room;
 mod pins;
 mod seat;
 mod slot;
+mod stand_aside;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -334,7 +335,7 @@ impl Manual {
             Drive::You(hold) => {
                 let mut step = Step::NOTHING;
                 let mut pilot = Pilot::new(&self.0.host, slot, id, now);
-                let left = pilot.fly(hold, None, &mut step);
+                let left = pilot.fly(hold, &mut step);
                 let bell = pilot.bell;
                 self.leave(id, slot, left);
                 if let Some(agenda) = bell {

@@ -146,7 +146,7 @@ pub struct AttemptEnded<'a> {
     /// The facts of its end, where they were kept: not for a call's first attempt that answers it
     /// at once.
     pub facts: Option<Completion>,
-    /// It had been given up before.
+    /// It had been given up before, or the call's deadline had passed.
     pub late: bool,
 }
 

@@ -46,11 +46,11 @@ where
         deadline: options.deadline(now),
         caller: parker.unparker(),
     };
-    site.take_off();
+    let airborne = site.take_off();
     let race = Race::start(host, executor, site, start, op);
     race.site.refresh_if_due(&race.terms, now);
     wait(&race, options, &parker);
-    site.land();
+    drop(airborne);
     take_answer(&race, timeline)
 }
 
