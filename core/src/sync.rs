@@ -20,7 +20,7 @@ pub(crate) use parker::{Parker, Unparker};
 pub use shard::{SHARDS, Shard};
 pub(crate) use swap::{Swap, SwapGuard};
 
-pub(crate) use crossbeam_utils::CachePadded;
+pub(crate) use crossbeam_utils::{Backoff, CachePadded};
 
 #[cfg(rego_loom)]
 use loom::{sync as real, thread};
