@@ -10,6 +10,7 @@ mod ending;
 mod error;
 pub(crate) mod inline;
 pub(crate) mod manual;
+mod plain;
 pub(crate) mod pool;
 mod seed;
 mod tell;
@@ -29,7 +30,7 @@ use crate::{
     classify::{self, Context},
     clock::{Clock, Nanos},
     completion::Completion,
-    listener::Listener,
+    listener::{Listener, Warning},
     notes::{AttemptId, Notes},
     outcome::Outcome,
     policy::Idempotent,
@@ -51,6 +52,18 @@ pub(crate) struct Host {
     pub(crate) workers: Workers,
     /// Set if races run their primaries on the caller's thread.
     pub(crate) alarms: Option<Arc<Alarms>>,
+}
+
+impl Host {
+    /// Tells whoever listens, the first time for this key.
+    #[cold]
+    pub(crate) fn warn(&self, site: &Site, now: Nanos, warning: Warning) {
+        if site.warn_once(warning)
+            && let Some(listener) = &self.listener
+        {
+            listener.warned(site.name(), now, warning);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,17 +3,20 @@
 mod counters;
 mod durations;
 mod refresh;
+mod trust;
 
 pub(crate) use counters::{Counter, Counters};
 pub(crate) use durations::{BOUNDS, Spread};
 
 use refresh::Refresher;
+use trust::Trust;
 
 use crate::{
     budget::{BudgetState, Health},
     classify,
     clock::Nanos,
     latency::{Latency, Sharding},
+    listener::Warning,
     notes::Attribute,
     policy::{Mode, Policy},
     sync::{Arc, AtomicU32, CachePadded, Mutex, Ordering, Shard, Swap, SwapGuard},
@@ -31,6 +34,9 @@ pub(crate) struct Site {
     terms: Swap<Terms>,
     pub(crate) latency: Latency,
     pub(crate) counters: Counters,
+    pub(crate) trust: Trust,
+    /// Of what was warned already: a bit each.
+    warned: AtomicU32,
     health: Health,
     refresher: Mutex<Refresher>,
     /// Flights of this key in the air, and abandoned attempts that still run. Written by drivers
@@ -150,6 +156,8 @@ impl Site {
             terms: Swap::new(terms),
             latency: Latency::new(Sharding::PerThread),
             counters: Counters::default(),
+            trust: Trust::default(),
+            warned: AtomicU32::new(0),
             health: Health::new(),
             refresher: Mutex::default(),
             gauges: CachePadded::default(),
@@ -224,6 +232,14 @@ impl Site {
     /// Whether most of the recent first attempts succeeded, as of the last refresh.
     pub(crate) fn is_healthy(&self) -> bool {
         self.health.is_healthy()
+    }
+
+    /// Whether this is to be warned of: the first time.
+    pub(crate) fn warn_once(&self, warning: Warning) -> bool {
+        let bit = 1 << warning as u32;
+        // Relaxed, both: the bit stands alone; the exchange finds the first.
+        self.warned.load(Ordering::Relaxed) & bit == 0
+            && self.warned.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
     /// Whether so many abandoned attempts still run that extra ones would only add to them.

@@ -8,13 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::{
     Attempt, CancelToken, Error, Host, Options, Report, Teller,
     ending::{Kept, conclude, contain, panicked, release},
-    judge,
+    judge, plain,
     tell::Ended,
 };
 use crate::{
     call::{Call, Launch, Rules, Step, With},
     clock::Nanos,
     completion::Completion,
+    listener::Warning,
     notes::{AttemptId, AttemptSet, Notes, Timeline},
     outcome::Outcome,
     site::{Site, Terms},
@@ -36,10 +37,13 @@ where
     E: 'static,
 {
     let started = host.clock.now();
+    if site.trust.is_lost(started) {
+        return plain::run(host, site, options, op, timeline);
+    }
     let terms = site.terms();
     let mut notes = Notes::new();
     let teller = Teller::start(host, site, started);
-    let mut with = with(site, &terms, options, started, &mut notes);
+    let mut with = with(host, site, &terms, options, started, &mut notes);
     let mut call = Call::prepare(&with, started, options.deadline(started), 0);
     let step = match options.is_cancelled() {
         true => call.refuse(&mut with, Verdict::Cancelled),
@@ -201,6 +205,7 @@ impl Driver<'_> {
 
 #[inline(always)]
 fn with<'a>(
+    host: &Host,
     site: &'a Site,
     terms: &'a Terms,
     options: &Options,
@@ -209,7 +214,7 @@ fn with<'a>(
 ) -> With<'a> {
     let shard = Shard::current();
     if terms.policy.hedge.enabled {
-        site.counters.could_not_hedge(shard);
+        cannot_hedge(host, site, shard, started);
     }
     With {
         site,
@@ -225,6 +230,12 @@ fn with<'a>(
         facts: None,
         abandoned: AttemptSet::EMPTY,
     }
+}
+
+#[cold]
+fn cannot_hedge(host: &Host, site: &Site, shard: Shard, now: Nanos) {
+    site.counters.could_not_hedge(shard);
+    host.warn(site, now, Warning::NoExecutor);
 }
 
 /// What an attempt produced, and what its operation said of it.

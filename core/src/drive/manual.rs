@@ -122,6 +122,9 @@ impl Manual {
         begin: Begin,
         agenda: Option<&Arc<Agenda>>,
     ) -> (CallId, Step) {
+        if site.trust.is_lost(begin.now) {
+            return self.pass_through(site, begin);
+        }
         let Some((index, slot)) = self.0.slab.acquire(Shard::current()) else {
             return self.pass_through(site, begin);
         };

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     budget::{BudgetState, Deposits},
     classify::Named,
-    listener::CallEnded,
+    listener::{CallEnded, Warning},
     notes::Note,
     policy::{Budget, Policy},
     site::Own,
@@ -50,6 +50,8 @@ impl Listener for PanicsAt {
         // Relaxed: a count.
         assert!(self.noted.fetch_add(1, Ordering::Relaxed) != self.note, "an internal panic");
     }
+
+    fn warned(&self, _: &str, _: Nanos, _: Warning) {}
 
     fn ended(&self, _: &CallEnded<'_>, _: &Notes) {}
 }

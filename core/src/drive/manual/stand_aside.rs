@@ -27,6 +27,7 @@ impl Pilot<'_> {
         drop_quietly(payload);
         let counters = &self.setting.site.counters;
         counters.add(Counter::EnginePanics, 1);
+        self.setting.site.trust.panicked(self.now);
         if machine.is_over() {
             return; // It had ended: there is only its end to tell.
         }

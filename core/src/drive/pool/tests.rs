@@ -9,7 +9,7 @@ use std::{
 
 use super::*;
 use crate::{
-    clock::Clock,
+    clock::{Clock, ManualClock, Nanos},
     drive::{
         Attempt, Error, Options,
         tests::{PanicsAt, Yard, bare},
@@ -111,4 +111,28 @@ fn a_panic_of_the_operation_still_reaches_the_caller() {
     let racing = || raced(0, hedging(), |_| panic!("the primary panics"));
     let payload = std::panic::catch_unwind(racing).expect_err("its panic goes on");
     assert_eq!(*payload.downcast_ref::<&str>().expect("text"), "the primary panics");
+}
+
+#[test]
+fn a_site_whose_engine_panics_again_and_again_makes_plain_attempts() {
+    let yard = Yard::new(Policy::default());
+    let clock = ManualClock::auto_advance();
+    let host = bare(clock.clone().into(), 1, None);
+    let now = clock.now();
+    (0..6).for_each(|_| yard.site.trust.panicked(now));
+    let fails = |_: &Attempt<'_>| Err::<u32, _>(io::Error::from(io::ErrorKind::ConnectionReset));
+    let plain = |op| race(&host, &threads(), &yard.site, &Options::default(), op, None);
+
+    let error = plain(fails).expect_err("it fails, and is not tried again");
+    assert_eq!((error.verdict, error.attempts), (Verdict::PassThrough, 1));
+    assert!(error.last.is_some());
+    let within = Options { within: Some(Nanos::ZERO), ..Options::default() };
+    let late = crate::drive::inline::run(&host, &yard.site, &within, fails, None);
+    assert_eq!(late.expect_err("no time").verdict, Verdict::DeadlineExceeded);
+    assert_eq!(yard.site.counters.get(Counter::PassThrough), 2);
+
+    clock.advance(Nanos::from_secs(61));
+    let retried = crate::drive::inline::run(&host, &yard.site, &Options::default(), fails, None);
+    assert_eq!(retried.expect_err("it fails").attempts, 3, "the engine is back");
+    yard.assert_quiet();
 }
