@@ -4,7 +4,10 @@ mod tally;
 
 use std::fs;
 
-use crate::shell::{Failure, Root, Run};
+use crate::{
+    instructions,
+    shell::{Failure, Root, Run},
+};
 use tally::Tally;
 
 /// How the tests of one language are run.
@@ -26,6 +29,13 @@ const LANGUAGES: &[Language] = &[
         probe: &["cargo", "--version"],
         packages: &["rustup"],
         run: rust,
+    },
+    Language {
+        name: "Instruction counts",
+        tests: "core/examples/instructions.txt",
+        probe: &["valgrind", "--version"],
+        packages: &["valgrind"],
+        run: instruction_counts,
     },
     Language {
         name: "C",
@@ -124,7 +134,18 @@ pub(crate) fn setup(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
 
 fn rust(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     let test = root.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    test.watched(|line| *tally += Tally::of_cargo(line))?;
+    // Counting costs time, so it is a build of its own.
+    let counted = ["--features", "counted", "--test", "shared_writes"];
+    let test = root.cargo(&[&["test", "-p", "rego-engine"], &counted[..]].concat());
     test.watched(|line| *tally += Tally::of_cargo(line))
+}
+
+/// One test: no hot path takes more instructions than was agreed to.
+fn instruction_counts(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
+    instructions::run(root, &[])?;
+    tally.passed += 1;
+    Ok(())
 }
 
 fn go(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
