@@ -22,10 +22,18 @@
  *   // which for an attempt that worked answers with DONE. After a failure there may be nothing to
  *   // do until step.wake_at: rego_call_poll(engine, call, now(), &step) then.
  *
+ * LAYERS
+ *
+ * There are three ways to make a call, each made of the one before. rego_call_*: the host runs
+ * attempts and says what time it is, and is told what to do next; nothing is called back.
+ * rego_loop_*: the same for many calls on one event loop, whose timers the library keeps.
+ * rego_execute and rego_submit: the library has attempts run by callbacks, on the calling thread
+ * or on threads that the host supplies.
+ *
  * THREADS
  *
- * The library starts no thread, waits for none in a call's way, reads no clock and calls nobody
- * back. Every function says who may call it; where it says "any thread, at any time", also several
+ * The library starts no thread. What belongs to the first two layers waits for no other thread in a
+ * call's way and reads no clock; rego_execute waits, that is what it is for. Every function says who may call it; where it says "any thread, at any time", also several
  * at once on the same engine, the same call, the same attempt. Where two threads come with news of
  * one call, one of them drives it and gets the actions, the other a step with
  * REGO_STEP_ELSEWHERE. What a thread passes for a function to write to is that thread's alone
@@ -37,7 +45,7 @@
  * function holds a reference while it runs. Keys live as long as their engine. Calls and attempts
  * are numbers that name a place and which use of it: to keep, lose or repeat one does no harm; one
  * that is over, or was never given out, answers REGO_STATUS_STALE. Ids hold for the engine that
- * gave them out. A call is over with its DONE, or with rego_call_end if it was begun with
+ * gave them out. A loop is one owner's to free. A call is over with its DONE, or with rego_call_end if it was begun with
  * REGO_BEGIN_KEEP; every attempt that was started is to be finished once, also after that. What is
  * passed in is borrowed for the duration of the function; nothing that the library returns is to be
  * freed.
@@ -54,14 +62,22 @@
  *
  * RE-ENTRANCY
  *
- * There are no callbacks, so nothing is entered again by itself. From a signal handler only what is
+ * Callbacks are handed the userdata that they were registered with. Where there is a `drop`, it is
+ * called exactly once, after the last of the other callbacks has returned, and also where the
+ * registration is refused. None is called while the library holds a lock, so every function may be
+ * called from every callback, but: nobody may wait in a `notify` (rego_execute answers
+ * REGO_STATUS_BUSY there), a callback must not free what it is called for, and none may unwind:
+ * an exception or a longjmp that leaves it ends the process. What a submitted call tells, it tells
+ * on threads of its executor's, never from within rego_submit. From a signal handler only what is
  * said to be async-signal-safe may be called. Where memory runs out, the process ends.
  *
  * FORK
  *
  * A child of fork draws other jitter than its parent, by itself, unless the engine has a seed of
  * its own. It has copies of the engines and of the calls in the air, which are its own from then
- * on: what it does with them does not reach the parent. Where another thread was inside a function
+ * on: what it does with them does not reach the parent; rego_engine_after_fork_child ends them
+ * instead. What rego_execute and rego_submit run on other threads does not go on in the child.
+ * Where another thread was inside a function
  * of this library at the time of the fork, the child must not use that engine: locks that the other
  * thread held stay locked.
  *
@@ -130,6 +146,12 @@
 /** Room for a step. */
 #define REGO_STEP_INIT                                                                         \
   {(uint32_t)sizeof(rego_step), 0, 0, 0, UINT64_MAX, {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}}
+/** Work that says nothing but what to do: fill in `attempt`, and what else you need. */
+#define REGO_WORK_INIT {(uint32_t)sizeof(rego_work), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+/** An executor without threads: fill in `spawn`, and what else you have. */
+#define REGO_EXECUTOR_INIT {(uint32_t)sizeof(rego_executor), 0, 0, 0, 0, 0, 0}
+/** Room for a result. */
+#define REGO_RESULT_INIT {(uint32_t)sizeof(rego_result), 0, 0, 0, 0, 0, 0, 0, 0}
 
 /**
  * The version of the ABI that this header describes. It changes when something that was there
@@ -900,6 +922,39 @@ typedef uint32_t rego_policy_source;
 #endif // __cplusplus
 
 /**
+ * What `rego_work.flags` may hold.
+ */
+enum rego_execute_flag
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * With hedging, run first attempts and retries on the calling thread, and hedges alone on the
+   * executor, if they become due: no hand-off for calls that go well. While the caller is busy
+   * the executor's `schedule` is the timer, so there must be one. An attempt that does not heed
+   * its cancel keeps the caller.
+   */
+  REGO_EXECUTE_INLINE_FIRST = 1,
+  /**
+   * Do not return before the last attempt has, and `drop` has been called: for `userdata` on the
+   * caller's stack.
+   */
+  REGO_EXECUTE_WAIT_LOSERS = 2,
+  /**
+   * The call is there to be read after its end, until `rego_call_end`: `rego_result.call`.
+   */
+  REGO_EXECUTE_KEEP = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_execute_flag rego_execute_flag;
+#else
+typedef uint32_t rego_execute_flag;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * An engine: policies by key, and what calls of the same key share. Counted references: it lives
  * until it was released as often as it was made and retained. It has no thread.
  */
@@ -1447,6 +1502,231 @@ typedef struct rego_attempt_record {
 typedef void (*rego_notify_fn)(void *userdata);
 
 /**
+ * One attempt, as its callback is told.
+ */
+typedef struct rego_attempt_info {
+  /**
+   * `sizeof(rego_attempt_info)`, as the library knows it.
+   */
+  uint32_t struct_size;
+  /**
+   * Its number in its call, in launch order from 0.
+   */
+  uint32_t number;
+  /**
+   * What sort it is: a `REGO_ATTEMPT_*`.
+   */
+  uint32_t kind;
+  /**
+   * Its retry group; 0 for the first.
+   */
+  uint32_t retry_index;
+  /**
+   * Its place in its group; 0 for the primary, then the hedges.
+   */
+  uint32_t hedge_index;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * For `rego_attempt_cancelled`.
+   */
+  rego_attempt attempt;
+  /**
+   * For `rego_call_cancel`; 0 for a `rego_execute` without `on_begin`.
+   */
+  rego_call call;
+  /**
+   * When it must be over; it is asked to stop then.
+   */
+  rego_time deadline;
+} rego_attempt_info;
+
+/**
+ * Makes one attempt, and says how it ended in `completion_out`, which already says that it worked.
+ * Called by several threads at once where a call is hedged. Must not unwind.
+ */
+typedef void (*rego_attempt_fn)(void *userdata,
+                                const struct rego_attempt_info *info,
+                                struct rego_completion *completion_out);
+
+/**
+ * Asks an attempt to stop: at most once for each, never before its callback was called, never
+ * after it has returned (it is waited for there). Called by the thread that found out. Must not
+ * wait for the attempt, nor unwind.
+ */
+typedef void (*rego_cancel_fn)(void *userdata, rego_attempt attempt);
+
+/**
+ * Takes a `rego_completion.result` that is not 0 and that nobody will get. Must not unwind.
+ */
+typedef void (*rego_discard_fn)(void *userdata, uint64_t result);
+
+/**
+ * Tells the id of a call before anything of it runs, on the thread that executes it. Must not
+ * unwind.
+ */
+typedef void (*rego_begin_fn)(void *userdata, rego_call call);
+
+/**
+ * How an executed call ended. Begin with `REGO_RESULT_INIT`.
+ */
+typedef struct rego_result {
+  /**
+   * `sizeof(rego_result)`.
+   */
+  uint32_t struct_size;
+  /**
+   * How the call ended and why: a `REGO_VERDICT_*`.
+   */
+  uint32_t verdict;
+  /**
+   * How many attempts were launched.
+   */
+  uint32_t attempts;
+  /**
+   * The number of the attempt that answers the call, the winner or the last real failure;
+   * `REGO_NO_ATTEMPT` if there is none.
+   */
+  uint32_t answer;
+  /**
+   * The facts of that attempt's end: a `REGO_COMPLETION_*`, or `REGO_NO_COMPLETION`.
+   */
+  uint32_t completion;
+  /**
+   * What the facts' kind says of it.
+   */
+  int32_t code;
+  /**
+   * What that attempt left in `rego_completion.result`; it is the caller's now.
+   */
+  uint64_t result;
+  /**
+   * For how many nanoseconds the server wants to be left alone, if it said so last, else 0.
+   */
+  uint64_t retry_after;
+  /**
+   * For timelines and `rego_call_end`, with `REGO_EXECUTE_KEEP`; else 0.
+   */
+  rego_call call;
+} rego_result;
+
+/**
+ * Tells how a submitted call ended: once, on a thread of the executor's. Must not unwind.
+ */
+typedef void (*rego_done_fn)(void *userdata, const struct rego_result *result);
+
+/**
+ * What is to be executed. Begin with `REGO_WORK_INIT`. Every callback but `attempt` may be NULL,
+ * and all are handed `userdata`.
+ */
+typedef struct rego_work {
+  /**
+   * `sizeof(rego_work)`.
+   */
+  uint32_t struct_size;
+  /**
+   * Any of `REGO_EXECUTE_*`.
+   */
+  uint32_t flags;
+  /**
+   * Whether repeating this request is safe, whatever the policy says: a `REGO_IDEMPOTENT_*`.
+   */
+  uint32_t idempotent;
+  /**
+   * How much the call matters, 0 to 255.
+   */
+  uint32_t priority;
+  /**
+   * Handed to the callbacks.
+   */
+  void *userdata;
+  /**
+   * Makes one attempt.
+   */
+  rego_attempt_fn attempt;
+  /**
+   * Asks one to stop.
+   */
+  rego_cancel_fn on_cancel;
+  /**
+   * Takes results that nobody gets.
+   */
+  rego_discard_fn discard;
+  /**
+   * Tells the call's id.
+   */
+  rego_begin_fn on_begin;
+  /**
+   * Tells the end of a submitted call. Not NULL for `rego_submit`, not looked at otherwise.
+   */
+  rego_done_fn on_done;
+  /**
+   * Called once, after everything else, by the last attempt's thread; also where the work is
+   * refused.
+   */
+  rego_drop_fn drop;
+} rego_work;
+
+/**
+ * Runs a task. Any number does: one that was run already, or never was given out, does nothing.
+ */
+typedef void (*rego_run_fn)(uint64_t task);
+
+/**
+ * Has `run(task)` called once, by another thread, soon; answers 0. Or not at all, and answers
+ * anything else.
+ */
+typedef int32_t (*rego_spawn_fn)(void *userdata, rego_run_fn run, uint64_t task);
+
+/**
+ * Has `run(task)` called once, by another thread, at this time or soon after; answers 0. Or not at
+ * all, and answers anything else.
+ */
+typedef int32_t (*rego_schedule_fn)(void *userdata, rego_time at, rego_run_fn run, uint64_t task);
+
+/**
+ * What time it is.
+ */
+typedef rego_time (*rego_now_fn)(void *userdata);
+
+/**
+ * Threads and a timer, the host's. Begin with `REGO_EXECUTOR_INIT`.
+ */
+typedef struct rego_executor {
+  /**
+   * `sizeof(rego_executor)`.
+   */
+  uint32_t struct_size;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * Handed to the callbacks.
+   */
+  void *userdata;
+  /**
+   * Runs tasks. NULL for none: everything runs on the calling thread, and nothing is hedged.
+   */
+  rego_spawn_fn spawn;
+  /**
+   * The host's timer. May be NULL where it is not said that it must not.
+   */
+  rego_schedule_fn schedule;
+  /**
+   * The host's clock, in nanoseconds, which runs as fast as any. NULL for CLOCK_MONOTONIC.
+   */
+  rego_now_fn now;
+  /**
+   * Called once for each call that was executed by it, after everything else, also where the
+   * call is refused. May be NULL.
+   */
+  rego_drop_fn drop;
+} rego_executor;
+
+/**
  * One event. What its fields hold hangs on `kind`; those of which the kind says nothing are 0, or
  * `REGO_NO_ATTEMPT` and `REGO_NO_COMPLETION`.
  */
@@ -1745,7 +2025,8 @@ REGO_NOEXCEPT;
 
 /**
  * Asks for the end of a call, and no more: the thread that drives it at this moment, or the next
- * poll or finish, gets what follows. So poll it soon.
+ * poll or finish, gets what follows. So poll it soon. A call that the library executes needs no
+ * poll: see `rego_submit`.
  *
  * `REGO_STATUS_STALE` if the call is over, or never was. A call that passes through (see
  * `rego_call_begin`) cannot be cancelled; that is no error.
@@ -1916,6 +2197,69 @@ REGO_NOEXCEPT;
  * Threads: the one that has the loop.
  */
 REGO_API void rego_loop_free(struct rego_loop *loop) REGO_NOEXCEPT;
+
+/**
+ * Executes a call and returns when it is done: `result_out` tells how it ended, and the status
+ * only whether it was executed.
+ *
+ * Where the key's policy does not hedge, or there is no executor, all attempts run on the calling
+ * thread. Where it hedges, they run on the executor's, and the caller is the timer of its own call;
+ * it returns as soon as one has answered, and the others, asked to stop, come back later. To wait
+ * in a pool for a thread of the same pool can take for ever. For the other ways see
+ * `REGO_EXECUTE_INLINE_FIRST` and `REGO_EXECUTE_WAIT_LOSERS`.
+ *
+ * `deadline` is until when the caller will wait, on the executor's clock; 0 and `REGO_TIME_NEVER`
+ * if there is no such time. That clock must be the one that the engine is told the time of.
+ * `executor` may be NULL.
+ *
+ * Whatever is answered, `drop` of the work and of the executor is called once, unless the struct
+ * itself cannot be read.
+ *
+ * `REGO_STATUS_BUSY` in a `notify`, where nobody may wait.
+ *
+ * Threads: any thread, at any time. Allocates; waits.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_execute(struct rego_engine *engine,
+                         rego_key key,
+                         rego_time deadline,
+                         const struct rego_work *work,
+                         const struct rego_executor *executor,
+                         struct rego_result *result_out)
+REGO_NOEXCEPT;
+
+/**
+ * Executes a call and does not wait: all attempts run on the executor's threads, its timer is the
+ * timer, and `on_done` tells the end there. So the work needs `on_done`, the executor `spawn` and
+ * `schedule`. Where the host's timer refuses and nothing runs, the call ends as
+ * `REGO_VERDICT_CANCELLED`: better an end than none.
+ *
+ * `rego_call_cancel` with the id ends the call; it is not async-signal-safe for such a call, and
+ * may call `on_cancel`. The id is good until the call is done.
+ *
+ * `REGO_STATUS_CAPACITY` if the executor takes nothing, or would not even tell the end: then
+ * `on_done` is not called. Else as `rego_execute`.
+ *
+ * Threads: any thread, at any time. Allocates.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_submit(struct rego_engine *engine,
+                        rego_key key,
+                        rego_time deadline,
+                        const struct rego_work *work,
+                        const struct rego_executor *executor,
+                        rego_call *call_out)
+REGO_NOEXCEPT;
+
+/**
+ * Runs a task that an executor was given: what `rego_run_fn` points to. Of a number that names no
+ * task, or no longer, nothing comes.
+ *
+ * Threads: any thread, at any time, but not from a signal handler.
+ */
+REGO_API void rego_run_task(uint64_t task) REGO_NOEXCEPT;
 
 /**
  * Moves the oldest events out of the engine, at most `capacity`, into an array whose elements have

@@ -51,3 +51,9 @@
 /** Room for a step. */
 #define REGO_STEP_INIT                                                                         \
   {(uint32_t)sizeof(rego_step), 0, 0, 0, UINT64_MAX, {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}}
+/** Work that says nothing but what to do: fill in `attempt`, and what else you need. */
+#define REGO_WORK_INIT {(uint32_t)sizeof(rego_work), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+/** An executor without threads: fill in `spawn`, and what else you have. */
+#define REGO_EXECUTOR_INIT {(uint32_t)sizeof(rego_executor), 0, 0, 0, 0, 0, 0}
+/** Room for a result. */
+#define REGO_RESULT_INIT {(uint32_t)sizeof(rego_result), 0, 0, 0, 0, 0, 0, 0, 0}

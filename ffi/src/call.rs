@@ -9,6 +9,7 @@ use crate::{
     constants::{rego_attempt, rego_begin_flag, rego_call, rego_key, rego_time},
     crossing::{Checked, Out, Sized32, read, shared, time, unused},
     engine::rego_engine,
+    execute::{self, OURS},
     facts::{rego_completion, rego_outcome},
     status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_STALE, REGO_STATUS_UNSUPPORTED},
     step::rego_step,
@@ -45,10 +46,7 @@ impl rego_begin {
     pub(crate) fn begin(&self) -> Checked<Begin> {
         const KEEP: u32 = rego_begin_flag::REGO_BEGIN_KEEP as u32;
         unused(self.flags & !KEEP)?;
-        let mut begin = Begin::new(time(self.now)?);
-        if self.deadline != 0 {
-            begin.deadline = Nanos::from_nanos(self.deadline);
-        }
+        let mut begin = begin_of(self.now, self.deadline)?;
         begin.cookie = self.cookie;
         begin.idempotent = match self.idempotent {
             0 => Idempotent::Unset,
@@ -60,6 +58,12 @@ impl rego_begin {
         begin.keep = self.flags & KEEP != 0;
         Ok(begin)
     }
+}
+
+/// A call that begins now; a deadline of 0 is none.
+pub(crate) fn begin_of(now: rego_time, deadline: rego_time) -> Checked<Begin> {
+    let begin = Begin::new(time(now)?);
+    Ok(if deadline == 0 { begin } else { begin.deadline(Nanos::from_nanos(deadline)) })
 }
 
 /// Begins a call: its first attempt is in the step, or its end, if its deadline has passed already.
@@ -234,7 +238,8 @@ pub unsafe extern "C" fn rego_call_poll(
 }
 
 /// Asks for the end of a call, and no more: the thread that drives it at this moment, or the next
-/// poll or finish, gets what follows. So poll it soon.
+/// poll or finish, gets what follows. So poll it soon. A call that the library executes needs no
+/// poll: see `rego_submit`.
 ///
 /// `REGO_STATUS_STALE` if the call is over, or never was. A call that passes through (see
 /// `rego_call_begin`) cannot be cancelled; that is no error.
@@ -248,6 +253,9 @@ pub unsafe extern "C" fn rego_call_cancel(
     contained!({
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) }?;
+        if call & OURS != 0 {
+            return execute::cancel(engine, call);
+        }
         engine.manual.cancel(CallId::from_bits(call)).map_err(stale)
     })
 }
@@ -264,8 +272,8 @@ pub unsafe extern "C" fn rego_attempt_cancelled(
     contained!(or true, {
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) };
-        engine.is_ok_and(|engine| engine.manual.is_cancelled(AttemptRef::from_bits(attempt)))
-            || engine.is_err()
+        let attempt = AttemptRef::from_bits(attempt & !OURS);
+        engine.map_or(true, |engine| engine.manual.is_cancelled(attempt))
     })
 }
 

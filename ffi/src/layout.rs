@@ -16,6 +16,7 @@ use crate::{
     crossing::{Sized32, rego_str},
     engine::{rego_error, rego_options},
     events::rego_event,
+    execute::{rego_attempt_info, rego_executor, rego_result, rego_work},
     facts::{rego_completion, rego_outcome},
     step::{rego_action, rego_step},
     timeline::{rego_attempt_record, rego_timeline},
@@ -69,6 +70,17 @@ fn assertions() -> Result<String, std::fmt::Error> {
             struct_size, number, kind, retry_index, hedge_index, outcome, failure, completion,
             code, cancelled, budget, budget_cost, late, reserved, queued, started, ended, backoff,
         }
+        rego_attempt_info {
+            struct_size, number, kind, retry_index, hedge_index, reserved, attempt, call, deadline,
+        }
+        rego_result {
+            struct_size, verdict, attempts, answer, completion, code, result, retry_after, call,
+        }
+        rego_work {
+            struct_size, flags, idempotent, priority, userdata, attempt, on_cancel, discard,
+            on_begin, on_done, drop,
+        }
+        rego_executor { struct_size, reserved, userdata, spawn, schedule, now, drop }
         rego_event {
             struct_size, kind, call, at, time, attempt, reason, detail, count, completion, code,
             key,
@@ -110,6 +122,9 @@ fn what_is_read_has_its_first_size_while_there_is_one_version() {
         first::<rego_step>(),
         first::<rego_classifier>(),
         first::<rego_timeline>(),
+        first::<rego_result>(),
+        first::<rego_work>(),
+        first::<rego_executor>(),
     ] {
         assert_eq!(first, now);
     }

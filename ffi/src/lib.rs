@@ -45,4 +45,6 @@ pub mod timeline;
 
 pub mod event_loop;
 
+pub mod execute;
+
 pub mod events;

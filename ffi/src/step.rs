@@ -95,10 +95,10 @@ impl rego_action {
     #[inline]
     pub(crate) fn of(action: &Action) -> Self {
         let (call, cookie) = (action.call().to_bits(), action.cookie());
-        let blank = rego_action { call, cookie, ..BLANK };
+        let blank = Self { call, cookie, ..BLANK };
         match *action {
             Action::Start { attempt, kind, number, retry_index, hedge_index, deadline, .. } => {
-                rego_action {
+                Self {
                     kind: rego_action_kind::REGO_ACTION_START as u32,
                     reason: kind as u32,
                     attempt: attempt.to_bits(),
@@ -109,13 +109,13 @@ impl rego_action {
                     ..blank
                 }
             }
-            Action::Cancel { attempt, reason, .. } => rego_action {
+            Action::Cancel { attempt, reason, .. } => Self {
                 kind: rego_action_kind::REGO_ACTION_CANCEL as u32,
                 reason: reason as u32,
                 attempt: attempt.to_bits(),
                 ..blank
             },
-            Action::Done { verdict, answer, result, attempts, retry_after, .. } => rego_action {
+            Action::Done { verdict, answer, result, attempts, retry_after, .. } => Self {
                 kind: rego_action_kind::REGO_ACTION_DONE as u32,
                 reason: verdict as u32,
                 attempt: answer.map_or(0, AttemptRef::to_bits),
