@@ -53,7 +53,14 @@ impl Share {
         self.hush();
         let step = self.begin(site, begin);
         self.carry_out(&step);
-        if self.speak() { Ok(public) } else { Err(REGO_STATUS_CAPACITY) }
+        if self.speak() {
+            return Ok(public);
+        }
+        let done = self.state().done;
+        if let Some(result) = done {
+            self.work.discard(result.result);
+        }
+        Err(REGO_STATUS_CAPACITY)
     }
 
     /// The host wants the call to end.
