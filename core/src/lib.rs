@@ -77,7 +77,7 @@ pub use engine::{
     EngineBuilder, OTHER, Timer, TimerThread, init, run,
 };
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
-pub use listener::CallEnded;
+pub use listener::{CallEnded, Warning};
 pub use notes::{
     AttemptId, AttemptKind, AttemptRecord, AttemptSet, Attribute, CallFacts, Event, MAX_NOTES,
     Note, Notes, Timeline,
@@ -86,7 +86,7 @@ pub use notes::{
 pub use observe::metrics_reference;
 pub use observe::{
     AttemptCancelled, AttemptEnded, BudgetDecided, CallStarted, EventRecord, HedgeSpawned,
-    Observer, Told,
+    Observer, Told, Warned,
 };
 pub use outcome::{CancelReason, Class, Outcome, OutcomeKind, Reason};
 pub use policy::{

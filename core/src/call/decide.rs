@@ -78,8 +78,9 @@ impl Call {
     fn pay_for_retry(&self, with: &mut With<'_>, cost: u16) -> Result<(), Verdict> {
         let decision = match &with.terms.retry_budget {
             None => BudgetDecision::NoBudget,
-            Some(budget) => budget
-                .withdraw(with.shard, cost.into(), self.now, || with.site.is_healthy(self.now)),
+            Some(budget) => {
+                budget.withdraw(with.shard, cost.into(), self.now, || with.site.is_healthy())
+            }
         };
         self.note_budget(with, AttemptKind::Retry, cost, decision);
         if decision.is_allowed() {
@@ -164,7 +165,7 @@ impl Call {
         hedge_index: u8,
         reserved: Reserved,
     ) -> Launch {
-        let timeout = with.terms.policy.retry.attempt_timeout;
+        let timeout = with.terms.attempt_timeout();
         Launch {
             attempt,
             retry_index: self.legs.retry_index(),

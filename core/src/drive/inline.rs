@@ -8,13 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::{
     Attempt, CancelToken, Error, Host, Options, Report, Teller,
     ending::{Kept, conclude, contain, panicked, release},
-    judge,
+    judge, plain,
     tell::Ended,
 };
 use crate::{
     call::{Call, Launch, Rules, Step, With},
     clock::Nanos,
     completion::Completion,
+    listener::Warning,
     notes::{AttemptId, AttemptSet, Notes, Timeline},
     outcome::Outcome,
     site::{Site, Terms},
@@ -35,10 +36,13 @@ where
     E: 'static,
 {
     let started = host.clock.now();
+    if site.trust.is_lost(started) {
+        return plain::run(host, site, options, op, timeline);
+    }
     let terms = site.terms();
     let mut notes = Notes::new();
     let mut teller = Teller::start(host, site, started);
-    let mut with = with(site, &terms, options, started, &mut notes);
+    let mut with = with(host, site, &terms, options, started, &mut notes);
     let deadline = options.deadline(started);
     let mut call = Call::prepare(&with, started, deadline, host.seeds.next());
     let mut step = match options.is_cancelled() {
@@ -92,6 +96,7 @@ where
 
 #[inline]
 fn with<'a>(
+    host: &Host,
     site: &'a Site,
     terms: &'a Terms,
     options: &Options,
@@ -99,7 +104,7 @@ fn with<'a>(
     notes: &'a mut Notes,
 ) -> With<'a> {
     if terms.policy.hedge.enabled {
-        site.counters.hedge_skipped(HedgeReason::NoExecutor);
+        cannot_hedge(host, site, started);
     }
     With {
         site,
@@ -115,6 +120,12 @@ fn with<'a>(
         facts: None,
         abandoned: AttemptSet::EMPTY,
     }
+}
+
+#[cold]
+fn cannot_hedge(host: &Host, site: &Site, now: Nanos) {
+    site.counters.hedge_skipped(HedgeReason::NoExecutor);
+    host.warn(site, now, Warning::NoExecutor);
 }
 
 /// What an attempt produced, and what its operation said of it.

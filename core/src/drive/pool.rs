@@ -15,6 +15,9 @@ mod finish;
 mod here;
 mod race;
 mod seat;
+mod stand_aside;
+#[cfg(test)]
+mod tests;
 mod waiting;
 mod workers;
 

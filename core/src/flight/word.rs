@@ -123,6 +123,14 @@ impl Word {
             .find(|ticket| self.seat_at(ticket.seat()) == Seat::Ready)
     }
 
+    /// The attempts that have a seat, launched and not settled: the oldest first.
+    pub(super) fn seated(self) -> impl Iterator<Item = Ticket> {
+        let launched = self.launched();
+        (launched.saturating_sub(SEATS as u8)..launched)
+            .map(Ticket::truncated)
+            .filter(move |ticket| self.seat_at(ticket.seat()) != Seat::Free)
+    }
+
     /// The next attempt, alive, unless the one that had its seat before is unfinished or the
     /// flight has launched all it may.
     pub(super) fn launch(self) -> Option<(Self, Ticket)> {

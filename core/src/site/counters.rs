@@ -38,9 +38,11 @@ pub(crate) enum Counter {
     PassThrough,
     /// Panics contained in hooks.
     HookPanics,
+    /// Panics of the engine's own, contained.
+    EnginePanics,
 }
 
-const COUNTERS: usize = Counter::HookPanics as usize + 1;
+const COUNTERS: usize = Counter::EnginePanics as usize + 1;
 const KINDS: usize = 3;
 
 /// The cold counters of one key. All increments are Relaxed: a counter publishes nothing but

@@ -1,7 +1,10 @@
 //! Driving a flight: whoever holds it hands the machine what has arrived, and collects what the
 //! host is to do.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use super::{
     agenda::Agenda,
@@ -15,7 +18,7 @@ use crate::{
     drive::{Ended, Host, release},
     flight::{Drive, Exit, FlightId, Hold, News, Ticket},
     notes::{AttemptId, AttemptSet, Event, Notes},
-    outcome::CancelReason,
+    outcome::{CancelReason, OutcomeKind},
     site::Counter,
     sync::Shard,
 };
@@ -78,33 +81,27 @@ impl<'a> Pilot<'a> {
     pub(super) fn begin(mut self, hold: Hold<'_>, deadline: Nanos, step: &mut Step) -> Left {
         let listener = self.host.listener.as_deref();
         let told_as = listener.map_or(0, |it| it.started(self.setting.site.name(), self.now));
-        self.setting.site.take_off();
-        let now = self.now;
+        self.setting.site.take_off().stay();
         let seed = self.host.seeds.next();
-        let first = self.slot.with_machine(|machine| {
+        self.slot.with_machine(|machine| {
             machine.told_as = told_as;
-            let mut with = self.with(&mut machine.notes);
-            let (call, first) = Call::start(&mut with, now, deadline, seed);
-            machine.call = Some(call);
-            first
+            let with = self.with(&mut machine.notes);
+            machine.call = Some(Call::prepare(&with, self.now, deadline, seed));
         });
-        self.fly(hold, Some(first), step)
+        self.rounds(hold, true, step)
     }
 
     /// Does what the machine says and hears what has arrived, until there is nothing left; what the
     /// host is to do goes into `step`, as far as it fits, or to the call's event loop.
-    pub(super) fn fly(
-        &mut self,
-        mut hold: Hold<'_>,
-        mut first: Option<call::Step>,
-        step: &mut Step,
-    ) -> Left {
+    pub(super) fn fly(&mut self, hold: Hold<'_>, step: &mut Step) -> Left {
+        self.rounds(hold, false, step)
+    }
+
+    fn rounds(&mut self, mut hold: Hold<'_>, mut first: bool, step: &mut Step) -> Left {
         loop {
-            let through = self.slot.with_machine(|machine| {
-                self.advance(machine, &mut hold, first.take());
-                self.hand_over(machine, &mut hold, step)
-            });
-            if through {
+            let slot = self.slot;
+            let first = std::mem::take(&mut first);
+            if slot.with_machine(|machine| self.round(machine, &mut hold, first, step)) {
                 return self.end(hold);
             }
             match hold.let_go() {
@@ -114,13 +111,31 @@ impl<'a> Pilot<'a> {
         }
     }
 
-    /// One round, until there is no news and time brings nothing more.
-    fn advance(
+    /// One round, whatever happens in it: a panic of the engine's own must not leave the flight
+    /// held. Whether the flight is to end.
+    fn round(
         &mut self,
         machine: &mut Machine,
         hold: &mut Hold<'_>,
-        mut step: Option<call::Step>,
-    ) {
+        first: bool,
+        step: &mut Step,
+    ) -> bool {
+        let advance = || {
+            self.advance(machine, hold, first);
+            self.hand_over(machine, hold, step)
+        };
+        match catch_unwind(AssertUnwindSafe(advance)) {
+            Ok(through) => through,
+            Err(payload) => {
+                self.stand_aside(machine, hold, payload);
+                self.hand_over(machine, hold, step)
+            }
+        }
+    }
+
+    /// One round, until there is no news and time brings nothing more.
+    fn advance(&mut self, machine: &mut Machine, hold: &mut Hold<'_>, first: bool) {
+        let mut step = first.then(|| self.event(machine, |call, with| call.begin(with)));
         let mut timed = false;
         loop {
             // A launch arms what only time can tell.
@@ -222,10 +237,14 @@ impl<'a> Pilot<'a> {
         let Some(outcome) = end.outcome else {
             return self.event(machine, |call, with| call.on_rejected(with, attempt, end.at));
         };
+        if outcome.kind == OutcomeKind::Success {
+            machine.in_hand = Some((ticket, end.result));
+        }
         let step = self.event(machine, |call, with| {
             with.facts = end.facts;
             call.on_outcome(with, attempt, outcome, end.at)
         });
+        machine.in_hand = None;
         if machine.call().answer() == Some(attempt) {
             machine.answer = Some((ticket, end.result));
         }
@@ -294,7 +313,7 @@ impl<'a> Pilot<'a> {
     }
 
     #[cold]
-    fn give_up(&self, machine: &mut Machine, abandoned: AttemptSet) {
+    pub(super) fn give_up(&self, machine: &mut Machine, abandoned: AttemptSet) {
         for attempt in abandoned {
             machine.given_up.insert(attempt);
             machine.queued.remove(attempt);
@@ -324,7 +343,7 @@ impl<'a> Pilot<'a> {
         debug_assert!(matches!(held, Drive::Elsewhere), "this thread has hold of it");
     }
 
-    fn be_done(&self, machine: &mut Machine) {
+    pub(super) fn be_done(&self, machine: &mut Machine) {
         machine.done = Done::ToTell;
         machine.wake = Nanos::NEVER;
         machine.ended = self.now;
