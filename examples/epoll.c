@@ -21,7 +21,7 @@ static const char policies[] =
     "schema = 1\n"
     "[policies.\"backend.Get\"]\n"
     "idempotent = true\n"
-    "retry = { max_attempts = 4, initial_backoff = \"2ms\", overall_timeout = \"5s\", budget = \"unlimited\" }\n"
+    "retry = { max_attempts = 4, attempt_timeout = \"100ms\", initial_backoff = \"2ms\", overall_timeout = \"5s\", budget = \"unlimited\" }\n"
     "hedge = { enabled = true, trigger = \"fixed\", delay = \"20ms\", budget = \"unlimited\" }\n";
 
 static rego_engine *engine;

@@ -778,6 +778,11 @@ enum rego_event_kind
    */
   REGO_EVENT_WOULD_NOT_FIT = 9,
   /**
+   * Something about the engine is not as its owner may think; `reason` is a `REGO_WARNING_*`. It
+   * belongs to no call: `call` is UINT64_MAX.
+   */
+  REGO_EVENT_WARNED = 10,
+  /**
    * Something of which this version of the header knows nothing.
    */
   REGO_EVENT_OTHER = 2147483647,
@@ -951,6 +956,36 @@ enum rego_execute_flag
 typedef enum rego_execute_flag rego_execute_flag;
 #else
 typedef uint32_t rego_execute_flag;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What is not as an engine's owner may think: `rego_event.reason` of `REGO_EVENT_WARNED`.
+ */
+enum rego_warning
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * There are as many keys as there may be: this one, and all that come after it, share the
+   * policy, the budgets and the latency of "other". Told once, of the first such key.
+   */
+  REGO_WARNING_KEYS_FULL = 0,
+  /**
+   * The key's policy hedges, and its calls are made where no hedge is possible.
+   */
+  REGO_WARNING_NO_EXECUTOR = 1,
+  /**
+   * The key's policy hedges, and nobody fires the hedges.
+   */
+  REGO_WARNING_NO_TIMER = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_warning rego_warning;
+#else
+typedef uint32_t rego_warning;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 

@@ -128,6 +128,10 @@ impl rego_event {
                 event.count = attempts.into();
             }
             Told::Noted(noted) => event.noted(&noted),
+            Told::Warned(warning) => {
+                event.kind(rego_event_kind::REGO_EVENT_WARNED);
+                event.reason = warning as u32;
+            }
             _ => {}
         }
         event

@@ -2,7 +2,7 @@
 
 use rego::{
     AttemptKind, BudgetDecision, CancelReason, Class, HedgeReason, IoKind, OutcomeKind,
-    PolicySource, Verdict, manual::MAX_ACTIONS,
+    PolicySource, Verdict, Warning, manual::MAX_ACTIONS,
 };
 
 use super::*;
@@ -101,6 +101,11 @@ agree! {
         REGO_POLICY_REMOTE = PolicySource::Remote,
         REGO_POLICY_LAST_KNOWN_GOOD = PolicySource::LastKnownGood,
     }
+    rego_warning::{
+        REGO_WARNING_KEYS_FULL = Warning::KeysFull,
+        REGO_WARNING_NO_EXECUTOR = Warning::NoExecutor,
+        REGO_WARNING_NO_TIMER = Warning::NoTimer,
+    }
     rego_hedge::{
         REGO_HEDGE_TRIGGER_COLD = HedgeReason::TriggerCold,
         REGO_HEDGE_TRIGGER_NOT_FOUND = HedgeReason::TriggerNotFound,
@@ -125,6 +130,7 @@ mod tests {
         assert_eq!(rego_verdict::REGO_VERDICT_PASS_THROUGH as usize + 1, Verdict::ALL.len());
         assert_eq!(rego_budget::REGO_BUDGET_PANIC as usize + 1, BudgetDecision::ALL.len());
         assert_eq!(rego_hedge::REGO_HEDGE_ABANDONED_LIMIT as usize + 1, HedgeReason::ALL.len());
+        assert_eq!(rego_warning::REGO_WARNING_NO_TIMER as usize + 1, Warning::ALL.len());
         assert_eq!(rego_io::REGO_IO_INTERRUPTED as usize + 1, IoKind::ALL.len());
         assert!(IoKind::ALL.iter().enumerate().all(|(at, kind)| *kind as usize == at));
     }

@@ -47,7 +47,7 @@ impl Manual {
                 Drive::You(hold) => {
                     let mut nobody_is_told = Step::NOTHING;
                     let mut pilot = Pilot::new(&self.0.host, slot, id, Nanos::ZERO).of_loop();
-                    let left = pilot.fly(hold, None, &mut nobody_is_told);
+                    let left = pilot.fly(hold, &mut nobody_is_told);
                     slot.unlist();
                     self.leave(id, slot, left);
                     if left == Left::Empty {
