@@ -30,6 +30,8 @@ static const char policies[] =
     "budget = \"unlimited\"\n"
     "[policies.\"svc.Slow\".retry]\nmax_attempts = 3\ninitial_backoff = \"20s\"\n"
     "max_backoff = \"20s\"\njitter = \"none\"\nbudget = \"unlimited\"\n"
+    "[policies.\"svc.Patient\".hedge]\nenabled = true\ntrigger = \"fixed\"\ndelay = \"300ms\"\n"
+    "budget = \"unlimited\"\n"
     "[policies.\"svc.Hedged\".hedge]\nenabled = true\ntrigger = \"fixed\"\ndelay = \"2ms\"\n"
     "budget = \"unlimited\"\n";
 
@@ -205,17 +207,17 @@ static void inline_first_costs_no_hand_off(void) {
   rego_executor threads = pool_executor(pool);
   rego_result result = REGO_RESULT_INIT;
   work.flags = REGO_EXECUTE_INLINE_FIRST | REGO_EXECUTE_WAIT_LOSERS;
-  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &threads, &result));
+  OK(rego_execute(engine, key_of("svc.Patient"), 0, &work, &threads, &result));
   CHECK(log.on_caller == 1 && result.verdict == REGO_VERDICT_SUCCESS && log.drops == 1);
   work = work_of(&slow);
   work.flags = REGO_EXECUTE_INLINE_FIRST;
-  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &threads, &result));
+  OK(rego_execute(engine, key_of("svc.Patient"), 0, &work, &threads, &result));
   CHECK(slow.on_caller == 1 && slow.hedges >= 1 && result.answer >= 1 && slow.told <= 1);
   WAIT_FOR(slow.drops, 1);
   work = work_of(&refused);
   work.flags = REGO_EXECUTE_INLINE_FIRST;
   threads.schedule = NULL;
-  CHECK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &threads, &result) ==
+  CHECK(rego_execute(engine, key_of("svc.Patient"), 0, &work, &threads, &result) ==
         REGO_STATUS_INVALID);
   CHECK(refused.attempts == 0 && refused.drops == 1);
   tear_down();
