@@ -3,9 +3,11 @@
 //! What CI runs is here, so that anybody can run it. Every command works from any folder of the
 //! repository, exits with 1 when what it checks is broken, and with 2 when it was called wrongly.
 
+mod abi;
 mod check;
 mod generate;
 mod instructions;
+mod install;
 mod recipes;
 mod shell;
 mod test;
@@ -96,6 +98,20 @@ const TASKS: &[Task] = &[
         about: "the shared rooms under the model checker",
         needs: Some("loom-tests/Cargo.toml"),
         run: recipes::loom,
+    },
+    Task {
+        name: "abi",
+        usage: "[CHECK…]",
+        about: "what docs/abi.md promises, checked from outside",
+        needs: Some("ffi/Cargo.toml"),
+        run: abi::run,
+    },
+    Task {
+        name: "install",
+        usage: "--prefix DIR [--dev]",
+        about: "the C library, its headers and what finds them",
+        needs: Some("ffi/Cargo.toml"),
+        run: install::run,
     },
     Task {
         name: "sanitize",

@@ -39,6 +39,13 @@ impl Root {
         self.0.join(path)
     }
 
+    /// For programs that are run elsewhere, or write down what they are told.
+    pub(crate) fn absolute(&self, path: &str) -> Result<String, Failure> {
+        let absolute = std::path::absolute(self.join(path));
+        let text = absolute.ok().and_then(|path| path.into_os_string().into_string().ok());
+        text.ok_or_else(|| Failure::Failed(format!("{path} has no place that can be named")))
+    }
+
     pub(crate) fn has(&self, path: &str) -> bool {
         self.join(path).exists()
     }

@@ -5,6 +5,7 @@ mod tally;
 use std::fs;
 
 use crate::{
+    abi,
     instructions,
     shell::{Failure, Root, Run},
 };
@@ -118,7 +119,11 @@ pub(crate) fn setup(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
         return Err(Failure::Usage("setup takes no arguments".to_owned()));
     }
     let missing: Vec<_> = LANGUAGES.iter().filter(|language| language.is_missing(root)).collect();
-    let packages: Vec<_> = missing.iter().flat_map(|language| language.packages).copied().collect();
+    let mut packages: Vec<_> =
+        missing.iter().flat_map(|language| language.packages).copied().collect();
+    if root.has("ffi/Cargo.toml") {
+        packages.extend(abi::missing(root));
+    }
     if packages.is_empty() {
         println!("every toolchain that the tests need is here");
         return Ok(());
@@ -159,12 +164,29 @@ fn go(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
 
 fn c(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     let compiler = ["cc", "-std=c11", "-Wpedantic", "-Wconversion", "-pthread"];
-    programs(root, "ffi/tests/c", "c", &compiler, tally)
+    let ran = programs(root, "ffi/tests/c", "c", &compiler, tally);
+    let [passed, failed, skipped] = abi::quick(root);
+    *tally += Tally { passed, failed, skipped };
+    if failed == 0 { ran } else { Err(Failure::Reported) }
 }
 
 fn cpp(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
-    programs(root, "bindings/cpp/tests", "cpp", &["c++", "-std=c++17"], tally)
+    let ran = CPP_DIALECTS.iter().map(|dialect| {
+        let strict = ["-Wpedantic", "-Wconversion", "-Wshadow", "-pthread"];
+        let compiler = [&["c++"], *dialect, &strict].concat();
+        programs(root, "bindings/cpp/tests", "cpp", &compiler, tally)
+    });
+    // All of them, and then what became of them.
+    ran.collect::<Vec<_>>().into_iter().collect()
 }
+
+/// Both ends of what `rego.hpp` is for, and what is in between.
+const CPP_DIALECTS: &[&[&str]] = &[
+    &["-std=c++17"],
+    &["-std=c++20"],
+    &["-std=c++23"],
+    &["-std=c++17", "-fno-exceptions", "-fno-rtti"],
+];
 
 /// How a program is linked to the library.
 const LINKS: &[(&str, &[&str])] = &[
@@ -209,7 +231,7 @@ fn programs(
 }
 
 /// The C library, for the languages that link it, with the name that programs look for it by.
-fn build_library(root: &Root) -> Result<(), Failure> {
+pub(crate) fn build_library(root: &Root) -> Result<(), Failure> {
     if !root.has("ffi/Cargo.toml") {
         return Ok(());
     }
