@@ -1,7 +1,5 @@
 //! A call as a state machine: no thread, no clock, no callback, no waiting.
 
-use std::ffi::c_char;
-
 use rego::{
     Idempotent, Nanos,
     manual::{AttemptRef, Begin, CallId, Stale, Step},
@@ -9,7 +7,7 @@ use rego::{
 
 use crate::{
     constants::{rego_attempt, rego_begin_flag, rego_call, rego_key, rego_time},
-    crossing::{Checked, Out, Sized32, read, shared, time, unused, write_text},
+    crossing::{Checked, Out, Sized32, read, shared, time, unused},
     engine::rego_engine,
     facts::{rego_completion, rego_outcome},
     status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_STALE, REGO_STATUS_UNSUPPORTED},
@@ -44,7 +42,7 @@ unsafe impl Sized32 for rego_begin {
 }
 
 impl rego_begin {
-    fn begin(&self) -> Checked<Begin> {
+    pub(crate) fn begin(&self) -> Checked<Begin> {
         const KEEP: u32 = rego_begin_flag::REGO_BEGIN_KEEP as u32;
         unused(self.flags & !KEEP)?;
         let mut begin = Begin::new(time(self.now)?);
@@ -284,33 +282,6 @@ pub unsafe extern "C" fn rego_call_end(engine: *mut rego_engine, call: rego_call
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) }?;
         engine.manual.end(CallId::from_bits(call)).map_err(stale)
-    })
-}
-
-/// Writes what happened in a call that was begun with `REGO_BEGIN_KEEP` and is done, as text for
-/// people, in the way of `snprintf`: what fits of it and a NUL into `buffer`, and how long all of
-/// it is, without the NUL, into `len_out`. `buffer` may be NULL if `capacity` is 0.
-///
-/// `REGO_STATUS_STALE` of any other call.
-///
-/// Threads: any thread, at any time. Allocates.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn rego_call_timeline_write(
-    engine: *const rego_engine,
-    call: rego_call,
-    buffer: *mut c_char,
-    capacity: usize,
-    len_out: *mut usize,
-) -> rego_status {
-    contained!({
-        // SAFETY: because pointers are as the header demands.
-        let engine = unsafe { shared(engine) }?;
-        // SAFETY: as above.
-        let len_out = unsafe { Out::new(len_out) }?;
-        let timeline = engine.manual.timeline(CallId::from_bits(call)).ok_or(REGO_STATUS_STALE)?;
-        // SAFETY: as above.
-        unsafe { write_text(&timeline.to_string(), buffer, capacity, len_out) }
     })
 }
 

@@ -331,3 +331,19 @@ pub enum rego_hedge {
     /// Too many abandoned attempts of this key still run.
     REGO_HEDGE_ABANDONED_LIMIT = 9,
 }
+
+/// Where a policy came from: `rego_timeline.policy_source`.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug)]
+pub enum rego_policy_source {
+    /// Nobody gave one: the built-in default.
+    REGO_POLICY_DEFAULT = 0,
+    /// The program.
+    REGO_POLICY_STATIC = 1,
+    /// A document.
+    REGO_POLICY_FILE = 2,
+    /// A policy server.
+    REGO_POLICY_REMOTE = 3,
+    /// The last good document, kept from before.
+    REGO_POLICY_LAST_KNOWN_GOOD = 4,
+}

@@ -11,6 +11,7 @@
 mod agenda;
 mod event_loop;
 mod fly;
+mod forget;
 mod hand_over;
 mod id;
 mod no_room;

@@ -106,6 +106,11 @@ impl Word {
         self.seat_at(ticket.seat())
     }
 
+    /// How many seats are taken by attempts that have not come back.
+    pub(super) fn unfinished(self) -> usize {
+        (0..SEATS).filter(|seat| matches!(self.seat_at(*seat), Seat::Alive | Seat::Claimed)).count()
+    }
+
     /// The oldest attempt that is ready.
     pub(super) fn first_ready(self) -> Option<Ticket> {
         if !self.any_ready() {

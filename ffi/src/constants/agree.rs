@@ -1,8 +1,8 @@
 //! The numbers are the engine's own, where there is an engine's own.
 
 use rego::{
-    AttemptKind, BudgetDecision, CancelReason, Class, HedgeReason, IoKind, OutcomeKind, Verdict,
-    manual::MAX_ACTIONS,
+    AttemptKind, BudgetDecision, CancelReason, Class, HedgeReason, IoKind, OutcomeKind,
+    PolicySource, Verdict, manual::MAX_ACTIONS,
 };
 
 use super::*;
@@ -93,6 +93,13 @@ agree! {
         REGO_BUDGET_DENIED = BudgetDecision::Denied,
         REGO_BUDGET_NOT_FOUND = BudgetDecision::NotFound,
         REGO_BUDGET_PANIC = BudgetDecision::PanicInBudget,
+    }
+    rego_policy_source::{
+        REGO_POLICY_DEFAULT = PolicySource::Default,
+        REGO_POLICY_STATIC = PolicySource::Static,
+        REGO_POLICY_FILE = PolicySource::File,
+        REGO_POLICY_REMOTE = PolicySource::Remote,
+        REGO_POLICY_LAST_KNOWN_GOOD = PolicySource::LastKnownGood,
     }
     rego_hedge::{
         REGO_HEDGE_TRIGGER_COLD = HedgeReason::TriggerCold,

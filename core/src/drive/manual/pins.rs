@@ -49,6 +49,18 @@ impl Pins {
         self.change(generation, |pins| (pins & !KEPT) - 1).map(left)
     }
 
+    /// The host has no more use for whatever is kept.
+    pub(super) fn forget(&self) -> Result<Unpinned, Stale> {
+        let change = |pins: u64| (pins & !KEPT) - 1;
+        // AcqRel and Relaxed: as `change`.
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |pins| {
+                (pins & KEPT != 0).then(|| change(pins))
+            })
+            .map(|pins| left(change(pins)))
+            .map_err(|_| Stale)
+    }
+
     /// A pin goes: a reader's, or the flight's when the last of it is gone.
     pub(super) fn unpin(&self) -> Unpinned {
         // Relaxed: the flight's last one out has seen, by its exit, whether the call is kept, and a
