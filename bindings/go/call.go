@@ -20,6 +20,8 @@ type call struct {
 	id   C.rego_call
 	step C.rego_step
 	done outcome
+	// What attempts returned, for those who keep the call.
+	errs []failed
 }
 
 // outcome is how a call ended.
@@ -67,6 +69,7 @@ func drive[T any, O operation[T]](c *call, op O) (T, error) {
 		}
 		a := c.launch(0)
 		value, err := attempt[T](c, a, op)
+		c.note(a.number, err)
 		if c.finish(a, endOf(c.opts, a, value, err), err) {
 			if c.done.answer == uint64(a.number)+1 || c.done.answer == 0 {
 				discardAll(c.opts, earlier)

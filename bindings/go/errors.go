@@ -169,11 +169,7 @@ const (
 )
 
 func (r CancelReason) Error() string {
-	names := [...]string{"lost_race", "terminal", "deadline", "caller", "shutdown"}
-	if int(r) < len(names) {
-		return "rego: attempt cancelled: " + names[r]
-	}
-	return fmt.Sprintf("rego: attempt cancelled: reason %d", uint32(r))
+	return "rego: attempt cancelled: " + named(cancelReasons[:], uint32(r))
 }
 
 // Is tells that a deadline is a [context.DeadlineExceeded], all else a [context.Canceled].

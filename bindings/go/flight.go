@@ -107,6 +107,7 @@ func (f *race[T, O]) answer(c *call, landings []landing[T]) (T, error) {
 	var last *thrown
 	for _, l := range landings {
 		if l.thrown == nil {
+			c.note(l.number, l.err)
 			results = append(results, l.result)
 			continue
 		}
