@@ -259,6 +259,13 @@ impl Flight {
         Word::from_bits(self.word.load(Ordering::Relaxed)).generation()
     }
 
+    /// How many attempts were launched and not finished.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        // Relaxed: a figure; nothing is read on the strength of it.
+        Word::from_bits(self.word.load(Ordering::Relaxed)).unfinished()
+    }
+
     /// Adds an event to a live flight, and takes hold in the same step if nobody has it.
     #[inline]
     fn post(

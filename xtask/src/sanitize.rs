@@ -2,6 +2,7 @@
 
 use crate::{
     controls,
+    recipes::host,
     shell::{Failure, Root, Run},
 };
 
@@ -78,21 +79,9 @@ fn folder(sanitizer: &Sanitizer) -> String {
     format!("target/sanitize-{}", sanitizer.name)
 }
 
-/// The triple of the machine, from `rustc -vV`.
-fn host(version: &str) -> Result<String, Failure> {
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| Failure::Failed("`rustc -vV` names no host".to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_host_is_read_from_rustc() {
-        let host = host("rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\n");
-        assert_eq!(host.expect("there is a host line"), "x86_64-unknown-linux-gnu");
-    }
 
     #[test]
     fn an_unknown_sanitizer_is_a_usage_error() {

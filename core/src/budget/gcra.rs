@@ -111,6 +111,9 @@ impl Gcra {
     /// Whether [`Gcra::take`] would have been granted.
     #[inline]
     pub(super) fn has(&self, attempts: u32, now: Nanos) -> bool {
+        if acquire(&self.tolerance) == 0 {
+            return false;
+        }
         // Acquire: as in `take`.
         self.judge(self.full_at.load(Ordering::Acquire), attempts, now).is_some()
     }

@@ -73,6 +73,7 @@ impl Site {
         // The first report has no beginning: what was before it counts as having just come.
         let last = refresher.reported.unwrap_or(Reported { at: now, attempts: 0, answered: 0 });
         refresher.reported = Some(next);
+        self.health.judge(next.answered);
         let report = Report {
             since: last.at,
             // Counters that are read one after the other may be a little apart.

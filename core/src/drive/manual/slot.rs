@@ -78,6 +78,8 @@ pub(super) struct Machine {
     pub(super) wake: Nanos,
     /// Whose result is the call's so far, and what came with it.
     pub(super) answer: Option<(Ticket, u64)>,
+    /// A success that the call is being told of, while it is.
+    pub(super) in_hand: Option<(Ticket, u64)>,
     pub(super) first_started: Nanos,
     pub(super) ended: Nanos,
     /// Of the event loop that the call belongs to, if it does.
