@@ -57,6 +57,8 @@
 //! - *memory*: everything anybody did → `end`, `retire` (Release) → the last of them (Acquire), who
 //!   gives the memory back; and → [`is_over`](Flight::is_over) (Acquire), after which the caller
 //!   reads the answer.
+//!
+//! Modelled in `loom-tests/tests/flight.rs`.
 
 mod hold;
 mod id;

@@ -21,6 +21,8 @@
 //! is `busy`: Release at the end of a turn, Acquire at the beginning of the next. It hands over
 //! the keeper, and it makes the loads of this turn see no less than those of the last did, without
 //! which a wrapping difference could be negative, that is, huge.
+//!
+//! Modelled in `loom-tests/tests/latency.rs`.
 
 mod keeper;
 mod window;

@@ -30,6 +30,8 @@
 //!
 //! - *value*: what `make` wrote → the exchange (Release) → the load, or the failed exchange
 //!   (Acquire), that finds the pointer.
+//!
+//! Modelled in `loom-tests/tests/registry.rs`.
 
 use std::{
     fmt,

@@ -43,6 +43,8 @@
 //!   Every change of a head is a read-modify-write, so the edge holds however many slots were
 //!   taken and put back in between.
 //! - *chunk*: the chunk's values → the pointer (Release) → `get` (Acquire).
+//!
+//! Modelled in `loom-tests/tests/slab.rs`.
 
 use std::{
     fmt,

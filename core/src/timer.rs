@@ -42,6 +42,8 @@
 //!   *coming*, fence, reads every *min*. Of two such fences (`SeqCst`) one comes first, so either
 //!   the driver sees the new *min*, or the arming thread the new *coming*; both miss never.
 //! - *driver*: a driver's writes → *turns* even (Release) → *turns* odd (Acquire).
+//!
+//! Modelled in `loom-tests/tests/timer.rs`.
 
 mod entry;
 mod intake;

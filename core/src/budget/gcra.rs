@@ -27,6 +27,8 @@
 //! # Orderings
 //!
 //! Grants need atomicity alone. Acquire and Release are for the numbers beside the word.
+//!
+//! Modelled in `loom-tests/tests/budget.rs`.
 
 use crate::{
     clock::Nanos,

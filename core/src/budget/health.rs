@@ -1,4 +1,7 @@
 //! Whether most of a site's recent first attempts succeed; asked when a floor is to grant.
+//!
+//! A flag that is read, a count of failures that only goes up, and the totals of the last judgement
+//! behind a lock, for the refresh alone. All of it is Relaxed: neither publishes anything.
 
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 

@@ -1,9 +1,29 @@
 //! How many extra attempts may run at once.
 //!
-//! One word: calls in flight (32 bits) | extra attempts in flight (32 bits). Both are written by
-//! every call that a budget of this kind watches over, so two threads share its line: the price of
-//! an exact number in flight. A reservation is a CAS with the test on the value that is swapped, so
-//! there is never one too many. Everything is Relaxed: nothing is published through the word.
+//! # The word
+//!
+//! ```text
+//!  63              32 31                      0
+//! ┌──────────────────┬─────────────────────────┐
+//! │ calls in flight  │ extra attempts in flight│
+//! └──────────────────┴─────────────────────────┘
+//! ```
+//!
+//! Both are written by every call that a budget of this kind watches over, so two threads share its
+//! line: the price of an exact number in flight.
+//!
+//! # Paths
+//!
+//! - *begin, end*: one `fetch_add`, one `fetch_sub`.
+//! - *reserve*: a CAS with the test on the value that is swapped, so there is never one too many.
+//!   A refusal is loads only.
+//! - *release*: one `fetch_sub`, by whoever settles the attempt: exactly once is the driver's care.
+//!
+//! # Orderings
+//!
+//! Everything is Relaxed: nothing is published through the word.
+//!
+//! Modelled in `loom-tests/tests/budget.rs`.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 

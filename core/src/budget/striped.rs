@@ -29,6 +29,8 @@
 //! are `credited` → `central` (Release) → the draw (Acquire) → the caller's count of it (Release).
 //! `discarded` is read before `credited`, and both after the count. Besides, a bit is set with
 //! Release and taken with Acquire, so that whoever takes it finds what it stands for.
+//!
+//! Modelled in `loom-tests/tests/budget.rs`.
 
 use crate::sync::{AtomicU32, AtomicU64, CachePadded, Ordering, SHARDS, Shard};
 

@@ -1,8 +1,20 @@
 //! Extra attempts only while failures are few: gRPC's retry throttling (gRFC A6).
 //!
-//! One word of millionths. A failure takes 1, a success puts `token_ratio` back, extra attempts are
-//! allowed while more than half is left. Successes at the full balance and failures at 0 only read.
+//! # The word
+//!
+//! The balance in millionths of a token, 0 to `max`.
+//!
+//! # Paths
+//!
+//! - *success*: at the full balance, loads only; else a CAS puts `token_ratio` back.
+//! - *failure*: at 0, loads only; else a CAS takes 1.
+//! - *ask*: two loads. Extra attempts are allowed while more than half is left.
+//!
+//! # Orderings
+//!
 //! Everything is Relaxed: nothing is published through the word.
+//!
+//! Modelled in `loom-tests/tests/budget.rs`.
 
 use crate::sync::{AtomicU64, Ordering};
 

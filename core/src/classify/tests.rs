@@ -583,7 +583,8 @@ proptest! {
 
         let unprocessed = facts.not_sent
             || outcome.class == Class::NotSent
-            || matches!(facts.kind, CompletionKind::Http { status: 429 } | CompletionKind::Grpc(8 | 14));
+            || facts.kind == CompletionKind::Http { status: 429 }
+            || matches!(facts.kind, CompletionKind::Grpc(8 | 14));
         let unsafe_method = matches!(facts.method, Some(Method::Post | Method::Patch));
         let unsafe_to_repeat =
             declared == Idempotent::No || unsafe_method && !facts.idempotency_key;

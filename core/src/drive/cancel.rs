@@ -6,6 +6,15 @@
 //! Both leave `ARMED` by a compare-exchange, so exactly one of them happens. A guard that finds
 //! its hook `RUNNING` on another thread waits for `DONE`: once the guard is gone, nothing of the
 //! hook is, and a descriptor it closes may be used again.
+//!
+//! # Orderings
+//!
+//! - *hook*: all that it did → `DONE` (Release) → the guard that waits for it (Acquire).
+//! - *cancel*: done before → `raise` (Release) → `is_raised` (Acquire) → what an operation does.
+//! - *list*: hooks and the flag change under one lock: a hook is in the list that `raise` takes, or
+//!   finds the signal raised.
+//!
+//! Modelled in `loom-tests/tests/cancel.rs`.
 
 use std::{
     fmt,

@@ -24,6 +24,8 @@
 //! - *value in*: the value → its turn (Release in `push`) → the pop that sees it (Acquire).
 //! - *value out*: the reading → its turn (Release in `pop`) → the push that sees it (Acquire).
 //! - `tail` and `head` are Relaxed: they give out numbers and publish nothing.
+//!
+//! Modelled in `loom-tests/tests/ring.rs`.
 
 use std::{cmp, fmt, mem::MaybeUninit};
 

@@ -7,6 +7,21 @@
 //! - *attempts by kind*: clean + those counted here, each once: as it wins, fails, or is asked to
 //!   stop. What comes of it later is told apart (`late`).
 //! - *calls*: clean + those counted here, as they end.
+//!
+//! # The words
+//!
+//! A counter is a word that only goes up. The place of a *reason* is a word that is taken once, by
+//! an exchange from 0, and never changes again: two threads that meet the same new reason see the
+//! same place, the second because its exchange failed. There are [`MAX_REASONS`]; what comes later
+//! is counted as `other`.
+//!
+//! # Orderings
+//!
+//! Everything is Relaxed: a counter publishes nothing but itself, and a place's number stands for
+//! itself. Figures of one scrape are not of one moment; where a difference of two could go down,
+//! it is held (see [`Counters::clean`]).
+//!
+//! Modelled in `loom-tests/tests/site.rs`.
 
 use std::array;
 

@@ -1,4 +1,9 @@
 //! Putting a thread to sleep until somebody wakes it or a time comes.
+//!
+//! A wake-up is a token, of which there is one at most: `unpark` leaves it, `park` takes it or waits
+//! for it. So whoever changes what a sleeper waits for and then unparks is not missed by a sleeper
+//! that looks and then parks, whichever comes first. What was written before `unpark` happens-before
+//! what follows the `park` that it ends; rooms rely on their own words all the same.
 
 use std::time::Duration;
 

@@ -64,7 +64,10 @@ const ROOMS: &[Room] = &[
 ];
 
 /// Rooms that many threads write to: each has its models.
-const MODELLED: &[&str] = &["budget", "latency", "registry", "flight", "timer", "slab"];
+const MODELLED: &[&str] = &[
+    "budget", "latency", "registry", "flight", "timer", "slab", "site", "cancel", "ring", "pool",
+    "manual",
+];
 
 const RULE: &str = "rooms";
 

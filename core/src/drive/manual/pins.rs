@@ -1,4 +1,31 @@
 //! What keeps a slot from its next call after the end of a call that the host wants to read.
+//!
+//! # The word
+//!
+//! ```text
+//!  63            32   31    30         0
+//! ┌────────────────┬──────┬─────────────┐
+//! │ generation     │ KEPT │ pins        │   0: nothing is kept
+//! └────────────────┴──────┴─────────────┘
+//! ```
+//!
+//! # Paths
+//!
+//! - *fast*, which is nearly every call: nothing is kept, and the last one out of the flight reads
+//!   that the word has no pins.
+//! - *kept*: the holder stores generation, KEPT and two pins before it ends the flight, one for the
+//!   flight and one for the host. A reader adds one; the host's takes KEPT away with its own.
+//!   Whoever takes the last pin away gives the slot back, once, as that is one exchange.
+//! - *late*: every entry compares generation and KEPT in its exchange, so an old id pins nothing,
+//!   and a call that was let go has no further readers.
+//!
+//! # Orderings
+//!
+//! - *machine*: the holder's writes → `keep` (Release) → a reader's `pin` (Acquire).
+//! - *slot*: all that was read → `unpin`, `let_go` (Release) → the last of them (Acquire) → the
+//!   slab. All but `keep` are read-modify-writes, so a release is not cut off by later changes.
+//!
+//! Modelled in `loom-tests/tests/manual.rs`.
 
 use crate::{
     flight::{Generation, Stale},

@@ -1,4 +1,33 @@
 //! Where an attempt in the air keeps what belongs to it.
+//!
+//! # The word
+//!
+//! ```text
+//!  63            32 31      16 15      8 7       3    2         1         0
+//! ┌────────────────┬──────────┬─────────┬─────────┬─────────┬────────┬───────────┐
+//! │ generation     │ 0        │ ticket  │ 0       │ STARTED │ QUEUED │ CANCELLED │   0: nobody's
+//! └────────────────┴──────────┴─────────┴─────────┴─────────┴────────┴───────────┘
+//! ```
+//!
+//! Whose seat it is, and what is known of that attempt. Two cells lie beside it: what was launched,
+//! and how it ended. Who may touch them is decided by the flight's word, not by this one.
+//!
+//! # Paths
+//!
+//! - *prepare*: the holder writes the launch, then whose seat it is.
+//! - *mark*: an exchange that compares whose it is, so an old id marks nothing of the next attempt.
+//! - *finish*: whoever has claimed the attempt writes its end; the holder that was given the
+//!   result takes it, or its finisher if that came late, and the seat is nobody's.
+//!
+//! # Orderings
+//!
+//! - *launch*: written → the ticket's way to its finisher → `claim` (Acquire; see the flight) →
+//!   read. While the call is alive the holder may read it, too; so a late finisher, who clears it,
+//!   acquires the flight's end first.
+//! - *end*: written → `ready` (Release) → `take` (Acquire) → read.
+//! - *marks*: done before → `mark` (Release) → `marks` (Acquire) → done on seeing it.
+//!
+//! Modelled in `loom-tests/tests/manual.rs`.
 
 use crate::{
     call::Launch,

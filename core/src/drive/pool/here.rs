@@ -1,4 +1,26 @@
 //! The attempt that the caller runs itself, where nobody else would.
+//!
+//! # The word
+//!
+//! ```text
+//! 0: nothing is offered · 1 to 63: the ticket + 1 · 255: the caller has left
+//! ```
+//!
+//! # Paths
+//!
+//! - *offer*: 0 → ticket + 1, by an exchange; where it fails the attempt stays the offerer's, who
+//!   reports that nobody ran it.
+//! - *take*, by the caller alone: the whole word is swapped for 0.
+//! - *leave*: the whole word is swapped for 255. What had been offered comes back to the caller, who
+//!   reports it; what is offered later is refused. So every ticket that is offered is run or
+//!   reported once.
+//!
+//! # Orderings
+//!
+//! - *order*: the holder's writes to the seat → `offer` (Release) → `take`, `leave` (Acquire) → the
+//!   caller's reads.
+//!
+//! Modelled in `loom-tests/tests/pool.rs`.
 
 use crate::{
     flight::Ticket,
