@@ -1,4 +1,15 @@
 //! Where a call in the air lives: a slot that is used again and again.
+//!
+//! # Orderings
+//!
+//! - *setting, machine, seats*: see the flight; the slot's own way from one call to the next is the
+//!   slab's (Release, Acquire).
+//! - *listed*: what was done before a call was taken off its loop's list → `unlist` (Release) →
+//!   `list` (Acquire), whose exchange has one winner: a call is on the list once.
+//! - *told of queue*: a mark → the flag (Release) → the holder's exchange (Acquire). Whoever sets the
+//!   flag knocks afterwards, so the holder that misses it hears the knock.
+//!
+//! Modelled in `loom-tests/tests/manual.rs`.
 
 use super::{
     agenda::{Armed, SharedAgenda},

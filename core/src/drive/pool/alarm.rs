@@ -4,6 +4,22 @@
 //! starts, it hangs up a *bell*, and whoever drives the call arms a timer that rings it when the
 //! machine wants to look in again. A ring that comes too late finds another call's bell in the
 //! place, or none: being rung without need is harmless.
+//!
+//! # The words
+//!
+//! - *bell* of a call: its slot + 1 while its caller is busy, else 0. Only the caller writes it.
+//! - *armed*, behind a lock of the call's own: the timer that rings the bell. Bell and time are
+//!   looked at under that lock, so the last one in finds both, and no older time replaces a newer.
+//! - *running*: elects the thread that drives. *closed*: lets it go.
+//!
+//! # Orderings
+//!
+//! - *bell*: the call is hung up → `bell` (Release) → `set` (Acquire) → the timer that names it.
+//! - *end*: `closed` (Release) → the driver's look (Acquire); it is woken after the store, and its
+//!   unparker is known before its first look, so it either sees `closed` or is woken.
+//! - *turns*: one driver's writes → `running` (Release) → the next one's election (AcqRel).
+//!
+//! Modelled, with a caller, a hedge and the timers' driver, in `loom-tests/tests/pool.rs`.
 
 use std::sync::Arc;
 
