@@ -4,11 +4,14 @@ use std::fs;
 
 use crate::shell::{Failure, Root};
 
-/// The stress test at full length.
+/// The stress tests at full length: a million calls that fail, then flights whose threads do what a
+/// seed says.
 pub(crate) fn stress(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     flag(arguments, None)?;
-    let test = ["test", "--release", "-p", "rego-engine", "--test", "stress", "--", "--nocapture"];
-    root.cargo(&test).env("REGO_STRESS", "full").go()
+    let test = ["test", "--release", "-p", "rego-engine"];
+    let full = |which: &[&str]| root.cargo(&[&test[..], which].concat()).env("REGO_STRESS", "full");
+    full(&["--test", "stress", "--", "--nocapture"]).go()?;
+    full(&["--lib", "--", "whatever_the_hosts_threads_do", "whatever_the_interleaving"]).go()
 }
 
 /// One benchmark, as criterion's report or as a plain table in JSON; `peers` is the table of other

@@ -338,7 +338,8 @@ fn every_completion_is_driven_once_whatever_the_interleaving() {
         seed ^= seed << 17;
         seed as u32
     };
-    for _ in 0..3_000 {
+    let full = std::env::var("REGO_STRESS").is_ok_and(|value| value == "full");
+    for _ in 0..if full { 100_000 } else { 3_000 } {
         let workers = 2 + random() as usize % 2;
         let goal = 1 + random() % 20;
         let (first, fan) = (1 + random() % 4, 1 + random() % 3);

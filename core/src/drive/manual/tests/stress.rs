@@ -237,13 +237,19 @@ impl<'a> Player<'a> {
 
 #[test]
 fn whatever_the_hosts_threads_do_each_call_is_done_once_and_nothing_is_left() {
+    let full = std::env::var("REGO_STRESS").is_ok_and(|value| value == "full");
+    (0..if full { 40 } else { 1 }).for_each(play_with);
+}
+
+/// One game, of which `seed` decides every move, though not who moves first.
+fn play_with(seed: u64) {
     let board = Board::new();
     thread::scope(|scope| {
         let players: Vec<_> = (1..=THREADS)
-            .map(|seed| {
+            .map(|player| {
                 let board = &board;
                 scope.spawn(move || {
-                    let state = seed << 40 | 0x9e37_79b9;
+                    let state = player << 40 | seed << 32 | 0x9e37_79b9;
                     let mut player = Player::new(board, state);
                     player.play();
                     (player.mine, player.kept)
