@@ -366,7 +366,7 @@ mod tests {
     fn tags_come_round_and_nothing_is_lost() {
         let slab = Slab::<Slot>::new(2);
         let taken = [slab.acquire(HERE).unwrap().0, slab.acquire(HERE).unwrap().0];
-        taken.map(|index| slab.release(index));
+        taken.into_iter().for_each(|index| slab.release(index));
         // As if a slot of this shard had been taken 2⁴⁰ − 2 times.
         let first = slab.free[HERE.index()].load(Ordering::Relaxed) & INDEX_MASK;
         slab.free[HERE.index()]
