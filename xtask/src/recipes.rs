@@ -4,14 +4,16 @@ use std::fs;
 
 use crate::shell::{Failure, Root};
 
-/// The stress tests at full length: a million calls that fail, then flights whose threads do what a
-/// seed says.
+/// The stress tests at full length: a million calls that fail, then budgets, flights and hosts'
+/// threads that do what a seed says.
 pub(crate) fn stress(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     flag(arguments, None)?;
     let test = ["test", "--release", "-p", "rego-engine"];
     let full = |which: &[&str]| root.cargo(&[&test[..], which].concat()).env("REGO_STRESS", "full");
     full(&["--test", "stress", "--", "--nocapture"]).go()?;
-    full(&["--lib", "--", "whatever_the_hosts_threads_do", "whatever_the_interleaving"]).go()
+    let rooms =
+        ["threads_never_draw_more", "whatever_the_hosts_threads_do", "whatever_the_interleaving"];
+    full(&[&["--lib", "--"], &rooms[..]].concat()).go()
 }
 
 /// One benchmark, as criterion's report or as a plain table in JSON; `peers` is the table of other
