@@ -74,7 +74,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) html: Option<PathBuf>,
 
-    /// Write a picture of the first lane's calls and one of the last's: without.svg, with.svg
+    /// Draw the first lane's calls and the last's: without.svg, with.svg
     #[arg(long, value_name = "FOLDER", help_heading = "Results")]
     pub(crate) pictures: Option<PathBuf>,
 }

@@ -86,8 +86,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Ended, String> {
         Form::Json => report::json(&checked) + "\n",
     };
     crate::report::print(&text).map_err(|error| format!("cannot write the report: {error}"))?;
-    let is_good = |it: &Checked| it.errors.is_empty() && !(args.strict && !it.warnings.is_empty());
-    Ok(if checked.iter().all(is_good) { Ended::Well } else { Ended::Broken })
+    let passes = |it: &Checked| it.errors.is_empty() && (it.warnings.is_empty() || !args.strict);
+    Ok(if checked.iter().all(passes) { Ended::Well } else { Ended::Broken })
 }
 
 fn check(file: &Path, args: &CheckArgs) -> Result<Checked, String> {
