@@ -65,13 +65,13 @@ pub fn lanes() -> Vec<Lane> {
     vec![
         Lane::new(BARE, |times| {
             for request in 0..times {
-                let _ = black_box(operation(request));
+                consume(operation(request));
             }
         }),
         Lane::new(INSTANT_PAIR, |times| {
             for request in 0..times {
                 let started = Instant::now();
-                let _ = black_box(operation(request));
+                consume(operation(request));
                 black_box(started.elapsed());
             }
         }),
@@ -80,7 +80,7 @@ pub fn lanes() -> Vec<Lane> {
             move |times| {
                 for request in 0..times {
                     let started = clock.now();
-                    let _ = black_box(operation(request));
+                    consume(operation(request));
                     black_box(clock.now() - started);
                 }
             }
@@ -107,17 +107,26 @@ pub fn operation(request: u64) -> Result<u64, io::Error> {
     Ok(black_box(request) ^ 1)
 }
 
+/// Uses a result as a caller does: its value, or its error. To have it kept as a whole would measure
+/// how it is moved.
+pub fn consume<T, E>(result: Result<T, E>) {
+    match result {
+        Ok(value) => drop(black_box(value)),
+        Err(error) => drop(black_box(error)),
+    }
+}
+
 /// This many calls of a site.
 pub fn calls(site: &CallSite, times: u64) {
     for request in 0..times {
-        let _ = black_box(site.run(|_| operation(request)));
+        consume(site.run(|_| operation(request)));
     }
 }
 
 /// This many calls by key.
 pub fn calls_by_key(engine: &Engine, times: u64) {
     for request in 0..times {
-        let _ = black_box(engine.run(black_box(KEY), |_| operation(request)));
+        consume(engine.run(black_box(KEY), |_| operation(request)));
     }
 }
 
@@ -127,9 +136,9 @@ pub fn driven_call(manual: &Manual, site: &CallSite, clock: &Clock, request: u64
     let Some(Action::Start { attempt, .. }) = step.actions().next() else {
         unreachable!("a call begins with its first attempt")
     };
-    let result = black_box(operation(request)).unwrap_or_default();
+    let result = operation(request).unwrap_or_default();
     let done = manual.finish(attempt, clock.now(), &rego::Completion::ok(), result);
-    let _ = black_box(done.expect("it was just begun"));
+    black_box(done.expect("it was just begun").verdict());
 }
 
 pub(crate) const GOOD: &str = "the engine of a benchmark is put together well";

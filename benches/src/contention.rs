@@ -14,7 +14,7 @@ use rego::{Budget, CallSite, Clock, Engine, Nanos, Policy};
 
 use crate::{
     Group, Lane, Measured, Row, TURNS, budgets,
-    call_path::{self, GOOD, KEY, calls, operation},
+    call_path::{self, GOOD, KEY, calls, consume, operation},
 };
 
 /// The benchmark.
@@ -107,7 +107,7 @@ fn word_lanes() -> Vec<Lane> {
 fn instant_pairs(times: u64) {
     for request in 0..times {
         let started = Instant::now();
-        let _ = black_box(operation(request));
+        consume(operation(request));
         black_box(started.elapsed());
     }
 }
@@ -137,6 +137,6 @@ fn sites(engine: &Engine) -> Vec<CallSite> {
 fn calls_in_turn(sites: &[CallSite], times: u64) {
     for request in 0..times {
         let site = &sites[request as usize % sites.len()];
-        let _ = black_box(site.run(|_| operation(request)));
+        consume(site.run(|_| operation(request)));
     }
 }

@@ -13,7 +13,7 @@ use rego::{CallSite, Clock, Engine, TimerThread};
 
 use crate::{
     Group, Lane, Measured, Row, TURNS,
-    call_path::{self, GOOD, INSTANT_PAIR, KEY, operation},
+    call_path::{self, GOOD, INSTANT_PAIR, KEY, consume, operation},
 };
 
 /// The benchmark.
@@ -46,7 +46,7 @@ fn instant_pair() -> Lane {
     Lane::new(INSTANT_PAIR, |times| {
         for request in 0..times {
             let started = Instant::now();
-            let _ = black_box(operation(request));
+            consume(operation(request));
             black_box(started.elapsed());
         }
     })
@@ -127,6 +127,6 @@ fn site(engine: Engine) -> CallSite {
 /// This many races.
 pub fn races(site: &CallSite, times: u64) {
     for request in 0..times {
-        let _ = black_box(site.race(move |_| operation(request)));
+        consume(site.race(move |_| operation(request)));
     }
 }

@@ -1,12 +1,13 @@
 //! Does one thing as often as it is told, for a counter of instructions: `cargo xtask instructions`
 //! runs this under valgrind, twice for each lane, and divides the difference.
 //!
-//! `instructions LANE TIMES`. The clock is moved by hand: reading it costs the same every time.
+//! `instructions LANE TIMES`. The clock is moved by hand: reading it costs the same every time. One
+//! lane, `run-tsc`, is for a profiler instead.
 
 use std::hint::black_box;
 
 use rego::{
-    Budget, CallSite, Completion, Engine, ManualClock, Nanos, Policy,
+    Budget, CallSite, Clock, Completion, Engine, ManualClock, Nanos, Policy,
     manual::{Action, Begin},
     rooms::{
         budget::{BudgetState, Deposits},
@@ -21,7 +22,8 @@ fn main() {
     let [lane, times] = &arguments[..] else { panic!("instructions LANE TIMES") };
     let times: u64 = times.parse().expect("a number of times");
     match lane.as_str() {
-        "run" => run(times),
+        "run" => run(times, ManualClock::new().into()),
+        "run-tsc" => run(times, Clock::tsc()),
         "run-by-key" => run_by_key(times),
         "begin-finish" => begin_finish(times),
         "arm-cancel" => arm_cancel(times),
@@ -35,38 +37,38 @@ fn main() {
     }
 }
 
-fn engine() -> Engine {
+fn engine(clock: Clock) -> Engine {
     let policy = Policy::builder().retry_budget("users").build().expect("a good policy");
     Engine::builder()
         .ignore_environment()
-        .clock(ManualClock::new())
+        .clock(clock)
         .budget("users", Budget::ratio(0.1))
         .policy("user-service.GetUser", policy)
         .build()
         .expect("a good engine")
 }
 
-fn site() -> CallSite {
-    engine().site("user-service.GetUser")
-}
-
-fn run(times: u64) {
-    let site = site();
+fn run(times: u64, clock: Clock) {
+    let site: CallSite = engine(clock).site("user-service.GetUser");
     for call in 0..times {
-        let _ = black_box(site.run(|_| Ok::<_, std::io::Error>(black_box(call))));
+        if let Ok(value) = site.run(|_| Ok::<_, std::io::Error>(black_box(call))) {
+            black_box(value);
+        }
     }
 }
 
 fn run_by_key(times: u64) {
-    let engine = engine();
+    let engine = engine(ManualClock::new().into());
     for call in 0..times {
         let key = black_box("user-service.GetUser");
-        let _ = black_box(engine.run(key, |_| Ok::<_, std::io::Error>(black_box(call))));
+        if let Ok(value) = engine.run(key, |_| Ok::<_, std::io::Error>(black_box(call))) {
+            black_box(value);
+        }
     }
 }
 
 fn begin_finish(times: u64) {
-    let engine = engine();
+    let engine = engine(ManualClock::new().into());
     let (manual, site) = (engine.manual(), engine.site("user-service.GetUser"));
     for call in 0..times {
         let (_, step) = manual.begin(&site, Begin::new(Nanos::from_micros(call)));
@@ -74,7 +76,7 @@ fn begin_finish(times: u64) {
             panic!("a call begins with its first attempt")
         };
         let done = manual.finish(attempt, Nanos::from_micros(call), &Completion::ok(), call);
-        let _ = black_box(done.expect("it was just begun"));
+        black_box(done.expect("it was just begun").verdict());
     }
 }
 

@@ -125,7 +125,7 @@ impl Call {
         if self.now >= self.deadline {
             return self.finish(with, Verdict::DeadlineExceeded);
         }
-        self.launch_primary(with, 0, Reserved::Nothing)
+        self.launch_first(with)
     }
 
     /// Ends the call before it begins: no attempt is made.

@@ -104,25 +104,25 @@ impl Terms {
     }
 
     /// A call begins: budgets that count calls are told …
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&self, shard: Shard) {
         self.each_budget(|budget| budget.begin(shard));
     }
 
     /// … and told again when it is over.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end(&self) {
         self.each_budget(BudgetState::end);
     }
 
     /// The server answered a call's first attempt.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn deposit(&self, shard: Shard) {
         self.each_budget(|budget| budget.deposit(shard));
     }
 
     /// As [`budgets`](Self::budgets), in half the instructions.
-    #[inline]
+    #[inline(always)]
     fn each_budget(&self, tell: impl Fn(&BudgetState)) {
         if let Some(retry) = &self.retry_budget {
             tell(retry);

@@ -390,3 +390,22 @@ fn ids_that_never_were_are_stale() {
     let step = manual.finish(attempt, T0, &Completion::ok(), 0).unwrap();
     assert_eq!(step.verdict(), Some(Verdict::Success));
 }
+
+#[test]
+fn a_trigger_warms_up_though_no_call_fails_and_nobody_scrapes() {
+    let engine = engine(policy().idempotent(true).hedge_quantile(0.95).hedge_delay(of_ms(200)));
+    let mut now = T0;
+    let delay = |now: Nanos| {
+        let (manual, _, step) = begin(&engine, Begin::new(now));
+        let delay = step.wake_at - now;
+        let done = manual.finish(only_start(&step), now + ms(5), &Completion::ok(), 0).unwrap();
+        assert!(done.verdict().is_some());
+        delay
+    };
+    assert_eq!(delay(now), ms(200), "cold, it is the fixed delay");
+    for _ in 0..1_000 {
+        now = now + ms(1);
+        delay(now);
+    }
+    assert!(delay(now + ms(200)) < ms(10), "every call took 5 ms: {}", delay(now + ms(400)));
+}

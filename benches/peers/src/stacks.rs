@@ -4,7 +4,6 @@
 
 use std::{
     future::{Ready, ready},
-    hint::black_box,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -13,7 +12,10 @@ use backon::{BlockingRetryable, ExponentialBuilder};
 use failsafe::{CircuitBreaker, Config};
 use hdrhistogram::Histogram;
 use layered::{Execute, Service as _, Stack};
-use rego_benches::{Lane, call_path::operation};
+use rego_benches::{
+    Lane,
+    call_path::{consume, operation},
+};
 use seatbelt::{
     RecoveryInfo, ResilienceContext, breaker::Breaker, hedging::Hedging, retry::Retry,
     timeout::Timeout,
@@ -215,24 +217,24 @@ fn by_hand() -> Vec<Lane> {
     ]
 }
 
-fn lane<R>(name: &'static str, mut call: impl FnMut(u64) -> R + 'static) -> Lane {
+fn lane<E>(name: &'static str, mut call: impl FnMut(u64) -> Result<u64, E> + 'static) -> Lane {
     Lane::new(name, move |times| {
         for request in 0..times {
-            let _ = black_box(call(request));
+            consume(call(request));
         }
     })
 }
 
 /// A lane whose futures find timers.
-fn async_lane<R>(
+fn async_lane<E>(
     name: &'static str,
     runtime: &'static tokio::runtime::Runtime,
-    mut call: impl FnMut(u64) -> R + 'static,
+    mut call: impl FnMut(u64) -> Result<u64, E> + 'static,
 ) -> Lane {
     Lane::new(name, move |times| {
         let _context = runtime.enter();
         for request in 0..times {
-            let _ = black_box(call(request));
+            consume(call(request));
         }
     })
 }

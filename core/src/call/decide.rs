@@ -1,7 +1,8 @@
 //! What follows when a group has ended without an answer: the next group, or the end.
 
 use super::{
-    Call, Class, Counter, Event, Group, Launch, Mode, Nanos, Reserved, State, Step, Verdict, With,
+    Call, Class, Counter, Event, Group, Launch, Mode, Nanos, Reserved, State, Step, Unfinished,
+    Verdict, With,
 };
 use crate::{
     backoff,
@@ -129,6 +130,16 @@ impl Call {
         }
         self.state = State::Running;
         self.launch_primary(with, self.legs.retry_index() + 1, reserved)
+    }
+
+    /// Launches the call's first attempt and arms its hedge: as below, with all that is known.
+    #[inline(always)]
+    pub(super) fn launch_first(&mut self, with: &mut With<'_>) -> Step {
+        debug_assert_eq!(self.attempts(), 0, "it is the first");
+        self.unfinished = Unfinished::FIRST;
+        self.legs.start_group(0, AttemptId::FIRST, self.now);
+        self.arm_hedge(with);
+        Step::Launch(self.launch(with, AttemptId::FIRST, 0, Reserved::Nothing))
     }
 
     /// Launches the primary of a group and arms its hedge.

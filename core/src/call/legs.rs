@@ -206,6 +206,9 @@ impl Legs {
 pub(super) struct Unfinished([u8; 5]);
 
 impl Unfinished {
+    /// The first attempt of a call.
+    pub(super) const FIRST: Self = Self([1, 0, 0, 0, 0]);
+
     #[inline]
     pub(super) fn insert(&mut self, attempt: AttemptId) {
         self.0[attempt.index() / 8] |= 1 << (attempt.index() % 8);

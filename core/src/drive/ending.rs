@@ -21,6 +21,16 @@ pub(crate) enum Kept<T, E> {
     Panic(Box<dyn Any + Send>),
 }
 
+impl<T, E> Kept<T, E> {
+    /// What came of running the operation.
+    pub(crate) fn of(result: std::thread::Result<Result<T, E>>) -> Self {
+        match result {
+            Ok(result) => Self::Result(result),
+            Err(payload) => Self::Panic(payload),
+        }
+    }
+}
+
 /// What the machine is told of an operation that panicked: past any classifier.
 pub(crate) fn panicked() -> Outcome {
     Outcome::abort().because(Reason::Panic)

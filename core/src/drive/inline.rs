@@ -12,7 +12,7 @@ use super::{
     tell::Ended,
 };
 use crate::{
-    call::{Call, Launch, Rules, Step, With},
+    call::{Call, Launch, Reserved, Rules, Step, With},
     clock::Nanos,
     completion::Completion,
     listener::Warning,
@@ -54,11 +54,26 @@ where
     let Step::Launch(first) = step else {
         return driver.rest(call, &mut with, step, Kept::Nothing, started, op, timeline);
     };
-    // The first turn of the loop in `rest`: most calls end with it, and then nothing is moved.
-    let (step, ran, now) = driver.turn(&mut call, &mut with, first, &mut op);
-    match ran {
-        Kept::Result(Ok(value)) if unread && step == Step::Done(Verdict::Success) => Ok(value),
-        ran => driver.rest(call, &mut with, step, ran, now, op, timeline),
+    // The first turn of the loop in `rest`: most calls end with it. The value is taken apart at once
+    // and not moved: what was written piece by piece is read as a whole only with a stall.
+    let signal = options.cancel.as_ref().map(CancelToken::signal);
+    let attempt = Attempt::in_place(first, &host.clock, signal, call.retries_left(&with));
+    let result = catch_unwind(AssertUnwindSafe(|| op(&attempt)));
+    let now = host.clock.now();
+    debug_assert_eq!(first.reserved, Reserved::Nothing, "the first attempt is free");
+    match result {
+        Ok(Ok(value)) if attempt.reported().is_none() && terms.classifier.is_built_in() => {
+            let step = succeed(&mut call, &mut with, first.attempt, now);
+            if unread && step == Step::Done(Verdict::Success) {
+                return Ok(value);
+            }
+            driver.rest(call, &mut with, step, Kept::Result(Ok(value)), now, op, timeline)
+        }
+        result => {
+            let ran = Ran { result: Kept::of(result), report: attempt.reported() };
+            let step = driver.settle_judged(&mut call, &mut with, first.attempt, &ran, now);
+            driver.rest(call, &mut with, step, ran.result, now, op, timeline)
+        }
     }
 }
 
@@ -73,7 +88,6 @@ struct Driver<'a> {
 
 impl Driver<'_> {
     /// Runs an attempt and tells the machine how it ended, and when.
-    #[inline(always)]
     fn turn<T, E, F>(
         &self,
         call: &mut Call,
@@ -155,7 +169,6 @@ impl Driver<'_> {
 
     /// Tells the machine how an attempt ended. A plain success goes straight through: facts and
     /// outcome are constants, and none of them is moved.
-    #[inline(always)]
     fn settle<T, E: 'static>(
         &self,
         call: &mut Call,
@@ -168,8 +181,7 @@ impl Driver<'_> {
             && ran.report.is_none()
             && self.terms.classifier.is_built_in()
         {
-            with.facts = Some(Completion::ok());
-            return call.on_outcome(with, attempt, Outcome::success(), now);
+            return succeed(call, with, attempt, now);
         }
         self.settle_judged(call, with, attempt, ran, now)
     }
@@ -238,13 +250,19 @@ fn cannot_hedge(host: &Host, site: &Site, shard: Shard, now: Nanos) {
     host.warn(site, now, Warning::NoExecutor);
 }
 
+/// A plain success: facts and outcome are constants.
+#[inline(always)]
+fn succeed(call: &mut Call, with: &mut With<'_>, attempt: AttemptId, now: Nanos) -> Step {
+    with.facts = Some(Completion::ok());
+    call.on_outcome(with, attempt, Outcome::success(), now)
+}
+
 /// What an attempt produced, and what its operation said of it.
 struct Ran<T, E> {
     result: Kept<T, E>,
     report: Option<Report>,
 }
 
-#[inline(always)]
 fn attempt<T, E, F>(
     host: &Host,
     options: &Options,
@@ -257,10 +275,7 @@ where
 {
     let signal = options.cancel.as_ref().map(CancelToken::signal);
     let attempt = Attempt::in_place(launch, &host.clock, signal, retries_left);
-    let result = match catch_unwind(AssertUnwindSafe(|| op(&attempt))) {
-        Ok(result) => Kept::Result(result),
-        Err(payload) => Kept::Panic(payload),
-    };
+    let result = Kept::of(catch_unwind(AssertUnwindSafe(|| op(&attempt))));
     Ran { result, report: attempt.reported() }
 }
 

@@ -88,7 +88,14 @@ impl<'a> Pilot<'a> {
             let with = self.with(&mut machine.notes);
             machine.call = Some(Call::prepare(&with, self.now, deadline, seed));
         });
-        self.rounds(hold, true, step)
+        let left = self.rounds(hold, true, step);
+        // The host is about to wait for its attempt, and nobody else would ever look: a trigger
+        // that is never planned stays cold. Sites that do not hedge do not ask.
+        let Setting { site, terms, .. } = self.setting;
+        if terms.policy.hedge.enabled {
+            site.refresh_if_due(terms, self.now);
+        }
+        left
     }
 
     /// Does what the machine says and hears what has arrived, until there is nothing left; what the

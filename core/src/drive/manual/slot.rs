@@ -266,12 +266,19 @@ impl Linked for Slot {
 }
 
 impl Machine {
-    /// As new, with the memory of before.
-    fn clear(&mut self, now: Nanos) {
-        let mut notes = std::mem::take(&mut self.notes);
+    /// As new, with the memory of before. Field by field, for what is made anew is moved in, all of
+    /// it; the reasons are written before they are read.
+    fn clear(&mut self, start: Nanos) {
+        let Self { call, reasons: _, notes, wake, first_started, ended, .. } = self;
+        *call = None;
         notes.clear();
-        *self =
-            Self { notes, wake: Nanos::NEVER, first_started: now, ended: now, ..Self::default() };
+        (*wake, *first_started, *ended) = (Nanos::NEVER, start, start);
+        let Self { told_as, told, done, answer, in_hand, agenda, armed, .. } = self;
+        (*told_as, *told, *done) = (0, 0, Done::NotYet);
+        (*answer, *in_hand, *agenda, *armed) = (None, None, None, None);
+        let Self { aloft, to_start, to_cancel, given_up, queued, .. } = self;
+        (*aloft, *to_start, *to_cancel) = Default::default();
+        (*given_up, *queued) = (AttemptSet::EMPTY, AttemptSet::EMPTY);
     }
 
     pub(super) fn call(&self) -> &Call {
