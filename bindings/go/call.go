@@ -114,7 +114,7 @@ func answerOf[T any](c *call, results []result[T]) (value T, err error) {
 	}
 	for _, r := range results {
 		if r.number != ^uint32(0) && c.opts.discard != nil {
-			c.opts.discard(boxed(r.value), r.err)
+			c.opts.drop(boxed(r.value), r.err)
 		}
 	}
 	return value, c.conclude(err, found)
@@ -125,7 +125,7 @@ func discardAll[T any](o *callOptions, results []result[T]) {
 		return
 	}
 	for _, r := range results {
-		o.discard(boxed(r.value), r.err)
+		o.drop(boxed(r.value), r.err)
 	}
 }
 

@@ -109,14 +109,17 @@ func (f *flight) carryOut(step *C.rego_step) {
 		switch action.kind {
 		case actionStart:
 			a := newAttempt(f.ctx, f.eng, f.key, f.opts, action)
-			f.live = append(f.live, a)
 			if f.forCaller(a) {
+				f.live = append(f.live, a)
 				f.next = a
 				f.ring()
-			} else {
-				starts[nStarts] = a
-				nStarts++
+				continue
 			}
+			if !f.done {
+				f.live = append(f.live, a)
+			}
+			starts[nStarts] = a
+			nStarts++
 		case actionCancel:
 			if a := f.find(uint64(action.attempt)); a != nil {
 				f.forget(a)
@@ -133,13 +136,19 @@ func (f *flight) carryOut(step *C.rego_step) {
 		}
 	}
 	f.arm(uint64(step.wake_at))
+	// Another goroutine may have been told of the end, and of the cancel of what is started here.
+	done := f.done
 	f.mu.Unlock()
 
 	for i, a := range cancels[:nCancels] {
 		a.cancel(f.cause(reasons[i]))
 	}
 	for _, a := range starts[:nStarts] {
-		go f.runner.attempt(a)
+		if done {
+			f.settle(a)
+		} else {
+			go f.runner.attempt(a)
+		}
 	}
 }
 
@@ -249,9 +258,6 @@ func (f *flight) find(id uint64) *attemptContext {
 
 // forget takes an attempt out of those that may be cancelled; mu is held.
 func (f *flight) forget(a *attemptContext) {
-	if f.current == a {
-		f.current = nil
-	}
 	for i, live := range f.live {
 		if live == a {
 			f.live[i] = f.live[len(f.live)-1]

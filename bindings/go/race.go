@@ -129,6 +129,9 @@ func (f *race[T, O]) land(a *attemptContext, l *landing[T]) {
 		f.results = append(f.results, *l)
 	}
 	f.forget(a)
+	if f.current == a {
+		f.current = nil
+	}
 	f.mu.Unlock()
 	step := newStep()
 	if l.err != nil && f.eng.cancelIfGone(f.ctx, f.id, &e, &step) {
@@ -149,9 +152,7 @@ func (f *race[T, O]) land(a *attemptContext, l *landing[T]) {
 // lost is for a result that nobody gets.
 func (f *race[T, O]) lost(l landing[T]) {
 	if l.thrown == nil {
-		if f.opts.discard != nil {
-			f.opts.discard(boxed(l.value), l.err)
-		}
+		f.opts.drop(boxed(l.value), l.err)
 		return
 	}
 	f.exec.log().LogAttrs(context.Background(), slog.LevelError, "an attempt panicked whose call others answered",

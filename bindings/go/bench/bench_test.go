@@ -2,12 +2,19 @@
 //
 //	cargo build --release -p rego-ffi && cd bindings/go/bench && go test -bench .
 //
-// The operation does nothing, so what is measured is the library alone. The closing lines are
-// ratios of medians, which is what to look at: the nanoseconds hang on the machine and its mood.
+// The operation does nothing, so what is measured is the library alone. The nanoseconds hang on the
+// machine and its mood; what to look at are ratios within one run, which
+//
+//	go test -run Goals -goals -v
+//
+// tells, with the goals: medians of short measurements taken in turns.
 package bench
 
 import (
 	"context"
+	"encoding/json"
+	"flag"
+	"slices"
 	"testing"
 	"time"
 
@@ -133,4 +140,67 @@ func BenchmarkCallParallel(b *testing.B) {
 			})
 		})
 	}
+}
+
+var goals = flag.Bool("goals", false, "measure ratios, and fail where a goal is missed")
+
+// goal is how much a lane may cost of another.
+type goal struct {
+	Lane, Against string
+	AtMost        float64
+	Ratio         float64
+	Nanos, Peer   float64
+}
+
+// TestGoals measures what the lanes of the goals cost, in turns, and compares the medians.
+func TestGoals(t *testing.T) {
+	if !*goals {
+		t.Skip("a measurement, not a test: -goals, on a quiet machine")
+	}
+	table := []goal{
+		{Lane: "Do", Against: "FailsafeRetry", AtMost: 0.5},
+		{Lane: "DoHedgeArmed", Against: "FailsafeHedge", AtMost: 0.5},
+	}
+	nanos := map[string][]float64{}
+	for range 15 {
+		for _, goal := range table {
+			for _, name := range []string{goal.Lane, goal.Against} {
+				nanos[name] = append(nanos[name], measure(t, name, 40*time.Millisecond))
+			}
+		}
+	}
+	for _, goal := range table {
+		goal.Nanos, goal.Peer = median(nanos[goal.Lane]), median(nanos[goal.Against])
+		goal.Ratio = goal.Nanos / goal.Peer
+		line, err := json.Marshal(goal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s", line)
+		if goal.Ratio > goal.AtMost {
+			t.Errorf("%s costs %.2f of %s, and at most %.2f was wanted", goal.Lane, goal.Ratio, goal.Against, goal.AtMost)
+		}
+	}
+}
+
+// measure is what a call of a lane costs, over so much time.
+func measure(t *testing.T, name string, during time.Duration) float64 {
+	at := slices.IndexFunc(lanes, func(lane lane) bool { return lane.name == name })
+	call := lanes[at].call(t)
+	for calls, began := 0, time.Now(); ; {
+		for range 500 {
+			if err := call(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		calls += 500
+		if took := time.Since(began); took >= during {
+			return float64(took) / float64(calls)
+		}
+	}
+}
+
+func median(all []float64) float64 {
+	slices.Sort(all)
+	return all[len(all)/2]
 }

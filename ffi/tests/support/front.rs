@@ -62,7 +62,8 @@ impl Front {
             }
             ["finish", attempt, now, facts @ ..] => {
                 let (at, result) = (self.now(now), self.result(attempt));
-                let step = self.manual.finish(self.attempt(attempt), at, &completion(facts), result);
+                let step =
+                    self.manual.finish(self.attempt(attempt), at, &completion(facts), result);
                 self.left(attempt);
                 self.answer(step)
             }
@@ -205,8 +206,11 @@ fn outcome(kind: u64, failure: u64, backoff: u64) -> Outcome {
         0 => Outcome::success(),
         1 => Outcome::retryable(class),
         2 => Outcome::non_retryable(class),
-        _ => Outcome { class, ..Outcome::abort() },
+        _ => Outcome::abort(),
     };
+    if kind != 0 {
+        outcome.class = class;
+    }
     if backoff != 0 {
         outcome = outcome.backoff(Nanos::from_nanos(backoff));
     }
