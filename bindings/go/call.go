@@ -70,7 +70,9 @@ func drive[T any, O operation[T]](c *call, op O) (T, error) {
 		a := c.launch(0)
 		value, err := attempt[T](c, a, op)
 		c.note(a.number, err)
-		if c.finish(a, endOf(c.opts, a, value, err), err) {
+		var e end
+		endOf(c.opts, a, value, err, &e)
+		if c.finish(a, &e, err) {
 			if c.done.answer == uint64(a.number)+1 || c.done.answer == 0 {
 				discardAll(c.opts, earlier)
 				return value, c.conclude(err, c.done.answer != 0)
@@ -112,7 +114,7 @@ func answerOf[T any](c *call, results []result[T]) (value T, err error) {
 	}
 	for _, r := range results {
 		if r.number != ^uint32(0) && c.opts.discard != nil {
-			c.opts.discard(boxed(r.value), r.err)
+			c.opts.drop(boxed(r.value), r.err)
 		}
 	}
 	return value, c.conclude(err, found)
@@ -123,13 +125,18 @@ func discardAll[T any](o *callOptions, results []result[T]) {
 		return
 	}
 	for _, r := range results {
-		o.discard(boxed(r.value), r.err)
+		o.drop(boxed(r.value), r.err)
 	}
 }
 
 // passThrough is one plain attempt, past an engine that cannot take it.
 func passThrough[T any, O operation[T]](c *call, op O) (T, error) {
-	return op.call(c.ctx)
+	value, err := op.call(c.ctx)
+	if err != nil {
+		c.done = outcome{verdict: VerdictPassThrough, attempts: 1}
+		err = c.conclude(err, true)
+	}
+	return value, err
 }
 
 func withOptions(defaults callOptions, opts []CallOption) *callOptions {
@@ -183,10 +190,12 @@ func (c *call) next() bool {
 		for i := range min(int(c.step.n_actions), len(c.step.actions)) {
 			action := &c.step.actions[i]
 			switch action.kind {
-			case C.REGO_ACTION_START:
-				c.step.actions[0] = *action
+			case actionStart:
+				if i > 0 {
+					c.step.actions[0] = *action
+				}
 				return true
-			case C.REGO_ACTION_DONE:
+			case actionDone:
 				c.end(action)
 				return false
 			}
@@ -194,7 +203,7 @@ func (c *call) next() bool {
 		if c.step.flags == 0 {
 			c.wait(uint64(c.step.wake_at))
 		}
-		if s := C.rego_call_poll(c.eng.c, c.id, C.rego_time(c.eng.now()), &c.step); s != C.REGO_STATUS_OK {
+		if !c.eng.poll(c.id, &c.step) {
 			c.lost()
 			return false
 		}
@@ -242,13 +251,13 @@ func newAttempt(ctx context.Context, eng *engine, k *key, o *callOptions, start 
 }
 
 // finish tells the engine of an attempt's end, and whether the call is done by it.
-func (c *call) finish(a *attemptContext, e end, err error) bool {
-	if err != nil && c.eng.cancelIfGone(c.ctx, c.id, &e, &c.step) && c.isDone() {
+func (c *call) finish(a *attemptContext, e *end, err error) bool {
+	if err != nil && c.eng.cancelIfGone(c.ctx, c.id, e, &c.step) && c.isDone() {
 		late := newStep()
-		tell(c.eng, a, &e, &late)
+		tell(c.eng, a, e, &late)
 		return true
 	}
-	if !tell(c.eng, a, &e, &c.step) {
+	if !tell(c.eng, a, e, &c.step) {
 		c.lost()
 		c.done.answer = uint64(a.number) + 1
 		return true
@@ -259,7 +268,7 @@ func (c *call) finish(a *attemptContext, e end, err error) bool {
 // isDone tells whether the step ends the call.
 func (c *call) isDone() bool {
 	for i := range min(int(c.step.n_actions), len(c.step.actions)) {
-		if action := &c.step.actions[i]; action.kind == C.REGO_ACTION_DONE {
+		if action := &c.step.actions[i]; action.kind == actionDone {
 			c.end(action)
 			return true
 		}

@@ -3,9 +3,16 @@ package rego_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +34,12 @@ enabled = true
 trigger = "fixed"
 delay = "20ms"
 budget = "unlimited"
+[policies."svc.Hedgeable"]
+idempotent = true
+[policies."svc.Hedgeable".hedge]
+enabled = true
+trigger = "fixed"
+delay = "9s"
 [policies."svc.Timed".retry]
 max_attempts = 2
 initial_backoff = "10ms"
@@ -284,4 +297,200 @@ func goroutine() string {
 	var buffer [64]byte
 	text := string(buffer[:runtime.Stack(buffer[:], false)])
 	return strings.Fields(text)[1]
+}
+
+func TestAnExecutorWithoutAnEnginePassesThrough(t *testing.T) {
+	t.Setenv("REGO_MODE", "nonsense")
+	if _, err := rego.NewExecutor(); err == nil || !strings.Contains(err.Error(), "REGO_MODE") {
+		t.Fatal(err)
+	}
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	defer slog.SetDefault(before)
+	exec := rego.NewDefaultExecutor()
+	calls := 0
+	err := rego.DoWith(t.Context(), exec, get, func(context.Context) error { calls++; return errBad })
+	if calls != 1 || !errors.Is(err, rego.ErrPassThrough) || !errors.Is(err, errBad) {
+		t.Fatal(calls, err)
+	}
+	if err := rego.DoWith(t.Context(), exec, get, func(context.Context) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKeysAreParsedAsTheEngineParsesThem(t *testing.T) {
+	for text, want := range map[string][2]string{
+		" user-service.GetUser ": {"user-service", "GetUser"}, "a.b.c": {"a", "b.c"}, "plain": {"", "plain"},
+		"cache.": {"", "cache."}, ".flush": {"", "flush"},
+	} {
+		key := rego.ParseKey(text)
+		if key.Namespace() != want[0] || key.Name() != want[1] || key.Err() != nil {
+			t.Errorf("%q: %q %q %v", text, key.Namespace(), key.Name(), key.Err())
+		}
+	}
+	if rego.ParseKey(" svc.Get ") != get {
+		t.Error("keys of one text are equal")
+	}
+	for _, text := range []string{"", "  ", "a\nb", strings.Repeat("k", 257), "a\xffb"} {
+		if err := rego.ParseKey(text).Err(); !errors.Is(err, rego.ErrInvalidKey) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	// A wrong key is no outage.
+	exec := newExecutor(t)
+	for _, key := range []rego.Key{{}, rego.ParseKey("a\nb")} {
+		if err := rego.DoWith(t.Context(), exec, key, func(context.Context) error { return nil }); err != nil {
+			t.Error(err)
+		}
+	}
+	if text, _ := exec.Metrics(); !strings.Contains(text, `rego_calls_total{key="other",outcome="success",via="first"} 2`) {
+		t.Error(text)
+	}
+}
+
+func TestContextsOfAttemptsAreContexts(t *testing.T) {
+	type name struct{}
+	exec := newExecutor(t)
+	parent := context.WithValue(t.Context(), name{}, "value")
+	var kept context.Context
+	err := rego.DoWith(parent, exec, get, func(ctx context.Context) error {
+		kept = ctx
+		if ctx.Value(name{}) != "value" || ctx.Err() != nil {
+			t.Error(ctx.Value(name{}), ctx.Err())
+		}
+		// One made from it ends with it, and is its own.
+		child, cancel := context.WithCancelCause(ctx)
+		cancel(errBad)
+		if context.Cause(child) != errBad || ctx.Err() != nil || context.Cause(ctx) != nil {
+			t.Error(context.Cause(child), ctx.Err(), context.Cause(ctx))
+		}
+		if a, ok := rego.AttemptFromContext(child); !ok || a.Number() != 0 {
+			t.Error("a child's attempt is its parent's")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-kept.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the context goes on after its operation")
+	}
+	if kept.Err() != context.Canceled {
+		t.Error(kept.Err())
+	}
+	if _, of := rego.AttemptFromContext(t.Context()); of {
+		t.Error("a context of no attempt")
+	}
+}
+
+func TestAHeldContextGoesOnUntilItsRelease(t *testing.T) {
+	exec := newExecutor(t)
+	type stream struct {
+		ctx     context.Context
+		release func()
+	}
+	got, err := rego.DoValueWith(t.Context(), exec, get, func(ctx context.Context) (stream, error) {
+		a, _ := rego.AttemptFromContext(ctx)
+		return stream{ctx, a.Hold()}, nil
+	})
+	if err != nil || got.ctx.Err() != nil {
+		t.Fatal(err, got.ctx.Err())
+	}
+	got.release()
+	if got.ctx.Err() != context.Canceled {
+		t.Fatal(got.ctx.Err())
+	}
+}
+
+func TestFactsOfErrors(t *testing.T) {
+	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
+	for _, test := range []struct {
+		err  error
+		want rego.Completion
+	}{
+		{nil, rego.Completion{}},
+		{errBad, rego.App(0)},
+		{fmt.Errorf("wrapped: %w", context.Canceled), rego.Completion{Kind: rego.KindCancelled}},
+		{context.DeadlineExceeded, rego.Completion{Kind: rego.KindTimeout}},
+		{os.ErrDeadlineExceeded, rego.Completion{Kind: rego.KindTimeout}},
+		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, rego.Completion{Kind: rego.KindErrno, Code: int32(syscall.ECONNRESET)}},
+		{dial(syscall.ECONNREFUSED), rego.Completion{Kind: rego.KindErrno, Code: int32(syscall.ECONNREFUSED), NotSent: true}},
+		{dial(&net.DNSError{IsNotFound: true}), rego.Completion{Kind: rego.KindIO, Code: int32(rego.IOHostUnreachable), NotSent: true}},
+		{io.ErrUnexpectedEOF, rego.IO(rego.IOUnexpectedEOF)},
+		{os.ErrNotExist, rego.IO(rego.IONotFound)},
+		{fmt.Errorf("wrapped: %w", carrier{}), rego.HTTP(429)},
+	} {
+		if got := rego.CompletionOf(test.err); got != test.want {
+			t.Errorf("%v: %+v, not %+v", test.err, got, test.want)
+		}
+	}
+}
+
+type carrier struct{}
+
+func (carrier) Error() string               { return "too many requests" }
+func (carrier) Completion() rego.Completion { return rego.HTTP(429) }
+
+func TestFactsThatAreNoneAreAFailure(t *testing.T) {
+	exec := newExecutor(t)
+	err := rego.DoWith(t.Context(), exec, rego.ParseKey("svc.Once"), func(ctx context.Context) error {
+		a, _ := rego.AttemptFromContext(ctx)
+		a.Report(rego.HTTP(70_000))
+		return errBad
+	})
+	if !errors.Is(err, rego.ErrMaxAttempts) {
+		t.Fatal(err)
+	}
+}
+
+// Everything at once, from many goroutines: for the race detector, and to see that no call is lost.
+func TestManyCallsAtOnce(t *testing.T) {
+	exec := newExecutor(t, rego.WithEvents(128))
+	keys := []rego.Key{get, hedged, timed}
+	var all sync.WaitGroup
+	for g := range 16 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for n := range 60 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(5+n%40)*time.Millisecond)
+				var opts []rego.CallOption
+				if n%3 == 0 {
+					opts = append(opts, rego.WithDetached())
+				}
+				value, tl, err := rego.DoValueWithTimelineWith(ctx, exec, keys[(g+n)%3], func(ctx context.Context) (int, error) {
+					a, _ := rego.AttemptFromContext(ctx)
+					switch (g + n + a.Number()) % 4 {
+					case 0:
+						return n, nil
+					case 1:
+						<-ctx.Done()
+						return 0, context.Cause(ctx)
+					case 2:
+						time.Sleep(time.Duration(n%30) * time.Millisecond)
+					}
+					return 0, errBad
+				}, opts...)
+				cancel()
+				if err == nil && value != n || err != nil && len(tl.Attempts) == 0 && !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%d, %v, %v", value, tl, err)
+				}
+				if n%20 == 0 {
+					_, _, _ = exec.DrainEvents(make([]rego.Event, 64))
+				}
+			}
+		}()
+	}
+	all.Wait()
+}
+
+func TestTheDefaultExecutorIsSetOnce(t *testing.T) {
+	// The examples have used it already, or this does.
+	_ = rego.Do(t.Context(), get, func(context.Context) error { return nil })
+	exec := newExecutor(t)
+	if err := rego.Init(exec); err != rego.ErrInitialised {
+		t.Fatal(err)
+	}
 }

@@ -17,18 +17,16 @@ type end struct {
 	decided bool
 }
 
-// endOf is how an attempt ended: as the operation said, or the classifier, or its error.
-func endOf[T any](o *callOptions, a *attemptContext, value T, err error) end {
+// endOf tells how an attempt ended: as the operation said, or the classifier, or its error. e says
+// that it worked.
+func endOf[T any](o *callOptions, a *attemptContext, value T, err error, e *end) {
 	if said := a.said.Load(); said != nil {
-		return end(*said)
+		*e = end(*said)
+	} else if o.classify != nil {
+		*e = classified(o.classify, boxed(value), err)
+	} else if err != nil {
+		e.facts = CompletionOf(err)
 	}
-	if o.classify != nil {
-		return classified(o.classify, boxed(value), err)
-	}
-	if err == nil {
-		return end{}
-	}
-	return end{facts: CompletionOf(err)}
 }
 
 func classified(classify Classifier, value any, err error) (e end) {
@@ -105,9 +103,28 @@ func (e *engine) cancelIfGone(ctx context.Context, id C.rego_call, by *end, step
 	if at, ok := ctx.Deadline(); ok && err == context.DeadlineExceeded && e.now() >= e.engineTime(at) {
 		return false
 	}
-	C.rego_call_cancel(e.c, id)
+	e.cancel(id)
 	if by.decided || by.facts.Kind != KindCancelled {
 		return false
 	}
+	return e.poll(id, step)
+}
+
+// poll says what time it is, and asks what there is to do. False if the engine knows nothing of the
+// call.
+func (e *engine) poll(id C.rego_call, step *C.rego_step) bool {
 	return C.rego_call_poll(e.c, id, C.rego_time(e.now()), step) == C.REGO_STATUS_OK
 }
+
+// cancel asks for the end of a call; the next poll tells what follows. False if the engine knows
+// nothing of the call.
+func (e *engine) cancel(id C.rego_call) bool {
+	return C.rego_call_cancel(e.c, id) == C.REGO_STATUS_OK
+}
+
+// The actions of a step.
+const (
+	actionStart  = C.REGO_ACTION_START
+	actionCancel = C.REGO_ACTION_CANCEL
+	actionDone   = C.REGO_ACTION_DONE
+)

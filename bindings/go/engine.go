@@ -1,6 +1,5 @@
 package rego
 
-// #cgo CFLAGS: -I${SRCDIR}/../../include
 // #cgo noescape rego_call_begin
 // #cgo nocallback rego_call_begin
 // #cgo noescape rego_attempt_finish

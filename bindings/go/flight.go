@@ -5,10 +5,7 @@ import "C"
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 	"unsafe"
@@ -45,167 +42,6 @@ type flight struct {
 	// Wakes at wakeAt, unless that is never.
 	timer  Timer
 	wakeAt uint64
-}
-
-// race is a flight with what its attempts run and return.
-type race[T any, O operation[T]] struct {
-	flight
-	op O
-	// Results that nobody has taken yet; guarded by mu.
-	results []landing[T]
-}
-
-// landing is what became of an attempt.
-type landing[T any] struct {
-	result[T]
-	// Not nil if it did not return.
-	thrown *thrown
-}
-
-// thrown is how an operation left other than by returning.
-type thrown struct {
-	value any
-	// It ended its goroutine: there is no value.
-	exited bool
-	stack  []byte
-}
-
-// fly runs a call that has begun and whose next attempt is the first action of its step.
-func fly[T any, O operation[T]](c *call, op O, earlier []result[T]) (T, error) {
-	f := &race[T, O]{
-		flight: flight{
-			ctx: c.ctx, exec: c.exec, eng: c.eng, key: c.key, opts: c.opts, id: c.id,
-			bell: make(chan struct{}, 1), wakeAt: never,
-		},
-		op: op,
-	}
-	f.runner = f
-	landed := false
-	defer func() {
-		if !landed {
-			f.abandon(c.keep)
-		}
-	}()
-	for _, r := range earlier {
-		f.results = append(f.results, landing[T]{result: r})
-	}
-	f.act(&c.step)
-	f.drive()
-	landed = true
-
-	f.mu.Lock()
-	c.done = f.ended
-	results := f.results
-	f.results = nil
-	f.mu.Unlock()
-	return f.answer(c, results)
-}
-
-// answer is what the call returns, of the results there were when it was done.
-func (f *race[T, O]) answer(c *call, landings []landing[T]) (T, error) {
-	var results []result[T]
-	var last *thrown
-	for _, l := range landings {
-		if l.thrown == nil {
-			c.note(l.number, l.err)
-			results = append(results, l.result)
-			continue
-		}
-		if c.done.verdict == VerdictPanicked && (last == nil || uint64(l.number)+1 == c.done.answer) {
-			last = l.thrown
-			continue
-		}
-		f.lost(l)
-	}
-	if last != nil {
-		discardAll(f.opts, results)
-		if c.keep {
-			C.rego_call_end(f.eng.c, f.id)
-		}
-		last.goOn()
-	}
-	return answerOf(c, results)
-}
-
-// attempt runs one attempt, to its end, whichever way the operation leaves.
-func (f *race[T, O]) attempt(a *attemptContext) {
-	l := landing[T]{result: result[T]{number: a.number}, thrown: &thrown{exited: true}}
-	defer f.land(a, &l)
-	f.call(a, &l)
-}
-
-// call calls the operation. What is set aside for one that ends its goroutine is taken back where
-// it does not.
-func (f *race[T, O]) call(a *attemptContext, l *landing[T]) {
-	defer func() {
-		if l.thrown == nil {
-			return
-		}
-		if value := recover(); value != nil {
-			*l.thrown = thrown{value: value, stack: debug.Stack()}
-		}
-	}()
-	l.value, l.err = f.op.call(a)
-	l.thrown = nil
-}
-
-// land tells what became of an attempt.
-func (f *race[T, O]) land(a *attemptContext, l *landing[T]) {
-	a.returned()
-	e := end{facts: Completion{Kind: KindPanic}}
-	if l.thrown == nil {
-		e = endOf(f.opts, a, l.value, l.err)
-	}
-	f.mu.Lock()
-	late := f.done
-	if !late {
-		// Before the engine hears of it: whoever is told that this answers the call will look.
-		f.results = append(f.results, *l)
-	}
-	f.forget(a)
-	f.mu.Unlock()
-	step := newStep()
-	if l.err != nil && f.eng.cancelIfGone(f.ctx, f.id, &e, &step) {
-		f.act(&step)
-	}
-	if !tell(f.eng, a, &e, &step) {
-		f.gone(a)
-	} else {
-		f.act(&step)
-	}
-	if late {
-		f.lost(*l)
-	} else if l.thrown == nil && f.opts.provisional != nil && !f.isDone() {
-		f.opts.provisional(l.value)
-	}
-}
-
-// lost is for a result that nobody gets.
-func (f *race[T, O]) lost(l landing[T]) {
-	if l.thrown == nil {
-		if f.opts.discard != nil {
-			f.opts.discard(boxed(l.value), l.err)
-		}
-		return
-	}
-	f.exec.log().LogAttrs(context.Background(), slog.LevelError, "an attempt panicked whose call others answered",
-		slog.String("key", f.key.text), slog.Int("attempt", int(l.number)),
-		slog.String("panic", l.thrown.String()), slog.String("stack", string(l.thrown.stack)))
-}
-
-func (t *thrown) String() string {
-	if t.exited {
-		return "runtime.Goexit"
-	}
-	return fmt.Sprint(t.value)
-}
-
-// goOn goes on in this goroutine with what the operation did in its own.
-func (t *thrown) goOn() {
-	if t.exited {
-		runtime.Goexit()
-	}
-	panic(t.value)
 }
 
 // drive is the caller's goroutine, until the call is done: it runs the primary attempts, one after
@@ -255,7 +91,7 @@ func (f *flight) act(step *C.rego_step) {
 		if step.flags&C.REGO_STEP_MORE == 0 {
 			return
 		}
-		if C.rego_call_poll(f.eng.c, f.id, C.rego_time(f.eng.now()), step) != C.REGO_STATUS_OK {
+		if !f.eng.poll(f.id, step) {
 			return
 		}
 	}
@@ -271,23 +107,26 @@ func (f *flight) carryOut(step *C.rego_step) {
 	for i := range min(int(step.n_actions), len(step.actions)) {
 		action := &step.actions[i]
 		switch action.kind {
-		case C.REGO_ACTION_START:
+		case actionStart:
 			a := newAttempt(f.ctx, f.eng, f.key, f.opts, action)
-			f.live = append(f.live, a)
 			if f.forCaller(a) {
+				f.live = append(f.live, a)
 				f.next = a
 				f.ring()
-			} else {
-				starts[nStarts] = a
-				nStarts++
+				continue
 			}
-		case C.REGO_ACTION_CANCEL:
+			if !f.done {
+				f.live = append(f.live, a)
+			}
+			starts[nStarts] = a
+			nStarts++
+		case actionCancel:
 			if a := f.find(uint64(action.attempt)); a != nil {
 				f.forget(a)
 				cancels[nCancels], reasons[nCancels] = a, CancelReason(action.reason)
 				nCancels++
 			}
-		case C.REGO_ACTION_DONE:
+		case actionDone:
 			f.finished(outcome{
 				verdict:    Verdict(action.reason),
 				attempts:   uint32(action.number),
@@ -297,13 +136,19 @@ func (f *flight) carryOut(step *C.rego_step) {
 		}
 	}
 	f.arm(uint64(step.wake_at))
+	// Another goroutine may have been told of the end, and of the cancel of what is started here.
+	done := f.done
 	f.mu.Unlock()
 
 	for i, a := range cancels[:nCancels] {
 		a.cancel(f.cause(reasons[i]))
 	}
 	for _, a := range starts[:nStarts] {
-		go f.runner.attempt(a)
+		if done {
+			f.settle(a)
+		} else {
+			go f.runner.attempt(a)
+		}
 	}
 }
 
@@ -341,7 +186,7 @@ func (f *flight) abandon(kept bool) {
 		C.rego_call_end(f.eng.c, f.id)
 	}
 	f.mu.Unlock()
-	C.rego_call_cancel(f.eng.c, f.id)
+	f.eng.cancel(f.id)
 	f.poll()
 }
 
@@ -386,7 +231,7 @@ func (f *flight) tick() {
 
 func (f *flight) poll() {
 	step := newStep()
-	if C.rego_call_poll(f.eng.c, f.id, C.rego_time(f.eng.now()), &step) == C.REGO_STATUS_OK {
+	if f.eng.poll(f.id, &step) {
 		f.act(&step)
 	}
 }
@@ -413,9 +258,6 @@ func (f *flight) find(id uint64) *attemptContext {
 
 // forget takes an attempt out of those that may be cancelled; mu is held.
 func (f *flight) forget(a *attemptContext) {
-	if f.current == a {
-		f.current = nil
-	}
 	for i, live := range f.live {
 		if live == a {
 			f.live[i] = f.live[len(f.live)-1]

@@ -137,7 +137,6 @@ func (x *exchange) send(ctx context.Context) (*received, error) {
 		attempt.Decide(Outcome{Kind: NonRetryable})
 		return nil, err
 	}
-	r := &received{req: x.req, attempt: attempt, release: attempt.Hold()}
 	resp, err := x.base.RoundTrip(req)
 	if err != nil {
 		facts := CompletionOf(err)
@@ -148,15 +147,13 @@ func (x *exchange) send(ctx context.Context) (*received, error) {
 				facts = Completion{Kind: KindTimeout}
 			}
 		}
-		r.release()
 		attempt.Report(x.facts(facts))
 		return nil, err
 	}
-	r.resp = resp
 	facts := HTTP(resp.StatusCode)
 	facts.RetryAfter = retryAfter(resp.Header, time.Now())
 	attempt.Report(x.facts(facts))
-	return r, nil
+	return &received{resp: resp, req: x.req, attempt: attempt, release: attempt.Hold()}, nil
 }
 
 func (x *exchange) facts(facts Completion) Completion {
@@ -241,7 +238,10 @@ func (r *received) drain() {
 	}
 	r.drained = true
 	body := r.resp.Body
-	stop := time.AfterFunc(maxDrainTime, r.release)
+	stop := time.AfterFunc(maxDrainTime, func() {
+		r.release()
+		_ = body.Close()
+	})
 	start, err := io.ReadAll(io.LimitReader(body, maxDrain+1))
 	stop.Stop()
 	_ = body.Close()

@@ -6,6 +6,7 @@ import "C"
 import (
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 )
 
 // Option is something to ask of an executor: see [NewExecutor].
@@ -42,6 +43,19 @@ type callOptions struct {
 	// told: for [RoundTripper].
 	liftable    bool
 	provisional func(value any)
+}
+
+// drop hands over a result that nobody gets. What panics there is no reason for the call to.
+func (o *callOptions) drop(value any, err error) {
+	if o.discard == nil {
+		return
+	}
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			slog.Error("a discard panicked", "panic", panicked, "stack", string(debug.Stack()))
+		}
+	}()
+	o.discard(value, err)
 }
 
 type executorOption func(*executorOptions)

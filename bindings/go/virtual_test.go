@@ -330,3 +330,48 @@ func TestEventsGoToALog(t *testing.T) {
 		}
 	}, rego.WithEvents(64))
 }
+
+// A primary that minds no context keeps the caller's goroutine, but not the call: what is retried
+// after its timeout runs beside it.
+func TestARetryDoesNotWaitForADeafPrimary(t *testing.T) {
+	inTime(t, func(t *testing.T, exec *rego.Executor) {
+		if err := exec.LoadPolicies(policies + `
+[policies."svc.Deaf"]
+idempotent = true
+[policies."svc.Deaf".retry]
+attempt_timeout = "50ms"
+initial_backoff = "10ms"
+jitter = "none"
+budget = "unlimited"
+[policies."svc.Deaf".hedge]
+enabled = true
+trigger = "fixed"
+delay = "40ms"
+budget = "unlimited"
+`); err != nil {
+			t.Fatal(err)
+		}
+		script := regotest.Script[int]{Turns: []regotest.Turn[int]{
+			{Takes: time.Second, Deaf: true}, {Takes: time.Second}, {Value: 3, Takes: 5 * time.Millisecond},
+		}}
+		began := time.Now()
+		value, tl, err := rego.DoValueWithTimelineWith(t.Context(), exec, rego.ParseKey("svc.Deaf"), script.Op)
+		if value != 3 || err != nil || time.Since(began) != time.Second || tl.Duration() >= 200*time.Millisecond {
+			t.Fatal(value, err, time.Since(began), tl)
+		}
+	})
+}
+
+func TestADiscardThatPanicsHarmsNobody(t *testing.T) {
+	inTime(t, func(t *testing.T, exec *rego.Executor) {
+		before := slog.Default()
+		defer slog.SetDefault(before)
+		slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+		script := regotest.Script[int]{Turns: []regotest.Turn[int]{{Err: errBad}, {Value: 2}}}
+		value, err := rego.DoValueWith(t.Context(), exec, get, script.Op,
+			rego.WithDiscard(func(any, error) { panic("discard") }))
+		if value != 2 || err != nil {
+			t.Fatal(value, err)
+		}
+	})
+}

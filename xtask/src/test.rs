@@ -155,15 +155,25 @@ fn instruction_counts(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
 fn go(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     // The archive that the module links: see bindings/go/link.go.
     root.cargo(&["build", "--release", "-p", "rego-ffi", "--target-dir", "target"]).go()?;
-    let go = |arguments: &[&str]| -> Run {
-        root.program("go", arguments).folder(&root.join("bindings/go"))
+    let go = |module: &str, arguments: &[&str]| -> Run {
+        root.program("go", arguments).folder(&root.join(module))
     };
-    go(&["vet", "./..."]).go()?;
-    // Go does not see that the archive changed: nothing cached is good.
-    for test in
-        [&["test", "-count=1", "-v", "./..."][..], &["test", "-race", "-count=1", "-v", "./..."]]
-    {
-        go(test).watched(|line| *tally += Tally::of_go(line))?;
+    const MODULE: &str = "bindings/go";
+    const EXAMPLE: &str = "examples/go-http-hedging";
+    for module in [MODULE, "bindings/go/bench", EXAMPLE] {
+        go(module, &["vet", "./..."]).go()?;
+    }
+    // Go does not see that the archive has changed: no result of an earlier run holds.
+    let test = ["test", "-count=1", "-v", "./..."];
+    let runs = [
+        go(MODULE, &test),
+        go(MODULE, &[&test[..], &["-race"]].concat()),
+        // Whether no pointer of Go's is left behind in C, checked at every write.
+        go(MODULE, &test).env("GOEXPERIMENT", "cgocheck2"),
+        go(EXAMPLE, &test),
+    ];
+    for run in runs {
+        run.watched(|line| *tally += Tally::of_go(line))?;
     }
     Ok(())
 }
