@@ -88,6 +88,10 @@ impl<'a> Pilot<'a> {
             machine.call = Some(call);
             first
         });
+        // The host is about to wait for what it starts: nobody else would plan its hedges.
+        if self.setting.terms.policy.hedge.enabled {
+            self.setting.site.refresh_if_due(&self.setting.terms, now);
+        }
         self.fly(hold, Some(first), step)
     }
 
