@@ -8,8 +8,13 @@ use crate::{
 /// How often at most the successes are counted.
 const EVERY: Nanos = Nanos::from_millis(10);
 
-/// How many first attempts a judgement rests on at least.
+/// How many first attempts a judgement rests on at least …
 const AT_LEAST: u64 = 20;
+
+/// … or these, if none succeeded and it is so long ago that they would be more at a busy site. A
+/// fleet of clients that call once a second would else go on for twenty seconds each.
+const NONE_OF: u64 = 3;
+const QUIET: Nanos = Nanos::from_secs(1);
 
 /// Whether more than half of a site's recent first attempts succeeded.
 ///
@@ -17,16 +22,17 @@ const AT_LEAST: u64 = 20;
 /// histogram), and hands the total in when it is asked for; failures are counted here, on their
 /// cold path.
 ///
-/// *Recent* are the first attempts since the last judgement, as soon as they are 20; until then
-/// that judgement stands, and a new site is healthy. Totals are taken once per 10 ms at most.
+/// *Recent* are the first attempts since the last judgement, as soon as they are 20, or a second
+/// has passed and 3 failed and none succeeded; until then that judgement stands, and a new site is
+/// healthy. Totals are taken once per 10 ms at most.
 #[derive(Debug)]
 pub struct Health {
     healthy: AtomicBool,
     /// When the totals may be taken again (ns).
     next: AtomicU64,
     failures: AtomicU64,
-    /// The totals at the last judgement.
-    last: Mutex<Totals>,
+    /// The totals at the last judgement, and when that was.
+    last: Mutex<(Totals, Nanos)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +48,7 @@ impl Health {
             healthy: AtomicBool::new(true),
             next: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            last: Mutex::new(Totals::default()),
+            last: Mutex::new((Totals::default(), Nanos::ZERO)),
         }
     }
 
@@ -70,25 +76,27 @@ impl Health {
                 .compare_exchange(next, (now + EVERY).as_nanos(), Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
         if claimed {
-            self.judge(successes);
+            self.judge(now, successes);
         }
         // Relaxed: the newest judgement this thread knows of.
         self.healthy.load(Ordering::Relaxed)
     }
 
     #[cold]
-    fn judge(&self, successes: impl FnOnce() -> u64) {
-        let mut last = self.last.lock();
+    fn judge(&self, at: Nanos, successes: impl FnOnce() -> u64) {
+        let mut guard = self.last.lock();
+        let (last, judged) = *guard;
         let now = Totals { successes: successes(), failures: self.failures() };
         // A total that is behind the last one was counted before it: nothing new.
         let succeeded = now.successes.saturating_sub(last.successes);
         let failed = now.failures.saturating_sub(last.failures);
-        if succeeded.saturating_add(failed) < AT_LEAST {
+        let silent = succeeded == 0 && failed >= NONE_OF && at >= judged + QUIET;
+        if succeeded.saturating_add(failed) < AT_LEAST && !silent {
             return;
         }
         // Relaxed: it stands alone.
         self.healthy.store(succeeded > failed, Ordering::Relaxed);
-        *last = now;
+        *guard = (now, at);
     }
 }
 
@@ -112,6 +120,20 @@ mod tests {
         assert!(health.is_healthy(at(10), || 0));
         fail(&health, 1);
         assert!(!health.is_healthy(at(20), || 0));
+    }
+
+    #[test]
+    fn a_site_that_is_called_seldom_is_unwell_after_three_failures_and_no_success() {
+        let health = Health::new();
+        assert!(health.is_healthy(at(5_000), || 30), "judged at 5 s");
+        fail(&health, 3);
+        assert!(health.is_healthy(at(5_990), || 30), "no second has passed");
+        assert!(!health.is_healthy(at(6_000), || 30));
+        fail(&health, 3);
+        assert!(!health.is_healthy(at(7_100), || 31));
+        let other = Health::new();
+        fail(&other, 3);
+        assert!(other.is_healthy(at(7_000), || 1), "one of four succeeded: too few to say");
     }
 
     #[test]
