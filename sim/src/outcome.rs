@@ -32,6 +32,8 @@ pub struct Outcome {
     pub late: u64,
     /// Calls that a budget ended.
     pub denied: u64,
+    /// Attempts at the last of the services behind each other, warm-up included.
+    pub deepest: u64,
     /// How long calls took, failed ones included, in nanoseconds.
     pub latency: Histogram<u64>,
     /// How long requests took: as long as the longest of their calls.
@@ -106,6 +108,7 @@ impl Outcome {
             won_by_hedge: 0,
             late: 0,
             denied: 0,
+            deepest: 0,
             latency: histogram(),
             requests: histogram(),
             good_requests: 0,

@@ -63,7 +63,8 @@ pub(crate) struct Twin {
     recorder: Option<Recorder>,
     calls: HashMap<u32, Call>,
     alarms: BinaryHeap<Alarm>,
-    /// Attempts that were sent: numbers for them.
+    /// Calls that began, attempts that were sent: numbers for them.
+    begun: u64,
     sent: u64,
     draw: Draw,
     spent: Spent,
@@ -72,6 +73,8 @@ pub(crate) struct Twin {
 /// A call in the air. Attempts that were given up are forgotten.
 #[derive(Debug)]
 struct Call {
+    /// Which call it is, and how many attempts it has had: call numbers are used again.
+    stamp: u64,
     deadline: Nanos,
     launched: u32,
     group: u32,
@@ -91,8 +94,8 @@ struct Leg {
 struct Alarm {
     at: Nanos,
     call: u32,
-    /// How many attempts the call had when this was set: else it is void.
-    launched: u32,
+    /// The call's stamp when this was set: else it is void.
+    stamp: u64,
     what: What,
 }
 
@@ -117,6 +120,7 @@ impl Twin {
             recorder,
             calls: HashMap::new(),
             alarms: BinaryHeap::new(),
+            begun: 0,
             sent: 0,
             draw: Draw::at(seed, Purpose::Twin, 0, 0, 0),
             spent: Spent { bound: f64::INFINITY, ..Spent::default() },
@@ -132,10 +136,12 @@ impl Twin {
     ) -> u64 {
         self.retries.request(now);
         self.hedges.request(now);
-        let state = Call { deadline, launched: 0, group: 0, hedges: 0, alive: Vec::new() };
+        self.begun += 1;
+        let stamp = self.begun << 8;
+        let state = Call { stamp, deadline, launched: 0, group: 0, hedges: 0, alive: Vec::new() };
         self.calls.insert(call, state);
         if !deadline.is_never() {
-            self.set(deadline, call, 0, What::Deadline);
+            self.set(deadline, call, stamp, What::Deadline);
         }
         self.launch(now, call, AttemptKind::First, out);
         u64::from(call)
@@ -179,14 +185,14 @@ impl Twin {
             self.alarms.pop();
             let Some(state) = self.calls.get(&alarm.call) else { continue };
             match alarm.what {
-                What::Deadline if state.deadline == alarm.at => {
+                What::Deadline if state.stamp >> 8 == alarm.stamp >> 8 => {
                     self.end(now, alarm.call, End::Late, out);
                 }
                 What::Timeout(attempt) => self.time_out(now, alarm.call, attempt, out),
-                What::Retry if state.launched == alarm.launched => {
+                What::Retry if state.stamp == alarm.stamp => {
                     self.launch(now, alarm.call, AttemptKind::Retry, out);
                 }
-                What::Hedge if state.launched == alarm.launched => {
+                What::Hedge if state.stamp == alarm.stamp => {
                     self.hedge(now, alarm.call, out);
                 }
                 _ => {}
@@ -218,8 +224,8 @@ impl Twin {
         })
     }
 
-    fn set(&mut self, at: Nanos, call: u32, launched: u32, what: What) {
-        self.alarms.push(Alarm { at, call, launched, what });
+    fn set(&mut self, at: Nanos, call: u32, stamp: u64, what: What) {
+        self.alarms.push(Alarm { at, call, stamp, what });
     }
 
     fn launch(&mut self, now: Nanos, call: u32, kind: AttemptKind, out: &mut Vec<Do>) {
@@ -230,15 +236,16 @@ impl Twin {
         let Some(state) = self.calls.get_mut(&call) else { return };
         let (number, deadline) = (state.launched, state.deadline.min(timeout));
         state.launched += 1;
+        state.stamp += 1;
         state.alive.push(Leg { attempt, kind, started: now });
-        let launched = state.launched;
+        let stamp = state.stamp;
         if !timeout.is_never() {
             self.set(timeout, call, 0, What::Timeout(attempt));
         }
         if kind != AttemptKind::Hedge
             && let Some(delay) = delay
         {
-            self.set(now + delay, call, launched, What::Hedge);
+            self.set(now + delay, call, stamp, What::Hedge);
         }
         out.push(Do::Start { call, attempt, number, kind, deadline });
     }
@@ -279,7 +286,7 @@ impl Twin {
             return;
         }
         state.group += 1;
-        let (group, launched, deadline) = (state.group, state.launched, state.deadline);
+        let (group, stamp, deadline) = (state.group, state.stamp, state.deadline);
         if group >= self.rules.attempts {
             return self.end(now, call, End::Failed, out);
         }
@@ -294,7 +301,7 @@ impl Twin {
         if at >= deadline {
             return self.end(now, call, End::Late, out);
         }
-        self.set(at, call, launched, What::Retry);
+        self.set(at, call, stamp, What::Retry);
     }
 
     fn end(&mut self, now: Nanos, call: u32, end: End, out: &mut Vec<Do>) {
@@ -320,12 +327,8 @@ impl Twin {
 impl Ord for Alarm {
     /// The earliest is the greatest: the heap gives it first.
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (other.at, other.call, other.launched, other.what).cmp(&(
-            self.at,
-            self.call,
-            self.launched,
-            self.what,
-        ))
+        (other.at, other.call, other.stamp, other.what)
+            .cmp(&(self.at, self.call, self.stamp, self.what))
     }
 }
 

@@ -83,6 +83,13 @@ const TASKS: &[Task] = &[
         run: recipes::goals,
     },
     Task {
+        name: "headline",
+        usage: "[ID…] [--json]",
+        about: "the headline studies: published, twin, rego, goal; --short, --write",
+        needs: Some("sim/src/bin/headline.rs"),
+        run: recipes::headline,
+    },
+    Task {
         name: "loom",
         usage: "[--full|--controls]",
         about: "the shared rooms under the model checker",

@@ -39,6 +39,12 @@ pub(crate) fn goals(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     root.cargo(&command).go()
 }
 
+/// The headline studies in virtual time; `--write` makes `docs/results.md` of all of them.
+pub(crate) fn headline(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
+    let run = ["run", "--release", "-q", "-p", "rego-sim", "--bin", "headline", "--"];
+    root.cargo(&[&run[..], arguments].concat()).go()
+}
+
 /// The real source under the model checker, with a target folder of its own because everything is
 /// compiled differently; or source that is broken on purpose, which the models must find out.
 pub(crate) fn loom(root: &Root, arguments: &[&str]) -> Result<(), Failure> {

@@ -41,6 +41,9 @@ impl World<'_> {
         if layer == 0 {
             self.outcome.attempt(self.now, kind, measured);
         }
+        if layer as usize + 1 == self.layers.len() {
+            self.outcome.deepest += 1;
+        }
         self.audit.extra(kind);
         let server = self.choose(call, layer, nth, number);
         let (demand, fails) = self.demand(layer, nth, number, server);
