@@ -4,7 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
-use crate::{client::Url, scenario::Scenario};
+use crate::{
+    client::Url,
+    scenario::Scenario,
+    sim::args::{self as sim, SimArgs},
+};
 
 /// See a resilience engine make a bad backend good, with the price beside the gain
 #[derive(Debug, Parser)]
@@ -22,6 +26,9 @@ pub(crate) enum Command {
     /// Load a bad backend, with and without a policy, and compare (the default)
     #[command(after_help = AFTER)]
     Run(RunArgs),
+    /// Simulate policies in virtual time, with queues, outages or a recording of your own
+    #[command(after_help = sim::AFTER)]
+    Sim(SimArgs),
 }
 
 /// What to load, how hard, and where the results go.
@@ -99,14 +106,15 @@ impl Cli {
     /// # Errors
     ///
     /// What clap has to say, which may be the help that was asked for.
-    pub(crate) fn read() -> Result<RunArgs, clap::Error> {
+    pub(crate) fn read() -> Result<Command, clap::Error> {
         let cli = Self::try_parse()?;
-        let args = match cli.command {
-            Some(Command::Run(args)) => args,
-            None => cli.run,
+        let command = cli.command.unwrap_or(Command::Run(cli.run));
+        let checked = match &command {
+            Command::Run(args) => args.check(),
+            Command::Sim(_) => Ok(()),
         };
-        match args.check() {
-            Ok(()) => Ok(args),
+        match checked {
+            Ok(()) => Ok(command),
             Err(message) => Err(Self::command().error(ErrorKind::ValueValidation, message)),
         }
     }

@@ -9,7 +9,10 @@ mod plot;
 mod tests;
 mod text;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    io::{self, Write},
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     backend::Tally,
@@ -21,9 +24,9 @@ use crate::{
 
 pub(crate) use checks::checks;
 pub(crate) use hlog::write as write_hlog;
-pub(crate) use html::page;
+pub(crate) use html::{STYLE, escaped, page};
 pub(crate) use json::json;
-pub(crate) use text::text;
+pub(crate) use text::{grouped, text};
 
 /// Everything a run found out.
 #[derive(Debug)]
@@ -94,5 +97,14 @@ impl LaneReport {
     /// Extra attempts the budgets could have granted at most; `None` if they do not limit that.
     pub(crate) fn bound(&self) -> Option<u64> {
         self.account.policy.as_ref().map_or(Some(0), |policy| policy.bound)
+    }
+}
+
+/// Prints; whoever stopped reading has seen enough.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{BufWriter, Write},
     path::Path,
     sync::Arc,
     thread,
@@ -204,7 +204,7 @@ impl Outputs {
 
     fn write(self, report: &Report) -> Result<(), String> {
         let text = if self.json { report::json(report) + "\n" } else { report::text(report) };
-        print(&text).map_err(|error| format!("cannot write the report: {error}"))?;
+        report::print(&text).map_err(|error| format!("cannot write the report: {error}"))?;
         if let Some((path, file)) = self.hlog {
             report::write_hlog(report, BufWriter::new(file))
                 .map_err(|error| format!("cannot write {path}: {error}"))?;
@@ -214,14 +214,5 @@ impl Outputs {
                 .map_err(|error| format!("cannot write {path}: {error}"))?;
         }
         Ok(())
-    }
-}
-
-/// Prints; whoever stopped reading has seen enough.
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
     }
 }
