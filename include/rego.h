@@ -22,10 +22,18 @@
  *   // which for an attempt that worked answers with DONE. After a failure there may be nothing to
  *   // do until step.wake_at: rego_call_poll(engine, call, now(), &step) then.
  *
+ * LAYERS
+ *
+ * There are three ways to make a call, each made of the one before. rego_call_*: the host runs
+ * attempts and says what time it is, and is told what to do next; nothing is called back.
+ * rego_loop_*: the same for many calls on one event loop, whose timers the library keeps.
+ * rego_execute and rego_submit: the library has attempts run by callbacks, on the calling thread
+ * or on threads that the host supplies.
+ *
  * THREADS
  *
- * The library starts no thread, waits for none in a call's way, reads no clock and calls nobody
- * back. Every function says who may call it; where it says "any thread, at any time", also several
+ * The library starts no thread. What belongs to the first two layers waits for no other thread in a
+ * call's way and reads no clock; rego_execute waits, that is what it is for. Every function says who may call it; where it says "any thread, at any time", also several
  * at once on the same engine, the same call, the same attempt. Where two threads come with news of
  * one call, one of them drives it and gets the actions, the other a step with
  * REGO_STEP_ELSEWHERE. What a thread passes for a function to write to is that thread's alone
@@ -37,7 +45,7 @@
  * function holds a reference while it runs. Keys live as long as their engine. Calls and attempts
  * are numbers that name a place and which use of it: to keep, lose or repeat one does no harm; one
  * that is over, or was never given out, answers REGO_STATUS_STALE. Ids hold for the engine that
- * gave them out. A call is over with its DONE, or with rego_call_end if it was begun with
+ * gave them out. A loop is one owner's to free. A call is over with its DONE, or with rego_call_end if it was begun with
  * REGO_BEGIN_KEEP; every attempt that was started is to be finished once, also after that. What is
  * passed in is borrowed for the duration of the function; nothing that the library returns is to be
  * freed.
@@ -54,14 +62,22 @@
  *
  * RE-ENTRANCY
  *
- * There are no callbacks, so nothing is entered again by itself. From a signal handler only what is
+ * Callbacks are handed the userdata that they were registered with. Where there is a `drop`, it is
+ * called exactly once, after the last of the other callbacks has returned, and also where the
+ * registration is refused. None is called while the library holds a lock, so every function may be
+ * called from every callback, but: nobody may wait in a `notify` (rego_execute answers
+ * REGO_STATUS_BUSY there), a callback must not free what it is called for, and none may unwind:
+ * an exception or a longjmp that leaves it ends the process. What a submitted call tells, it tells
+ * on threads of its executor's, never from within rego_submit. From a signal handler only what is
  * said to be async-signal-safe may be called. Where memory runs out, the process ends.
  *
  * FORK
  *
  * A child of fork draws other jitter than its parent, by itself, unless the engine has a seed of
  * its own. It has copies of the engines and of the calls in the air, which are its own from then
- * on: what it does with them does not reach the parent. Where another thread was inside a function
+ * on: what it does with them does not reach the parent; rego_engine_after_fork_child ends them
+ * instead. What rego_execute and rego_submit run on other threads does not go on in the child.
+ * Where another thread was inside a function
  * of this library at the time of the fork, the child must not use that engine: locks that the other
  * thread held stay locked.
  *
@@ -115,16 +131,27 @@
 /** A rego_error of nothing. */
 #define REGO_ERROR_INIT {(uint32_t)sizeof(rego_error), 0, {0}}
 /** Defaults throughout; say in `now` what time it is. */
-#define REGO_OPTIONS_INIT {(uint32_t)sizeof(rego_options), REGO_ABI_VERSION, 0, 0, 0, 0, 0, 0}
+#define REGO_OPTIONS_INIT {(uint32_t)sizeof(rego_options), REGO_ABI_VERSION, 0, 0, 0, 0, 0, 0, 0, 0}
 /** A call that asks for nothing but its key's policy; say in `now` what time it is. */
 #define REGO_BEGIN_INIT {(uint32_t)sizeof(rego_begin), 0, 0, 0, 0, 0, 0}
 /** It worked. */
 #define REGO_COMPLETION_INIT {(uint32_t)sizeof(rego_completion), 0, 0, 0, 0, 0, 0, 0}
 /** The call is answered. */
 #define REGO_OUTCOME_INIT {(uint32_t)sizeof(rego_outcome), 0, 0, 0, 0, 0}
+/** A classifier of yours; say its name and what it does. */
+#define REGO_CLASSIFIER_INIT {(uint32_t)sizeof(rego_classifier), 0, {0, 0}, 0, 0, 0}
+/** Room for a timeline. */
+#define REGO_TIMELINE_INIT                                                                     \
+  {(uint32_t)sizeof(rego_timeline), 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, {0}}
 /** Room for a step. */
 #define REGO_STEP_INIT                                                                         \
   {(uint32_t)sizeof(rego_step), 0, 0, 0, UINT64_MAX, {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}}
+/** Work that says nothing but what to do: fill in `attempt`, and what else you need. */
+#define REGO_WORK_INIT {(uint32_t)sizeof(rego_work), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+/** An executor without threads: fill in `spawn`, and what else you have. */
+#define REGO_EXECUTOR_INIT {(uint32_t)sizeof(rego_executor), 0, 0, 0, 0, 0, 0}
+/** Room for a result. */
+#define REGO_RESULT_INIT {(uint32_t)sizeof(rego_result), 0, 0, 0, 0, 0, 0, 0, 0}
 
 /**
  * The version of the ABI that this header describes. It changes when something that was there
@@ -141,6 +168,11 @@
  * The most actions that one step carries.
  */
 #define REGO_MAX_ACTIONS 4
+
+/**
+ * Nothing: in those fields of timelines that say so.
+ */
+#define REGO_NONE UINT32_MAX
 
 /**
  * No attempt: `rego_event.attempt`.
@@ -185,6 +217,15 @@ enum rego_status
    * The id names nothing, or nothing any more.
    */
   REGO_STATUS_STALE = -5,
+  /**
+   * Not now: another thread has what only one may have, or this thread is in a callback in which
+   * nobody may wait.
+   */
+  REGO_STATUS_BUSY = -6,
+  /**
+   * The host took none of the work: its executor refused it.
+   */
+  REGO_STATUS_CAPACITY = -7,
   /**
    * A defect of the library's own, contained. The engine goes on.
    */
@@ -737,6 +778,11 @@ enum rego_event_kind
    */
   REGO_EVENT_WOULD_NOT_FIT = 9,
   /**
+   * Something about the engine is not as its owner may think; `reason` is a `REGO_WARNING_*`. It
+   * belongs to no call: `call` is UINT64_MAX.
+   */
+  REGO_EVENT_WARNED = 10,
+  /**
    * Something of which this version of the header knows nothing.
    */
   REGO_EVENT_OTHER = 2147483647,
@@ -844,16 +890,288 @@ typedef uint32_t rego_hedge;
 #endif // __cplusplus
 
 /**
+ * Where a policy came from: `rego_timeline.policy_source`.
+ */
+enum rego_policy_source
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Nobody gave one: the built-in default.
+   */
+  REGO_POLICY_DEFAULT = 0,
+  /**
+   * The program.
+   */
+  REGO_POLICY_STATIC = 1,
+  /**
+   * A document.
+   */
+  REGO_POLICY_FILE = 2,
+  /**
+   * A policy server.
+   */
+  REGO_POLICY_REMOTE = 3,
+  /**
+   * The last good document, kept from before.
+   */
+  REGO_POLICY_LAST_KNOWN_GOOD = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_policy_source rego_policy_source;
+#else
+typedef uint32_t rego_policy_source;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What `rego_work.flags` may hold.
+ */
+enum rego_execute_flag
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * With hedging, run first attempts and retries on the calling thread, and hedges alone on the
+   * executor, if they become due: no hand-off for calls that go well. While the caller is busy
+   * the executor's `schedule` is the timer, so there must be one. An attempt that does not heed
+   * its cancel keeps the caller.
+   */
+  REGO_EXECUTE_INLINE_FIRST = 1,
+  /**
+   * Do not return before the last attempt has, and `drop` has been called: for `userdata` on the
+   * caller's stack.
+   */
+  REGO_EXECUTE_WAIT_LOSERS = 2,
+  /**
+   * The call is there to be read after its end, until `rego_call_end`: `rego_result.call`.
+   */
+  REGO_EXECUTE_KEEP = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_execute_flag rego_execute_flag;
+#else
+typedef uint32_t rego_execute_flag;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What is not as an engine's owner may think: `rego_event.reason` of `REGO_EVENT_WARNED`.
+ */
+enum rego_warning
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * There are as many keys as there may be: this one, and all that come after it, share the
+   * policy, the budgets and the latency of "other". Told once, of the first such key.
+   */
+  REGO_WARNING_KEYS_FULL = 0,
+  /**
+   * The key's policy hedges, and its calls are made where no hedge is possible.
+   */
+  REGO_WARNING_NO_EXECUTOR = 1,
+  /**
+   * The key's policy hedges, and nobody fires the hedges.
+   */
+  REGO_WARNING_NO_TIMER = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_warning rego_warning;
+#else
+typedef uint32_t rego_warning;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * An engine: policies by key, and what calls of the same key share. Counted references: it lives
  * until it was released as often as it was made and retained. It has no thread.
  */
 typedef struct rego_engine rego_engine;
 
 /**
+ * An event loop: calls, their timers, and what there is to do for them. It has no thread and no
+ * descriptor. One thread at a time has it; which one may change.
+ */
+typedef struct rego_loop rego_loop;
+
+/**
  * Nanoseconds, on the host's own monotonic clock, whatever its beginning; or a length between two
  * points of it. The host passes it in: the library reads no clock.
  */
 typedef uint64_t rego_time;
+
+/**
+ * Text, borrowed for the duration of the call: UTF-8, and not ended by a NUL. `ptr` may be NULL
+ * if `len` is 0. Made from a literal by `REGO_STR`.
+ *
+ * The one struct that is passed by value: it is as small as it will ever be.
+ */
+typedef struct rego_str {
+  /**
+   * Where it begins.
+   */
+  const char *ptr;
+  /**
+   * How many bytes it has.
+   */
+  size_t len;
+} rego_str;
+
+/**
+ * The facts of how an attempt ended; the policy's classifier makes of them what follows. Begin
+ * with `REGO_COMPLETION_INIT`, which says that it worked.
+ */
+typedef struct rego_completion {
+  /**
+   * `sizeof(rego_completion)`.
+   */
+  uint32_t struct_size;
+  /**
+   * What kind of end it was: a `REGO_COMPLETION_*`.
+   */
+  uint32_t kind;
+  /**
+   * What the kind says of it; not looked at for kinds that say nothing.
+   */
+  int32_t code;
+  /**
+   * Any of `REGO_COMPLETION_NOT_SENT`, `REGO_COMPLETION_IDEMPOTENCY_KEY`,
+   * `REGO_COMPLETION_DO_NOT_RETRY`.
+   */
+  uint32_t flags;
+  /**
+   * The method of the HTTP request: a `REGO_METHOD_*`. Say it of timeouts and I/O errors, too:
+   * a POST that may have been processed is not repeated.
+   */
+  uint32_t method;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * For how many nanoseconds the server wants to be left alone; 0 if it did not say. Where it
+   * says "at once", say 1.
+   */
+  uint64_t retry_after;
+  /**
+   * Comes back with `REGO_ACTION_DONE`, if this attempt answers the call.
+   */
+  uint64_t result;
+} rego_completion;
+
+/**
+ * What a classifier knows besides the facts.
+ */
+typedef struct rego_context {
+  /**
+   * `sizeof(rego_context)`, as the library knows it.
+   */
+  uint32_t struct_size;
+  /**
+   * Whether repeating the request is safe, as the call says, else its policy: a
+   * `REGO_IDEMPOTENT_*`.
+   */
+  uint32_t idempotent;
+  /**
+   * The number of the attempt in its call, in launch order from 0.
+   */
+  uint32_t attempt;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} rego_context;
+
+/**
+ * What follows from an attempt's end, by the host's own judgement. Begin with `REGO_OUTCOME_INIT`,
+ * which says that the call is answered.
+ */
+typedef struct rego_outcome {
+  /**
+   * `sizeof(rego_outcome)`.
+   */
+  uint32_t struct_size;
+  /**
+   * What follows: a `REGO_OUTCOME_*`.
+   */
+  uint32_t kind;
+  /**
+   * What sort of failure it was: a `REGO_FAILURE_*`. Policies may have rules for each.
+   */
+  uint32_t failure;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * How many nanoseconds to wait before the next attempt, in place of the policy's backoff: never
+   * less, and up to a tenth more. 0 for the policy's.
+   */
+  uint64_t backoff;
+  /**
+   * Comes back with `REGO_ACTION_DONE`, if this attempt answers the call.
+   */
+  uint64_t result;
+} rego_outcome;
+
+/**
+ * Makes an outcome of the facts of how an attempt ended. `outcome_out` already says what the
+ * built-in classifier `auto` makes of them, so only what is seen otherwise has to be written. An
+ * outcome that is none (an unknown kind, a reserved field that is not 0) counts as one that is not
+ * to be repeated.
+ *
+ * Called by the thread that finishes the attempt, and by several at once. Must not unwind. May
+ * call every function but those that wait.
+ */
+typedef void (*rego_classify_fn)(void *userdata,
+                                 const struct rego_completion *facts,
+                                 const struct rego_context *context,
+                                 struct rego_outcome *outcome_out);
+
+/**
+ * The last that is heard of a `userdata`: called once, when no other callback that was registered
+ * with it is running or will be, on whichever thread that comes about; also where the registration
+ * fails. NULL if there is nothing to do.
+ */
+typedef void (*rego_drop_fn)(void *userdata);
+
+/**
+ * A classifier of the host's own, which policies can name: `rego_options.classifiers`. Begin with
+ * `REGO_CLASSIFIER_INIT`.
+ */
+typedef struct rego_classifier {
+  /**
+   * `sizeof(rego_classifier)`.
+   */
+  uint32_t struct_size;
+  /**
+   * Must be 0.
+   */
+  uint32_t reserved;
+  /**
+   * What policies call it: not the name of a built-in one, nor of another.
+   */
+  struct rego_str name;
+  /**
+   * Handed to the callbacks.
+   */
+  void *userdata;
+  /**
+   * What it does. Not NULL.
+   */
+  rego_classify_fn classify;
+  /**
+   * Called once, when the engine is gone, or was not made.
+   */
+  rego_drop_fn drop;
+} rego_classifier;
 
 /**
  * What an engine is made with. Begin with `REGO_OPTIONS_INIT`.
@@ -895,6 +1213,16 @@ typedef struct rego_options {
    * Must be 0.
    */
   uint32_t reserved;
+  /**
+   * Classifiers of the host's own: `n_classifiers` pointers. NULL if there are none. With them
+   * their `userdata` becomes the library's, also where the function fails for whatever reason,
+   * unless the options themselves cannot be read.
+   */
+  const struct rego_classifier *const *classifiers;
+  /**
+   * How many, at most 1,024.
+   */
+  size_t n_classifiers;
 } rego_options;
 
 /**
@@ -915,23 +1243,6 @@ typedef struct rego_error {
    */
   char message[248];
 } rego_error;
-
-/**
- * Text, borrowed for the duration of the call: UTF-8, and not ended by a NUL. `ptr` may be NULL
- * if `len` is 0. Made from a literal by `REGO_STR`.
- *
- * The one struct that is passed by value: it is as small as it will ever be.
- */
-typedef struct rego_str {
-  /**
-   * Where it begins.
-   */
-  const char *ptr;
-  /**
-   * How many bytes it has.
-   */
-  size_t len;
-} rego_str;
 
 /**
  * The number of an interned key, for as long as its engine lives. Never 0; of no meaning to other
@@ -1081,78 +1392,374 @@ typedef struct rego_step {
 } rego_step;
 
 /**
- * The facts of how an attempt ended; the policy's classifier makes of them what follows. Begin
- * with `REGO_COMPLETION_INIT`, which says that it worked.
+ * The frame of a call. Begin with `REGO_TIMELINE_INIT`.
  */
-typedef struct rego_completion {
+typedef struct rego_timeline {
   /**
-   * `sizeof(rego_completion)`.
+   * `sizeof(rego_timeline)`.
    */
   uint32_t struct_size;
   /**
-   * What kind of end it was: a `REGO_COMPLETION_*`.
+   * How the call ended: a `REGO_VERDICT_*`.
    */
-  uint32_t kind;
+  uint32_t verdict;
   /**
-   * What the kind says of it; not looked at for kinds that say nothing.
+   * Where its policy came from: a `REGO_POLICY_*`.
    */
-  int32_t code;
+  uint32_t policy_source;
   /**
-   * Any of `REGO_COMPLETION_NOT_SENT`, `REGO_COMPLETION_IDEMPOTENCY_KEY`,
-   * `REGO_COMPLETION_DO_NOT_RETRY`.
+   * The number of the attempt whose result was returned, or `REGO_NONE`.
    */
-  uint32_t flags;
+  uint32_t answer;
   /**
-   * The method of the HTTP request: a `REGO_METHOD_*`. Say it of timeouts and I/O errors, too:
-   * a POST that may have been processed is not repeated.
+   * How many attempts there were.
    */
-  uint32_t method;
+  uint32_t attempts;
   /**
-   * Must be 0.
+   * How many notes of what happened there was no room for.
    */
-  uint32_t reserved;
+  uint32_t notes_dropped;
   /**
-   * For how many nanoseconds the server wants to be left alone; 0 if it did not say. Where it
-   * says "at once", say 1.
+   * When the call began.
    */
-  uint64_t retry_after;
+  rego_time started;
   /**
-   * Comes back with `REGO_ACTION_DONE`, if this attempt answers the call.
+   * When its first attempt started to run.
    */
-  uint64_t result;
-} rego_completion;
+  rego_time first_started;
+  /**
+   * When it ended.
+   */
+  rego_time ended;
+  /**
+   * 0.
+   */
+  uint64_t reserved;
+  /**
+   * The key, ended by a NUL; of a longer one the first 63 bytes, or as many as make whole
+   * characters.
+   */
+  char key[64];
+  /**
+   * The policy's id, likewise.
+   */
+  char policy_id[64];
+  /**
+   * The policy's version, likewise.
+   */
+  char policy_version[64];
+} rego_timeline;
 
 /**
- * What follows from an attempt's end, by the host's own judgement. Begin with `REGO_OUTCOME_INIT`,
- * which says that the call is answered.
+ * One attempt of a call.
  */
-typedef struct rego_outcome {
+typedef struct rego_attempt_record {
   /**
-   * `sizeof(rego_outcome)`.
+   * How much of it was written.
    */
   uint32_t struct_size;
   /**
-   * What follows: a `REGO_OUTCOME_*`.
+   * Its number in its call, in launch order from 0.
+   */
+  uint32_t number;
+  /**
+   * What sort it is: a `REGO_ATTEMPT_*`.
    */
   uint32_t kind;
   /**
-   * What sort of failure it was: a `REGO_FAILURE_*`. Policies may have rules for each.
+   * Its retry group; 0 for the first.
+   */
+  uint32_t retry_index;
+  /**
+   * Its place in its group; 0 for the primary, then the hedges.
+   */
+  uint32_t hedge_index;
+  /**
+   * What was made of its end: a `REGO_OUTCOME_*`; `REGO_NONE` while it runs.
+   */
+  uint32_t outcome;
+  /**
+   * What sort of failure it was: a `REGO_FAILURE_*`.
    */
   uint32_t failure;
   /**
+   * The facts of its end: a `REGO_COMPLETION_*`; `REGO_NONE` if they are not known.
+   */
+  uint32_t completion;
+  /**
+   * What the facts' kind says of it.
+   */
+  int32_t code;
+  /**
+   * Why it was asked to stop: a `REGO_CANCEL_*`, or `REGO_NONE`.
+   */
+  uint32_t cancelled;
+  /**
+   * What the budget said of it: a `REGO_BUDGET_*`; `REGO_NONE` if none was asked.
+   */
+  uint32_t budget;
+  /**
+   * How much the budget was asked for.
+   */
+  uint32_t budget_cost;
+  /**
+   * 1 if it ended after it had been given up.
+   */
+  uint32_t late;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * When it was launched.
+   */
+  rego_time queued;
+  /**
+   * When it started to run.
+   */
+  rego_time started;
+  /**
+   * When it ended or was asked to stop; `REGO_TIME_NEVER` while it runs.
+   */
+  rego_time ended;
+  /**
+   * For how long the call had waited before it.
+   */
+  uint64_t backoff;
+} rego_attempt_record;
+
+/**
+ * Wakes the thread that has the loop: there is something to do earlier than
+ * `rego_loop_next_deadline` has said. Called once until the loop has been processed, by any thread
+ * that finishes, rejects or polls a call of the loop, and may do no more than a signal handler may:
+ * write to an eventfd or a pipe, `uv_async_send`.
+ */
+typedef void (*rego_notify_fn)(void *userdata);
+
+/**
+ * One attempt, as its callback is told.
+ */
+typedef struct rego_attempt_info {
+  /**
+   * `sizeof(rego_attempt_info)`, as the library knows it.
+   */
+  uint32_t struct_size;
+  /**
+   * Its number in its call, in launch order from 0.
+   */
+  uint32_t number;
+  /**
+   * What sort it is: a `REGO_ATTEMPT_*`.
+   */
+  uint32_t kind;
+  /**
+   * Its retry group; 0 for the first.
+   */
+  uint32_t retry_index;
+  /**
+   * Its place in its group; 0 for the primary, then the hedges.
+   */
+  uint32_t hedge_index;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * For `rego_attempt_cancelled`.
+   */
+  rego_attempt attempt;
+  /**
+   * For `rego_call_cancel`; 0 for a `rego_execute` without `on_begin`.
+   */
+  rego_call call;
+  /**
+   * When it must be over; it is asked to stop then.
+   */
+  rego_time deadline;
+} rego_attempt_info;
+
+/**
+ * Makes one attempt, and says how it ended in `completion_out`, which already says that it worked.
+ * Called by several threads at once where a call is hedged. Must not unwind.
+ */
+typedef void (*rego_attempt_fn)(void *userdata,
+                                const struct rego_attempt_info *info,
+                                struct rego_completion *completion_out);
+
+/**
+ * Asks an attempt to stop: at most once for each, never before its callback was called, never
+ * after it has returned (it is waited for there). Called by the thread that found out. Must not
+ * wait for the attempt, nor unwind.
+ */
+typedef void (*rego_cancel_fn)(void *userdata, rego_attempt attempt);
+
+/**
+ * Takes a `rego_completion.result` that is not 0 and that nobody will get. Must not unwind.
+ */
+typedef void (*rego_discard_fn)(void *userdata, uint64_t result);
+
+/**
+ * Tells the id of a call before anything of it runs, on the thread that executes it. Must not
+ * unwind.
+ */
+typedef void (*rego_begin_fn)(void *userdata, rego_call call);
+
+/**
+ * How an executed call ended. Begin with `REGO_RESULT_INIT`.
+ */
+typedef struct rego_result {
+  /**
+   * `sizeof(rego_result)`.
+   */
+  uint32_t struct_size;
+  /**
+   * How the call ended and why: a `REGO_VERDICT_*`.
+   */
+  uint32_t verdict;
+  /**
+   * How many attempts were launched.
+   */
+  uint32_t attempts;
+  /**
+   * The number of the attempt that answers the call, the winner or the last real failure;
+   * `REGO_NO_ATTEMPT` if there is none.
+   */
+  uint32_t answer;
+  /**
+   * The facts of that attempt's end: a `REGO_COMPLETION_*`, or `REGO_NO_COMPLETION`.
+   */
+  uint32_t completion;
+  /**
+   * What the facts' kind says of it.
+   */
+  int32_t code;
+  /**
+   * What that attempt left in `rego_completion.result`; it is the caller's now.
+   */
+  uint64_t result;
+  /**
+   * For how many nanoseconds the server wants to be left alone, if it said so last, else 0.
+   */
+  uint64_t retry_after;
+  /**
+   * For timelines and `rego_call_end`, with `REGO_EXECUTE_KEEP`; else 0.
+   */
+  rego_call call;
+} rego_result;
+
+/**
+ * Tells how a submitted call ended: once, on a thread of the executor's. Must not unwind.
+ */
+typedef void (*rego_done_fn)(void *userdata, const struct rego_result *result);
+
+/**
+ * What is to be executed. Begin with `REGO_WORK_INIT`. Every callback but `attempt` may be NULL,
+ * and all are handed `userdata`.
+ */
+typedef struct rego_work {
+  /**
+   * `sizeof(rego_work)`.
+   */
+  uint32_t struct_size;
+  /**
+   * Any of `REGO_EXECUTE_*`.
+   */
+  uint32_t flags;
+  /**
+   * Whether repeating this request is safe, whatever the policy says: a `REGO_IDEMPOTENT_*`.
+   */
+  uint32_t idempotent;
+  /**
+   * How much the call matters, 0 to 255.
+   */
+  uint32_t priority;
+  /**
+   * Handed to the callbacks.
+   */
+  void *userdata;
+  /**
+   * Makes one attempt.
+   */
+  rego_attempt_fn attempt;
+  /**
+   * Asks one to stop.
+   */
+  rego_cancel_fn on_cancel;
+  /**
+   * Takes results that nobody gets.
+   */
+  rego_discard_fn discard;
+  /**
+   * Tells the call's id.
+   */
+  rego_begin_fn on_begin;
+  /**
+   * Tells the end of a submitted call. Not NULL for `rego_submit`, not looked at otherwise.
+   */
+  rego_done_fn on_done;
+  /**
+   * Called once, after everything else, by the last attempt's thread; also where the work is
+   * refused.
+   */
+  rego_drop_fn drop;
+} rego_work;
+
+/**
+ * Runs a task. Any number does: one that was run already, or never was given out, does nothing.
+ */
+typedef void (*rego_run_fn)(uint64_t task);
+
+/**
+ * Has `run(task)` called once, by another thread, soon; answers 0. Or not at all, and answers
+ * anything else.
+ */
+typedef int32_t (*rego_spawn_fn)(void *userdata, rego_run_fn run, uint64_t task);
+
+/**
+ * Has `run(task)` called once, by another thread, at this time or soon after; answers 0. Or not at
+ * all, and answers anything else.
+ */
+typedef int32_t (*rego_schedule_fn)(void *userdata, rego_time at, rego_run_fn run, uint64_t task);
+
+/**
+ * What time it is.
+ */
+typedef rego_time (*rego_now_fn)(void *userdata);
+
+/**
+ * Threads and a timer, the host's. Begin with `REGO_EXECUTOR_INIT`.
+ */
+typedef struct rego_executor {
+  /**
+   * `sizeof(rego_executor)`.
+   */
+  uint32_t struct_size;
+  /**
    * Must be 0.
    */
   uint32_t reserved;
   /**
-   * How many nanoseconds to wait before the next attempt, in place of the policy's backoff: never
-   * less, and up to a tenth more. 0 for the policy's.
+   * Handed to the callbacks.
    */
-  uint64_t backoff;
+  void *userdata;
   /**
-   * Comes back with `REGO_ACTION_DONE`, if this attempt answers the call.
+   * Runs tasks. NULL for none: everything runs on the calling thread, and nothing is hedged.
    */
-  uint64_t result;
-} rego_outcome;
+  rego_spawn_fn spawn;
+  /**
+   * The host's timer. May be NULL where it is not said that it must not.
+   */
+  rego_schedule_fn schedule;
+  /**
+   * The host's clock, in nanoseconds, which runs as fast as any. NULL for CLOCK_MONOTONIC.
+   */
+  rego_now_fn now;
+  /**
+   * Called once for each call that was executed by it, after everything else, also where the
+   * call is refused. May be NULL.
+   */
+  rego_drop_fn drop;
+} rego_executor;
 
 /**
  * One event. What its fields hold hangs on `kind`; those of which the kind says nothing are 0, or
@@ -1261,12 +1868,31 @@ REGO_NOEXCEPT;
 REGO_API struct rego_engine *rego_engine_retain(struct rego_engine *engine) REGO_NOEXCEPT;
 
 /**
- * One reference less; with the last the engine goes, its calls with it, and all ids become
- * worthless: attempts that are still to be finished need a reference. NULL is fine.
+ * One reference less. Answers how many attempts had been started and not finished at that moment;
+ * 0 for NULL.
  *
- * Threads: any thread, at any time.
+ * With the last reference the engine goes, its calls with it, and all ids become worthless: those
+ * who are to finish attempts need a reference. Attempts that the library itself runs hold one, so
+ * they come to their end, and the last of them takes the engine with it.
+ *
+ * Threads: any thread, at any time. Goes through all calls in the air.
  */
-REGO_API void rego_engine_release(struct rego_engine *engine) REGO_NOEXCEPT;
+REGO_API uint64_t rego_engine_release(struct rego_engine *engine) REGO_NOEXCEPT;
+
+/**
+ * For the child of a fork, before it has a second thread: its parent's calls end without anybody
+ * being told, their attempts count as finished, and their ids become stale. What the parent had
+ * registered for them is not dropped: it was a copy.
+ *
+ * Answers how many calls there were that another thread of the parent's was driving at the moment
+ * of the fork: their ids are good for nothing, and their places stay taken. 0 for NULL.
+ *
+ * A child that goes on with the calls as with its own, which are copies, need not call this.
+ * It draws other jitter than its parent in either case.
+ *
+ * Threads: the only one there is.
+ */
+REGO_API uint64_t rego_engine_after_fork_child(struct rego_engine *engine) REGO_NOEXCEPT;
 
 /**
  * Puts policies in force, in place of those loaded before: all of them, or none. TOML, or JSON if
@@ -1434,7 +2060,8 @@ REGO_NOEXCEPT;
 
 /**
  * Asks for the end of a call, and no more: the thread that drives it at this moment, or the next
- * poll or finish, gets what follows. So poll it soon.
+ * poll or finish, gets what follows. So poll it soon. A call that the library executes needs no
+ * poll: see `rego_submit`.
  *
  * `REGO_STATUS_STALE` if the call is over, or never was. A call that passes through (see
  * `rego_call_begin`) cannot be cancelled; that is no error.
@@ -1466,6 +2093,40 @@ REGO_NOEXCEPT;
 REGO_API rego_status rego_call_end(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
 
 /**
+ * Tells the frame of a call that was begun with `REGO_BEGIN_KEEP` and is done.
+ *
+ * `REGO_STATUS_STALE` of any other call.
+ *
+ * Threads: any thread, at any time. Allocates.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_call_timeline(const struct rego_engine *engine,
+                               rego_call call,
+                               struct rego_timeline *timeline_out)
+REGO_NOEXCEPT;
+
+/**
+ * Tells the attempts of a call that was begun with `REGO_BEGIN_KEEP` and is done, in launch order,
+ * at most `capacity`, into an array whose elements have `record_size` bytes:
+ * `sizeof(rego_attempt_record)`. How many attempts there were goes to `count_out`, whether there
+ * was room for them or not. `records` may be NULL if `capacity` is 0.
+ *
+ * `REGO_STATUS_STALE` of any other call.
+ *
+ * Threads: any thread, at any time. Allocates.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_call_attempts(const struct rego_engine *engine,
+                               rego_call call,
+                               struct rego_attempt_record *records,
+                               size_t record_size,
+                               size_t capacity,
+                               size_t *count_out)
+REGO_NOEXCEPT;
+
+/**
  * Writes what happened in a call that was begun with `REGO_BEGIN_KEEP` and is done, as text for
  * people, in the way of `snprintf`: what fits of it and a NUL into `buffer`, and how long all of
  * it is, without the NUL, into `len_out`. `buffer` may be NULL if `capacity` is 0.
@@ -1482,6 +2143,158 @@ rego_status rego_call_timeline_write(const struct rego_engine *engine,
                                      size_t capacity,
                                      size_t *len_out)
 REGO_NOEXCEPT;
+
+/**
+ * Writes what happened in a call that was begun with `REGO_BEGIN_KEEP` and is done, as one JSON
+ * object on one line, in the way of `snprintf`, as `rego_call_timeline_write`. Times are
+ * nanoseconds on the host's clock; reasons have the names that metrics have. Fields may be added.
+ *
+ * `REGO_STATUS_STALE` of any other call.
+ *
+ * Threads: any thread, at any time. Allocates.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_call_timeline_json(const struct rego_engine *engine,
+                                    rego_call call,
+                                    char *buffer,
+                                    size_t capacity,
+                                    size_t *len_out)
+REGO_NOEXCEPT;
+
+/**
+ * Makes a loop, which is the caller's to free. It holds a reference to the engine. `notify` may be
+ * NULL for hosts that look at the loop again after each finish; `drop` too.
+ *
+ * Threads: any thread, at any time. Allocates.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_loop_new(struct rego_engine *engine,
+                          rego_notify_fn notify,
+                          void *userdata,
+                          rego_drop_fn drop,
+                          struct rego_loop **loop_out)
+REGO_NOEXCEPT;
+
+/**
+ * Begins a call that belongs to the loop. What is to be done at once is in the step; what follows
+ * comes out of `rego_loop_process`, whoever brings it about: the steps of those who finish its
+ * attempts say `REGO_STEP_ELSEWHERE`. `step_out` may be NULL: then everything comes out of
+ * `rego_loop_process`. Nobody is notified: ask for the next deadline before you sleep.
+ *
+ * Else as `rego_call_begin`. A call that passes through belongs to no loop: its end is the answer
+ * to its own finish.
+ *
+ * `REGO_STATUS_BUSY` if another thread has the loop at this moment.
+ *
+ * Threads: one at a time, checked.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_loop_begin(struct rego_loop *loop,
+                            rego_key key,
+                            const struct rego_begin *begin,
+                            rego_call *call_out,
+                            struct rego_step *step_out)
+REGO_NOEXCEPT;
+
+/**
+ * When to process the loop, unless notified before: no later than anything that time brings; 0,
+ * which is at once, when there is something to do; `REGO_TIME_NEVER` when there is nothing to wait
+ * for. 0 also while another thread has the loop; `REGO_TIME_NEVER` for NULL.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API rego_time rego_loop_next_deadline(const struct rego_loop *loop) REGO_NOEXCEPT;
+
+/**
+ * Tells what there is to do, at most `capacity` actions, and how many they are. If there were as
+ * many as there is room for, there may be more: come again before you sleep.
+ *
+ * `REGO_STATUS_BUSY` if another thread has the loop at this moment.
+ *
+ * Threads: one at a time, checked.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_loop_process(struct rego_loop *loop,
+                              rego_time now,
+                              struct rego_action *actions,
+                              size_t capacity,
+                              size_t *count_out)
+REGO_NOEXCEPT;
+
+/**
+ * Frees the loop. Its calls end as `REGO_VERDICT_SHUTDOWN` without anybody being told; attempts
+ * that still run should stop, and may be finished. NULL is fine.
+ *
+ * Threads: the one that has the loop.
+ */
+REGO_API void rego_loop_free(struct rego_loop *loop) REGO_NOEXCEPT;
+
+/**
+ * Executes a call and returns when it is done: `result_out` tells how it ended, and the status
+ * only whether it was executed.
+ *
+ * Where the key's policy does not hedge, or there is no executor, all attempts run on the calling
+ * thread. Where it hedges, they run on the executor's, and the caller is the timer of its own call;
+ * it returns as soon as one has answered, and the others, asked to stop, come back later. To wait
+ * in a pool for a thread of the same pool can take for ever. For the other ways see
+ * `REGO_EXECUTE_INLINE_FIRST` and `REGO_EXECUTE_WAIT_LOSERS`.
+ *
+ * `deadline` is until when the caller will wait, on the executor's clock; 0 and `REGO_TIME_NEVER`
+ * if there is no such time. That clock must be the one that the engine is told the time of.
+ * `executor` may be NULL.
+ *
+ * Whatever is answered, `drop` of the work and of the executor is called once, unless the struct
+ * itself cannot be read.
+ *
+ * `REGO_STATUS_BUSY` in a `notify`, where nobody may wait.
+ *
+ * Threads: any thread, at any time. Allocates; waits.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_execute(struct rego_engine *engine,
+                         rego_key key,
+                         rego_time deadline,
+                         const struct rego_work *work,
+                         const struct rego_executor *executor,
+                         struct rego_result *result_out)
+REGO_NOEXCEPT;
+
+/**
+ * Executes a call and does not wait: all attempts run on the executor's threads, its timer is the
+ * timer, and `on_done` tells the end there. So the work needs `on_done`, the executor `spawn` and
+ * `schedule`. Where the host's timer refuses and nothing runs, the call ends as
+ * `REGO_VERDICT_CANCELLED`: better an end than none.
+ *
+ * `rego_call_cancel` with the id ends the call; it is not async-signal-safe for such a call, and
+ * may call `on_cancel`. The id is good until the call is done.
+ *
+ * `REGO_STATUS_CAPACITY` if the executor takes nothing, or would not even tell the end: then
+ * `on_done` is not called. Else as `rego_execute`.
+ *
+ * Threads: any thread, at any time. Allocates.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_submit(struct rego_engine *engine,
+                        rego_key key,
+                        rego_time deadline,
+                        const struct rego_work *work,
+                        const struct rego_executor *executor,
+                        rego_call *call_out)
+REGO_NOEXCEPT;
+
+/**
+ * Runs a task that an executor was given: what `rego_run_fn` points to. Of a number that names no
+ * task, or no longer, nothing comes.
+ *
+ * Threads: any thread, at any time, but not from a signal handler.
+ */
+REGO_API void rego_run_task(uint64_t task) REGO_NOEXCEPT;
 
 /**
  * Moves the oldest events out of the engine, at most `capacity`, into an array whose elements have

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
+    check::{self, CheckArgs},
     client::Url,
     scenario::Scenario,
     sim::args::{self as sim, SimArgs},
@@ -29,6 +30,9 @@ pub(crate) enum Command {
     /// Simulate policies in virtual time, with queues, outages or a recording of your own
     #[command(after_help = sim::AFTER)]
     Sim(SimArgs),
+    /// Check policy documents: errors, doubts, and what each policy can cost at worst
+    #[command(after_help = check::AFTER)]
+    Check(CheckArgs),
 }
 
 /// What to load, how hard, and where the results go.
@@ -73,6 +77,10 @@ pub(crate) struct RunArgs {
     /// Write a report with a percentile plot: one file, no network
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) html: Option<PathBuf>,
+
+    /// Write a picture of the first lane's calls and one of the last's: without.svg, with.svg
+    #[arg(long, value_name = "FOLDER", help_heading = "Results")]
+    pub(crate) pictures: Option<PathBuf>,
 }
 
 const AFTER: &str = "\
@@ -112,6 +120,7 @@ impl Cli {
         let checked = match &command {
             Command::Run(args) => args.check(),
             Command::Sim(_) => Ok(()),
+            Command::Check(_) => Ok(()),
         };
         match checked {
             Ok(()) => Ok(command),

@@ -4,6 +4,7 @@
 
 mod args;
 mod backend;
+mod check;
 mod client;
 mod lanes;
 mod load;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     };
     let ended = match &command {
         Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(args),
         Command::Sim(args) => sim::run(args),
     };
     match ended {

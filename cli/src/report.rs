@@ -1,6 +1,7 @@
 //! What a run found out, and the forms it is given in.
 
 mod checks;
+mod dots;
 mod hlog;
 mod html;
 mod json;
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub(crate) use checks::checks;
+pub(crate) use dots::dots;
 pub(crate) use hlog::write as write_hlog;
 pub(crate) use html::{STYLE, escaped, page};
 pub(crate) use json::json;

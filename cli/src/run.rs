@@ -187,6 +187,8 @@ struct Outputs {
     json: bool,
     hlog: Option<(String, File)>,
     html: Option<(String, File)>,
+    /// Of the first lane, and of the last.
+    pictures: Option<[(String, File); 2]>,
 }
 
 impl Outputs {
@@ -199,6 +201,12 @@ impl Outputs {
             json: args.json,
             hlog: args.hlog.as_deref().map(open).transpose()?,
             html: args.html.as_deref().map(open).transpose()?,
+            pictures: match &args.pictures {
+                Some(folder) => {
+                    Some([open(&folder.join("without.svg"))?, open(&folder.join("with.svg"))?])
+                }
+                None => None,
+            },
         })
     }
 
@@ -211,6 +219,12 @@ impl Outputs {
         }
         if let Some((path, mut file)) = self.html {
             file.write_all(report::page(report).as_bytes())
+                .map_err(|error| format!("cannot write {path}: {error}"))?;
+        }
+        let lanes = [report.lanes.first(), report.lanes.last()];
+        for ((path, mut file), lane) in self.pictures.into_iter().flatten().zip(lanes) {
+            let picture = lane.map_or_else(String::new, |lane| report::dots(report, lane));
+            file.write_all(picture.as_bytes())
                 .map_err(|error| format!("cannot write {path}: {error}"))?;
         }
         Ok(())

@@ -43,8 +43,8 @@ use crate::{
     clock::Nanos,
     notes::{AttemptId, AttemptKind, Event},
     outcome::{Class, Outcome, OutcomeKind, Reason},
-    policy::{Mode, Policy},
-    site::Counter,
+    policy::Mode,
+    site::{Counter, Terms},
     verdict::{HedgeReason, Verdict},
 };
 
@@ -95,7 +95,7 @@ impl Call {
 
     /// A call that [begins](Self::begin) or is [refused](Self::refuse) next. For drivers that keep
     /// it in its place from the first: moving it costs as much as the machine does.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn prepare(with: &With<'_>, now: Nanos, deadline: Nanos, seed: u64) -> Self {
         let own = now + with.terms.policy.retry.overall_timeout;
         Self {
@@ -103,8 +103,7 @@ impl Call {
             now,
             wake: Nanos::NEVER,
             legs: Legs::default(),
-            #[expect(clippy::cast_possible_truncation, reason = "32 bits of seed are enough")]
-            seed: (seed ^ (seed >> 32)) as u32,
+            seed: folded(seed),
             asked: 0,
             unfinished: Unfinished::default(),
             group: Group::Open,
@@ -113,8 +112,14 @@ impl Call {
         }
     }
 
+    /// Another seed, for drivers that draw one when it is needed: before the first failure is
+    /// settled or the first hedge is due.
+    pub(crate) fn sow(&mut self, seed: u64) {
+        self.seed = folded(seed);
+    }
+
     /// The first attempt, or none if the deadline has passed already.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&mut self, with: &mut With<'_>) -> Step {
         with.terms.begin(with.shard);
         if self.now >= self.deadline {
@@ -131,7 +136,7 @@ impl Call {
     }
 
     /// An attempt ended. Doubled and unknown ones change nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn on_outcome(
         &mut self,
         with: &mut With<'_>,
@@ -140,7 +145,7 @@ impl Call {
         now: Nanos,
     ) -> Step {
         let alone = self.state == State::Running && self.legs.is_first_alone(attempt);
-        if alone && outcome.kind == OutcomeKind::Success {
+        if alone && outcome.kind == OutcomeKind::Success && now < self.deadline {
             return self.win_alone(with, now);
         }
         self.settle(with, attempt, outcome, now)
@@ -157,20 +162,20 @@ impl Call {
         if !self.unfinished.remove(attempt) {
             return self.rest(with);
         }
-        let late = !self.legs.is_alive(attempt);
+        let given_up = !self.legs.is_alive(attempt);
         if let State::Over(_) = self.state {
             with.site.counters.add(Counter::Late, 1);
             return Step::Over;
         }
         if outcome.kind == OutcomeKind::Success {
-            return self.win(with, attempt, outcome, late);
+            return self.win(with, attempt, outcome, given_up);
         }
-        if late {
+        if given_up {
             with.site.counters.add(Counter::Late, 1);
             let started = self.legs.started(attempt).unwrap_or(self.now);
             with.notes.push(
                 self.now,
-                Event::Ended { attempt, started, outcome, facts: with.facts, late },
+                Event::Ended { attempt, started, outcome, facts: with.facts, late: true },
             );
             return self.rest(with);
         }
@@ -284,6 +289,35 @@ impl Call {
         self.decide(with)
     }
 
+    /// Ends the call past its own rules, which have failed: the engine stands aside. Whatever is in
+    /// the air is the driver's to stop.
+    #[cold]
+    pub(crate) fn break_off(
+        &mut self,
+        with: &mut With<'_>,
+        answer: Option<AttemptId>,
+        verdict: Verdict,
+        now: Nanos,
+    ) {
+        if let State::Over(_) = self.state {
+            return;
+        }
+        self.state = State::Over(verdict);
+        self.answer = answer.map_or(NO_ANSWER, AttemptId::get);
+        let via = answer.map(|answer| AttemptKind::of(answer.get().min(1), 0));
+        if let Some(kind) = via.filter(|_| verdict.is_success()) {
+            with.site.counters.win(kind, true, Nanos::ZERO);
+        }
+        with.site.counters.ended(verdict, via, now - with.started);
+        with.notes.push(now, Event::Done { verdict });
+        with.terms.end();
+    }
+
+    /// When the call must be over.
+    pub(crate) fn deadline(&self) -> Nanos {
+        self.deadline
+    }
+
     /// Whose result is the call's: the winner's, or the last real failure's.
     #[inline]
     pub(crate) fn answer(&self) -> Option<AttemptId> {
@@ -321,7 +355,7 @@ impl Call {
         if self.state != State::Running || !self.legs.any_queued() {
             return Nanos::NEVER;
         }
-        let timeout = self.now + with.terms.policy.retry.attempt_timeout;
+        let timeout = self.now + with.terms.attempt_timeout();
         if self.wake.is_never() { timeout } else { timeout.min(self.now + self.hedge_delay(with)) }
     }
 
@@ -337,14 +371,14 @@ impl Call {
             State::Over(_) => Step::Over,
             _ if self.now >= self.deadline => self.finish(with, Verdict::DeadlineExceeded),
             State::Waiting => Step::Wait(self.wake),
-            State::Running => Step::Wait(self.next_event(&with.terms.policy)),
+            State::Running => Step::Wait(self.next_event(with.terms)),
         }
     }
 
     /// The first time at which something must happen while legs are alive.
-    fn next_event(&self, policy: &Policy) -> Nanos {
+    fn next_event(&self, terms: &Terms) -> Nanos {
         let hedge = if self.legs.any_queued() { Nanos::NEVER } else { self.wake };
-        let timeout = self.legs.first_timeout(policy.retry.attempt_timeout);
+        let timeout = self.legs.first_timeout(terms.attempt_timeout());
         self.deadline.min(hedge).min(timeout)
     }
 
@@ -355,4 +389,9 @@ impl Call {
         self.see(now);
         self.finish(with, verdict)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "32 bits of seed are enough")]
+const fn folded(seed: u64) -> u32 {
+    (seed ^ (seed >> 32)) as u32
 }

@@ -3,6 +3,7 @@
 //! Nothing below the drivers reads a clock: `now` is an argument. A clock is read once per event,
 //! and the reading is passed down.
 
+mod host;
 mod manual;
 mod nanos;
 
@@ -12,6 +13,7 @@ pub use nanos::Nanos;
 use std::{fmt, sync::Arc, time::Instant};
 
 use crate::sync::Parker;
+use host::HostClock;
 
 /// Where an engine takes its time from: monotonic nanoseconds since some fixed, arbitrary point.
 ///
@@ -36,7 +38,7 @@ enum Source {
     /// Moved by hand.
     Manual(ManualClock),
     /// The host's own.
-    Host(Arc<dyn Fn() -> Nanos + Send + Sync>),
+    Host(Arc<HostClock>),
 }
 
 impl Clock {
@@ -53,17 +55,14 @@ impl Clock {
     /// The system's monotonic clock (`std::time::Instant`).
     #[must_use]
     pub fn instant() -> Self {
-        let base = {
-            #[expect(clippy::disallowed_methods, reason = "this room is the door to time")]
-            Instant::now()
-        };
-        Self(Source::Instant { base })
+        Self(Source::Instant { base: instant_now() })
     }
 
     /// A clock of the host's own. `now` must be cheap and should never go backwards; where it
-    /// does, the engine goes on with the latest time it has seen.
+    /// does, the engine goes on with the latest time it has seen. Where it panics, the engine goes
+    /// on from its last reading at the system's pace, and counts it.
     pub fn host(now: impl Fn() -> Nanos + Send + Sync + 'static) -> Self {
-        Self(Source::Host(Arc::new(now)))
+        Self(Source::Host(Arc::new(HostClock::new(now))))
     }
 
     /// The time of now.
@@ -83,13 +82,17 @@ impl Clock {
     fn ask(&self) -> Nanos {
         match &self.0 {
             Source::Tsc { .. } => self.now(),
-            Source::Instant { base } => {
-                #[expect(clippy::disallowed_methods, reason = "this room is the door to time")]
-                let now = Instant::now();
-                Nanos::from(now.saturating_duration_since(*base))
-            }
+            Source::Instant { base } => Nanos::from(instant_now().saturating_duration_since(*base)),
             Source::Manual(clock) => clock.now(),
-            Source::Host(now) => now(),
+            Source::Host(clock) => clock.now(),
+        }
+    }
+
+    /// How many readings of a host's own clock panicked.
+    pub(crate) fn panics(&self) -> u64 {
+        match &self.0 {
+            Source::Host(clock) => clock.panics(),
+            _ => 0,
         }
     }
 
@@ -107,6 +110,11 @@ impl Clock {
             }
         }
     }
+}
+
+fn instant_now() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "this room is the door to time")]
+    Instant::now()
 }
 
 impl Default for Clock {

@@ -10,9 +10,14 @@ mod ending;
 mod error;
 pub(crate) mod inline;
 pub(crate) mod manual;
+mod plain;
 pub(crate) mod pool;
 mod seed;
+#[cfg(rego_loom)]
+pub(crate) mod stage;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 pub use attempt::{Attempt, Nested};
 pub use cancel::{CancelGuard, CancelToken};
@@ -27,14 +32,14 @@ use crate::{
     classify::{self, Context},
     clock::{Clock, Nanos},
     completion::Completion,
-    listener::Listener,
+    listener::{Listener, Warning},
     notes::{AttemptId, Notes},
     outcome::Outcome,
     policy::Idempotent,
     site::{Site, Terms},
 };
 
-pub(crate) use ending::release;
+pub(crate) use ending::{drop_quietly, release};
 pub(crate) use pool::Alarms;
 pub(crate) use seed::Seeds;
 pub(crate) use tell::Ended;
@@ -49,6 +54,18 @@ pub(crate) struct Host {
     pub(crate) workers: Workers,
     /// Set if races run their primaries on the caller's thread.
     pub(crate) alarms: Option<Arc<Alarms>>,
+}
+
+impl Host {
+    /// Tells whoever listens, the first time for this key.
+    #[cold]
+    pub(crate) fn warn(&self, site: &Site, now: Nanos, warning: Warning) {
+        if site.warn_once(warning)
+            && let Some(listener) = &self.listener
+        {
+            listener.warned(site.name(), now, warning);
+        }
+    }
 }
 
 #[cfg(test)]

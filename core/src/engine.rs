@@ -36,7 +36,7 @@ use crate::{
     policy::Policy,
     registry::Registry,
     site::Site,
-    sync::{Arc as Shared, Mutex, Swap},
+    sync::{Arc as Shared, AtomicU64, Mutex, Swap},
 };
 
 /// The key under which calls are made whose own key is no key, or one too many.
@@ -80,6 +80,8 @@ struct Inner {
     loads: Loads,
     manual: Manual,
     sites: Registry<Site>,
+    /// Look-ups of keys for which there was no room.
+    keys_refused: AtomicU64,
     book: Swap<Book>,
     /// Held while a book is revised or a site is made: calls of known keys never wait for it.
     revising: Mutex<()>,

@@ -1,5 +1,7 @@
 //! The trait through which drivers tell whoever listens.
 
+use std::fmt;
+
 use crate::{
     clock::Nanos,
     notes::{AttemptId, Note, Notes},
@@ -8,15 +10,57 @@ use crate::{
 
 /// Told by the drivers what happens, after the machine is done with the event and never under a
 /// lock. Nothing it does changes a result.
-pub(crate) trait Listener: Send + Sync + std::fmt::Debug {
+pub(crate) trait Listener: Send + Sync + fmt::Debug {
     /// A call starts. Answers the number by which the listener will know it.
     fn started(&self, key: &str, at: Nanos) -> u64;
 
     /// Something happened in a call.
     fn noted(&self, call: u64, key: &str, note: &Note);
 
+    /// Something about the engine is not as its owner may think.
+    fn warned(&self, key: &str, at: Nanos, warning: Warning);
+
     /// A call ended. Every one of its notes that was kept has been told before.
     fn ended(&self, call: &CallEnded<'_>, notes: &Notes);
+}
+
+/// Something about an engine that its owner should know and that fails no call. Each is told once
+/// for a key: to [`Observer::on_warning`](crate::Observer::on_warning) and into the event ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Warning {
+    /// There are as many keys as there may be: this one, and all that come after it, share the
+    /// policy, the budgets and the latency of `other`. Told once for an engine, of the first such
+    /// key; `rego_keys_refused_total` counts on.
+    KeysFull = 0,
+    /// The key's policy hedges, and its calls are made where no hedge is possible: on the calling
+    /// thread alone.
+    NoExecutor = 1,
+    /// The key's policy hedges, and nobody fires the hedges of calls that run inline-first: no
+    /// thread was donated to the timer.
+    NoTimer = 2,
+}
+
+impl Warning {
+    /// Every warning.
+    pub const ALL: [Self; 3] = [Self::KeysFull, Self::NoExecutor, Self::NoTimer];
+
+    /// The name used in records.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::KeysFull => "keys_full",
+            Self::NoExecutor => "no_executor",
+            Self::NoTimer => "no_timer",
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.label())
+    }
 }
 
 /// A call has ended: what [`Observer::on_success`](crate::Observer::on_success) and

@@ -18,8 +18,12 @@ use crate::{
     verdict::{BudgetDecision, HedgeReason, Verdict},
 };
 
-/// The most notes a call keeps; later ones are counted.
+/// The most notes a call keeps; later ones are counted. The last quarter is kept for what attempts
+/// and the call come to: hedges that are refused again and again do not write over the end.
 pub const MAX_NOTES: usize = 64;
+
+/// How many of them may say that nothing was done.
+const MAX_REFUSALS: usize = MAX_NOTES - MAX_NOTES / 4;
 
 /// One thing that happened, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,7 +58,8 @@ pub enum Event {
         outcome: Outcome,
         /// The facts, where the driver had them.
         facts: Option<Completion>,
-        /// It had been given up before: a success still counts, anything else is only told.
+        /// It came after it had been given up, or after the call's deadline: a success still
+        /// counts, anything else is only told.
         late: bool,
     },
     /// An attempt was asked to stop.
@@ -102,6 +107,17 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// It says that something was not done.
+    const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Budget { decision, .. } => !decision.is_allowed(),
+            Self::HedgeSkipped { .. } | Self::WouldHave { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// The notes of one call: bounded, and without an allocation until the first is written.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
@@ -116,11 +132,12 @@ impl Notes {
         Self { notes: Vec::new(), dropped: 0 }
     }
 
-    /// Writes one, or counts it when there are [`MAX_NOTES`] already.
+    /// Writes one, or counts it when there is no room: see [`MAX_NOTES`].
     #[cold]
     #[inline(never)]
     pub fn push(&mut self, at: Nanos, what: Event) {
-        if self.notes.len() < MAX_NOTES {
+        let room = if what.is_refusal() { MAX_REFUSALS } else { MAX_NOTES };
+        if self.notes.len() < room {
             self.notes.push(Note { at, what });
         } else {
             self.dropped = self.dropped.saturating_add(1);
@@ -158,5 +175,18 @@ mod tests {
         }
         assert_eq!((notes.as_slice().len(), notes.dropped()), (MAX_NOTES, 36));
         assert_eq!(notes.as_slice()[63].at, Nanos::from_nanos(63));
+    }
+
+    #[test]
+    fn refusals_leave_room_for_what_the_call_comes_to() {
+        let mut notes = Notes::new();
+        for at in 0..1_000 {
+            let reason = HedgeReason::Denied;
+            notes.push(Nanos::from_nanos(at), Event::HedgeSkipped { reason });
+        }
+        let end = Event::Done { verdict: Verdict::Success };
+        notes.push(Nanos::from_nanos(1_000), end);
+        assert_eq!((notes.as_slice().len(), notes.dropped()), (49, 952));
+        assert_eq!(notes.as_slice()[48].what, end);
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 #[doc(hidden)]
 pub use exposition::reference as metrics_reference;
 pub use observer::{
-    AttemptCancelled, AttemptEnded, BudgetDecided, CallStarted, HedgeSpawned, Observer,
+    AttemptCancelled, AttemptEnded, BudgetDecided, CallStarted, HedgeSpawned, Observer, Warned,
 };
 pub use record::{EventRecord, Told};
 
@@ -29,7 +29,7 @@ use std::{
 
 use crate::{
     clock::Nanos,
-    listener::{CallEnded, Listener},
+    listener::{CallEnded, Listener, Warning},
     notes::{AttemptId, Event, Note, Notes},
     outcome::Outcome,
     sync::{AtomicU64, CachePadded, Ordering},
@@ -138,6 +138,11 @@ impl Listener for Observers {
             }
             _ => {}
         }
+    }
+
+    fn warned(&self, key: &str, at: Nanos, warning: Warning) {
+        self.record(EventRecord::NO_CALL, at, key, Told::Warned(warning));
+        self.tell(|observer| observer.on_warning(&Warned { key, at, warning }));
     }
 
     fn ended(&self, ended: &CallEnded<'_>, notes: &Notes) {

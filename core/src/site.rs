@@ -3,17 +3,20 @@
 mod counters;
 mod durations;
 mod refresh;
+mod trust;
 
 pub(crate) use counters::{Counter, Counters};
 pub(crate) use durations::{BOUNDS, Spread};
 
 use refresh::Refresher;
+use trust::Trust;
 
 use crate::{
     budget::{BudgetState, Health},
     classify,
     clock::Nanos,
     latency::{Latency, Sharding},
+    listener::Warning,
     notes::Attribute,
     policy::{Mode, Policy},
     sync::{Arc, AtomicU32, CachePadded, Mutex, Ordering, Shard, Swap, SwapGuard},
@@ -31,6 +34,9 @@ pub(crate) struct Site {
     terms: Swap<Terms>,
     pub(crate) latency: Latency,
     pub(crate) counters: Counters,
+    pub(crate) trust: Trust,
+    /// Of what was warned already: a bit each.
+    warned: AtomicU32,
     health: Health,
     refresher: Mutex<Refresher>,
     /// Flights of this key in the air, and abandoned attempts that still run. Written by drivers
@@ -60,6 +66,10 @@ pub(crate) struct Terms {
     pub(crate) attributes: Vec<Attribute>,
 }
 
+/// A call in the air.
+#[derive(Debug)]
+pub(crate) struct Airborne<'a>(&'a Site);
+
 /// The budgets a site has for itself: what policies get that name none.
 #[derive(Debug)]
 pub(crate) struct Own {
@@ -68,6 +78,15 @@ pub(crate) struct Own {
 }
 
 impl Terms {
+    /// How long an attempt may run. An engine that stands aside cuts none short.
+    #[inline]
+    pub(crate) fn attempt_timeout(&self) -> Nanos {
+        match self.mode {
+            Mode::Active => self.policy.retry.attempt_timeout,
+            Mode::Observe | Mode::Off => Nanos::NEVER,
+        }
+    }
+
     /// The budgets that calls pay into, each once.
     #[inline]
     pub(crate) fn budgets(&self) -> impl Iterator<Item = &BudgetState> {
@@ -116,6 +135,19 @@ impl Terms {
     }
 }
 
+impl Airborne<'_> {
+    /// It comes down by [`Site::land`], wherever its end is found.
+    pub(crate) fn stay(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Airborne<'_> {
+    fn drop(&mut self) {
+        self.0.land();
+    }
+}
+
 impl Site {
     pub(crate) fn new(name: &str, own: Own, terms: Arc<Terms>) -> Self {
         Self {
@@ -124,6 +156,8 @@ impl Site {
             terms: Swap::new(terms),
             latency: Latency::new(Sharding::PerThread),
             counters: Counters::default(),
+            trust: Trust::default(),
+            warned: AtomicU32::new(0),
             health: Health::new(),
             refresher: Mutex::default(),
             gauges: CachePadded::default(),
@@ -158,13 +192,15 @@ impl Site {
         self.terms.store(terms);
     }
 
-    /// A driver that hands attempts off takes a call into the air …
-    pub(crate) fn take_off(&self) {
+    /// A driver that hands attempts off takes a call into the air, until what is returned is
+    /// dropped.
+    pub(crate) fn take_off(&self) -> Airborne<'_> {
         // Relaxed: a gauge; nothing is published by it.
         self.gauges.in_flight.fetch_add(1, Ordering::Relaxed);
+        Airborne(self)
     }
 
-    /// … and brings it down again.
+    /// It is down again.
     pub(crate) fn land(&self) {
         // Relaxed: a gauge; nothing is published by it.
         let before = self.gauges.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -199,9 +235,17 @@ impl Site {
         self.health.failed();
     }
 
-    /// Whether most of the recent first attempts succeeded.
-    pub(crate) fn is_healthy(&self, now: Nanos) -> bool {
-        self.health.is_healthy(now, || self.latency.totals().events)
+    /// Whether most of the recent first attempts succeeded, as of the last refresh.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.health.is_healthy()
+    }
+
+    /// Whether this is to be warned of: the first time.
+    pub(crate) fn warn_once(&self, warning: Warning) -> bool {
+        let bit = 1 << warning as u32;
+        // Relaxed, both: the bit stands alone; the exchange finds the first.
+        self.warned.load(Ordering::Relaxed) & bit == 0
+            && self.warned.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
     /// Whether so many abandoned attempts still run that extra ones would only add to them.

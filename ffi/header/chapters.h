@@ -22,10 +22,18 @@
  *   // which for an attempt that worked answers with DONE. After a failure there may be nothing to
  *   // do until step.wake_at: rego_call_poll(engine, call, now(), &step) then.
  *
+ * LAYERS
+ *
+ * There are three ways to make a call, each made of the one before. rego_call_*: the host runs
+ * attempts and says what time it is, and is told what to do next; nothing is called back.
+ * rego_loop_*: the same for many calls on one event loop, whose timers the library keeps.
+ * rego_execute and rego_submit: the library has attempts run by callbacks, on the calling thread
+ * or on threads that the host supplies.
+ *
  * THREADS
  *
- * The library starts no thread, waits for none in a call's way, reads no clock and calls nobody
- * back. Every function says who may call it; where it says "any thread, at any time", also several
+ * The library starts no thread. What belongs to the first two layers waits for no other thread in a
+ * call's way and reads no clock; rego_execute waits, that is what it is for. Every function says who may call it; where it says "any thread, at any time", also several
  * at once on the same engine, the same call, the same attempt. Where two threads come with news of
  * one call, one of them drives it and gets the actions, the other a step with
  * REGO_STEP_ELSEWHERE. What a thread passes for a function to write to is that thread's alone
@@ -37,7 +45,7 @@
  * function holds a reference while it runs. Keys live as long as their engine. Calls and attempts
  * are numbers that name a place and which use of it: to keep, lose or repeat one does no harm; one
  * that is over, or was never given out, answers REGO_STATUS_STALE. Ids hold for the engine that
- * gave them out. A call is over with its DONE, or with rego_call_end if it was begun with
+ * gave them out. A loop is one owner's to free. A call is over with its DONE, or with rego_call_end if it was begun with
  * REGO_BEGIN_KEEP; every attempt that was started is to be finished once, also after that. What is
  * passed in is borrowed for the duration of the function; nothing that the library returns is to be
  * freed.
@@ -54,14 +62,22 @@
  *
  * RE-ENTRANCY
  *
- * There are no callbacks, so nothing is entered again by itself. From a signal handler only what is
+ * Callbacks are handed the userdata that they were registered with. Where there is a `drop`, it is
+ * called exactly once, after the last of the other callbacks has returned, and also where the
+ * registration is refused. None is called while the library holds a lock, so every function may be
+ * called from every callback, but: nobody may wait in a `notify` (rego_execute answers
+ * REGO_STATUS_BUSY there), a callback must not free what it is called for, and none may unwind:
+ * an exception or a longjmp that leaves it ends the process. What a submitted call tells, it tells
+ * on threads of its executor's, never from within rego_submit. From a signal handler only what is
  * said to be async-signal-safe may be called. Where memory runs out, the process ends.
  *
  * FORK
  *
  * A child of fork draws other jitter than its parent, by itself, unless the engine has a seed of
  * its own. It has copies of the engines and of the calls in the air, which are its own from then
- * on: what it does with them does not reach the parent. Where another thread was inside a function
+ * on: what it does with them does not reach the parent; rego_engine_after_fork_child ends them
+ * instead. What rego_execute and rego_submit run on other threads does not go on in the child.
+ * Where another thread was inside a function
  * of this library at the time of the fork, the child must not use that engine: locks that the other
  * thread held stay locked.
  *

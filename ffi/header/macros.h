@@ -36,13 +36,24 @@
 /** A rego_error of nothing. */
 #define REGO_ERROR_INIT {(uint32_t)sizeof(rego_error), 0, {0}}
 /** Defaults throughout; say in `now` what time it is. */
-#define REGO_OPTIONS_INIT {(uint32_t)sizeof(rego_options), REGO_ABI_VERSION, 0, 0, 0, 0, 0, 0}
+#define REGO_OPTIONS_INIT {(uint32_t)sizeof(rego_options), REGO_ABI_VERSION, 0, 0, 0, 0, 0, 0, 0, 0}
 /** A call that asks for nothing but its key's policy; say in `now` what time it is. */
 #define REGO_BEGIN_INIT {(uint32_t)sizeof(rego_begin), 0, 0, 0, 0, 0, 0}
 /** It worked. */
 #define REGO_COMPLETION_INIT {(uint32_t)sizeof(rego_completion), 0, 0, 0, 0, 0, 0, 0}
 /** The call is answered. */
 #define REGO_OUTCOME_INIT {(uint32_t)sizeof(rego_outcome), 0, 0, 0, 0, 0}
+/** A classifier of yours; say its name and what it does. */
+#define REGO_CLASSIFIER_INIT {(uint32_t)sizeof(rego_classifier), 0, {0, 0}, 0, 0, 0}
+/** Room for a timeline. */
+#define REGO_TIMELINE_INIT                                                                     \
+  {(uint32_t)sizeof(rego_timeline), 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}, {0}}
 /** Room for a step. */
 #define REGO_STEP_INIT                                                                         \
   {(uint32_t)sizeof(rego_step), 0, 0, 0, UINT64_MAX, {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}}
+/** Work that says nothing but what to do: fill in `attempt`, and what else you need. */
+#define REGO_WORK_INIT {(uint32_t)sizeof(rego_work), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+/** An executor without threads: fill in `spawn`, and what else you have. */
+#define REGO_EXECUTOR_INIT {(uint32_t)sizeof(rego_executor), 0, 0, 0, 0, 0, 0}
+/** Room for a result. */
+#define REGO_RESULT_INIT {(uint32_t)sizeof(rego_result), 0, 0, 0, 0, 0, 0, 0, 0}

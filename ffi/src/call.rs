@@ -1,7 +1,5 @@
 //! A call as a state machine: no thread, no clock, no callback, no waiting.
 
-use std::ffi::c_char;
-
 use rego::{
     Idempotent, Nanos,
     manual::{AttemptRef, Begin, CallId, Stale, Step},
@@ -9,8 +7,9 @@ use rego::{
 
 use crate::{
     constants::{rego_attempt, rego_begin_flag, rego_call, rego_key, rego_time},
-    crossing::{Checked, Out, Sized32, read, shared, time, unused, write_text},
+    crossing::{Checked, Out, Sized32, read, shared, time, unused},
     engine::rego_engine,
+    execute::{self, OURS},
     facts::{rego_completion, rego_outcome},
     status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_STALE, REGO_STATUS_UNSUPPORTED},
     step::rego_step,
@@ -44,13 +43,10 @@ unsafe impl Sized32 for rego_begin {
 }
 
 impl rego_begin {
-    fn begin(&self) -> Checked<Begin> {
+    pub(crate) fn begin(&self) -> Checked<Begin> {
         const KEEP: u32 = rego_begin_flag::REGO_BEGIN_KEEP as u32;
         unused(self.flags & !KEEP)?;
-        let mut begin = Begin::new(time(self.now)?);
-        if self.deadline != 0 {
-            begin.deadline = Nanos::from_nanos(self.deadline);
-        }
+        let mut begin = begin_of(self.now, self.deadline)?;
         begin.cookie = self.cookie;
         begin.idempotent = match self.idempotent {
             0 => Idempotent::Unset,
@@ -62,6 +58,12 @@ impl rego_begin {
         begin.keep = self.flags & KEEP != 0;
         Ok(begin)
     }
+}
+
+/// A call that begins now; a deadline of 0 is none.
+pub(crate) fn begin_of(now: rego_time, deadline: rego_time) -> Checked<Begin> {
+    let begin = Begin::new(time(now)?);
+    Ok(if deadline == 0 { begin } else { begin.deadline(Nanos::from_nanos(deadline)) })
 }
 
 /// Begins a call: its first attempt is in the step, or its end, if its deadline has passed already.
@@ -236,7 +238,8 @@ pub unsafe extern "C" fn rego_call_poll(
 }
 
 /// Asks for the end of a call, and no more: the thread that drives it at this moment, or the next
-/// poll or finish, gets what follows. So poll it soon.
+/// poll or finish, gets what follows. So poll it soon. A call that the library executes needs no
+/// poll: see `rego_submit`.
 ///
 /// `REGO_STATUS_STALE` if the call is over, or never was. A call that passes through (see
 /// `rego_call_begin`) cannot be cancelled; that is no error.
@@ -250,6 +253,9 @@ pub unsafe extern "C" fn rego_call_cancel(
     contained!({
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) }?;
+        if call & OURS != 0 {
+            return execute::cancel(engine, call);
+        }
         engine.manual.cancel(CallId::from_bits(call)).map_err(stale)
     })
 }
@@ -266,8 +272,8 @@ pub unsafe extern "C" fn rego_attempt_cancelled(
     contained!(or true, {
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) };
-        engine.is_ok_and(|engine| engine.manual.is_cancelled(AttemptRef::from_bits(attempt)))
-            || engine.is_err()
+        let attempt = AttemptRef::from_bits(attempt & !OURS);
+        engine.map_or(true, |engine| engine.manual.is_cancelled(attempt))
     })
 }
 
@@ -284,33 +290,6 @@ pub unsafe extern "C" fn rego_call_end(engine: *mut rego_engine, call: rego_call
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) }?;
         engine.manual.end(CallId::from_bits(call)).map_err(stale)
-    })
-}
-
-/// Writes what happened in a call that was begun with `REGO_BEGIN_KEEP` and is done, as text for
-/// people, in the way of `snprintf`: what fits of it and a NUL into `buffer`, and how long all of
-/// it is, without the NUL, into `len_out`. `buffer` may be NULL if `capacity` is 0.
-///
-/// `REGO_STATUS_STALE` of any other call.
-///
-/// Threads: any thread, at any time. Allocates.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn rego_call_timeline_write(
-    engine: *const rego_engine,
-    call: rego_call,
-    buffer: *mut c_char,
-    capacity: usize,
-    len_out: *mut usize,
-) -> rego_status {
-    contained!({
-        // SAFETY: because pointers are as the header demands.
-        let engine = unsafe { shared(engine) }?;
-        // SAFETY: as above.
-        let len_out = unsafe { Out::new(len_out) }?;
-        let timeline = engine.manual.timeline(CallId::from_bits(call)).ok_or(REGO_STATUS_STALE)?;
-        // SAFETY: as above.
-        unsafe { write_text(&timeline.to_string(), buffer, capacity, len_out) }
     })
 }
 

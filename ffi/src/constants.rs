@@ -286,6 +286,9 @@ pub enum rego_event_kind {
     REGO_EVENT_WOULD_HAVE = 8,
     /// The next backoff would have passed the deadline; `time` is how long it would have been.
     REGO_EVENT_WOULD_NOT_FIT = 9,
+    /// Something about the engine is not as its owner may think; `reason` is a `REGO_WARNING_*`. It
+    /// belongs to no call: `call` is UINT64_MAX.
+    REGO_EVENT_WARNED = 10,
     /// Something of which this version of the header knows nothing.
     REGO_EVENT_OTHER = 0x7fff_ffff,
 }
@@ -330,4 +333,33 @@ pub enum rego_hedge {
     REGO_HEDGE_EXECUTOR_REJECTED = 8,
     /// Too many abandoned attempts of this key still run.
     REGO_HEDGE_ABANDONED_LIMIT = 9,
+}
+
+/// Where a policy came from: `rego_timeline.policy_source`.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug)]
+pub enum rego_policy_source {
+    /// Nobody gave one: the built-in default.
+    REGO_POLICY_DEFAULT = 0,
+    /// The program.
+    REGO_POLICY_STATIC = 1,
+    /// A document.
+    REGO_POLICY_FILE = 2,
+    /// A policy server.
+    REGO_POLICY_REMOTE = 3,
+    /// The last good document, kept from before.
+    REGO_POLICY_LAST_KNOWN_GOOD = 4,
+}
+
+/// What is not as an engine's owner may think: `rego_event.reason` of `REGO_EVENT_WARNED`.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug)]
+pub enum rego_warning {
+    /// There are as many keys as there may be: this one, and all that come after it, share the
+    /// policy, the budgets and the latency of "other". Told once, of the first such key.
+    REGO_WARNING_KEYS_FULL = 0,
+    /// The key's policy hedges, and its calls are made where no hedge is possible.
+    REGO_WARNING_NO_EXECUTOR = 1,
+    /// The key's policy hedges, and nobody fires the hedges.
+    REGO_WARNING_NO_TIMER = 2,
 }

@@ -150,6 +150,53 @@ impl<T> Out<T> {
     }
 }
 
+/// An array of the caller's, whose elements may be larger than they are known here.
+pub(crate) struct Array<T> {
+    at: *mut T,
+    stride: usize,
+    capacity: usize,
+    len: usize,
+}
+
+impl<T> Array<T> {
+    /// # Safety
+    ///
+    /// `at` is NULL, or valid for writes of `capacity` elements of `stride` bytes, until this is
+    /// dropped.
+    pub(crate) unsafe fn new(at: *mut T, stride: usize, capacity: usize) -> Checked<Self> {
+        if at.is_null() && capacity > 0 {
+            return Err(REGO_STATUS_NULL);
+        }
+        let crooked = !(at.addr() | stride).is_multiple_of(align_of::<T>());
+        let huge = capacity.checked_mul(stride).is_none_or(|bytes| bytes > isize::MAX as usize);
+        if crooked || huge || !(size_of::<T>()..=HUGE).contains(&stride) {
+            return Err(REGO_STATUS_INVALID);
+        }
+        Ok(Self { at, stride, capacity, len: 0 })
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) const fn room(&self) -> usize {
+        self.capacity - self.len
+    }
+
+    pub(crate) fn push(&mut self, value: T) {
+        debug_assert!(self.room() > 0, "asked before");
+        // SAFETY: because it is within the array.
+        let place = unsafe { self.at.byte_add(self.len * self.stride) };
+        // SAFETY: because an element has at least this size, and the caller lets it be written.
+        unsafe { place.write(value) };
+        // SAFETY: because it is within the element, or at its end.
+        let rest = unsafe { place.add(1) }.cast::<u8>();
+        // SAFETY: because so many bytes of the element are left.
+        unsafe { ptr::write_bytes(rest, 0, self.stride - size_of::<T>()) };
+        self.len += 1;
+    }
+}
+
 /// A shared reference to what an opaque pointer points to.
 ///
 /// # Safety

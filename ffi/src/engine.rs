@@ -2,9 +2,10 @@
 
 use std::{ffi::c_char, fmt::Display, sync::Arc};
 
-use rego::{Document, Engine, Format, Key, manual::Manual};
+use rego::{Completion, Context, Document, Engine, Format, Key, manual::Manual};
 
 use crate::{
+    classifiers::{Custom, adopt, rego_classifier},
     constants::{rego_key, rego_time},
     crossing::{Checked, Out, Sized32, read, rego_str, shared, text, time, unused, write_text},
     keys::Keys,
@@ -47,11 +48,17 @@ pub struct rego_options {
     pub max_events: u32,
     /// Must be 0.
     pub reserved: u32,
+    /// Classifiers of the host's own: `n_classifiers` pointers. NULL if there are none. With them
+    /// their `userdata` becomes the library's, also where the function fails for whatever reason,
+    /// unless the options themselves cannot be read.
+    pub classifiers: *const *const rego_classifier,
+    /// How many, at most 1,024.
+    pub n_classifiers: usize,
 }
 
-// SAFETY: because it is numbers without padding, of which the first is its size.
+// SAFETY: because it is numbers and pointers without padding, of which the first is its size.
 unsafe impl Sized32 for rego_options {
-    const FIRST: usize = 40;
+    const FIRST: usize = 40 + 2 * size_of::<usize>();
 }
 
 /// Why something could not be constructed, for people. Begin with `REGO_ERROR_INIT`; written only
@@ -89,12 +96,15 @@ pub unsafe extern "C" fn rego_engine_new(
 ) -> rego_status {
     contained!({
         // SAFETY: because pointers are as the header demands.
-        let error = unsafe { Explained::new(error) }?;
-        // SAFETY: as above.
         let options = unsafe { read(options) }?;
         // SAFETY: as above.
+        let classifiers = unsafe { adopt(options.classifiers, options.n_classifiers) };
+        // SAFETY: as above.
         let engine_out = unsafe { Out::new(engine_out) }?;
-        let engine = rego_engine::new(&options).map_err(|failure| error.tell(&failure))?;
+        // SAFETY: as above.
+        let error = unsafe { Explained::new(error) }?;
+        let engine =
+            rego_engine::new(&options, classifiers).map_err(|failure| error.tell(&failure))?;
         engine_out.set(Arc::into_raw(Arc::new(engine)).cast_mut());
         Ok(())
     })
@@ -114,18 +124,44 @@ pub unsafe extern "C" fn rego_engine_retain(engine: *mut rego_engine) -> *mut re
     })
 }
 
-/// One reference less; with the last the engine goes, its calls with it, and all ids become
-/// worthless: attempts that are still to be finished need a reference. NULL is fine.
+/// One reference less. Answers how many attempts had been started and not finished at that moment;
+/// 0 for NULL.
 ///
-/// Threads: any thread, at any time.
+/// With the last reference the engine goes, its calls with it, and all ids become worthless: those
+/// who are to finish attempts need a reference. Attempts that the library itself runs hold one, so
+/// they come to their end, and the last of them takes the engine with it.
+///
+/// Threads: any thread, at any time. Goes through all calls in the air.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rego_engine_release(engine: *mut rego_engine) {
-    contained!(or(), {
-        if !engine.is_null() {
-            // SAFETY: because it comes from `rego_engine_new` and has not been released as often.
-            drop(unsafe { Arc::from_raw(engine) });
+pub unsafe extern "C" fn rego_engine_release(engine: *mut rego_engine) -> u64 {
+    contained!(or 0, {
+        if engine.is_null() {
+            return 0;
         }
-    });
+        // SAFETY: because it comes from `rego_engine_new` and has not been released as often.
+        let engine = unsafe { Arc::from_raw(engine) };
+        engine.manual.unfinished().try_into().unwrap_or(u64::MAX)
+    })
+}
+
+/// For the child of a fork, before it has a second thread: its parent's calls end without anybody
+/// being told, their attempts count as finished, and their ids become stale. What the parent had
+/// registered for them is not dropped: it was a copy.
+///
+/// Answers how many calls there were that another thread of the parent's was driving at the moment
+/// of the fork: their ids are good for nothing, and their places stay taken. 0 for NULL.
+///
+/// A child that goes on with the calls as with its own, which are copies, need not call this.
+/// It draws other jitter than its parent in either case.
+///
+/// Threads: the only one there is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rego_engine_after_fork_child(engine: *mut rego_engine) -> u64 {
+    contained!(or 0, {
+        // SAFETY: because pointers are as the header demands.
+        let engine = unsafe { shared(engine) };
+        engine.map_or(0, |engine| engine.manual.forget().try_into().unwrap_or(u64::MAX))
+    })
 }
 
 /// Puts policies in force, in place of those loaded before: all of them, or none. TOML, or JSON if
@@ -211,7 +247,10 @@ const DEFAULT_KEYS: u32 = 1_024;
 const MAX_EVENTS: u32 = 1 << 20;
 
 impl rego_engine {
-    fn new(options: &rego_options) -> Result<Self, Failure> {
+    fn new(
+        options: &rego_options,
+        classifiers: Checked<Vec<Checked<Custom>>>,
+    ) -> Result<Self, Failure> {
         if options.abi_version != REGO_ABI_VERSION {
             let theirs = options.abi_version;
             let message =
@@ -242,6 +281,13 @@ impl rego_engine {
             0 => DEFAULT_KEYS,
             keys => keys,
         };
+        let refused = |status| Failure::of(status, "options.classifiers");
+        for custom in classifiers.map_err(refused)? {
+            let Custom { name, classifier } = custom.map_err(refused)?;
+            let classify =
+                move |facts: &Completion, context: &Context| classifier.classify(facts, context);
+            builder = builder.classifier(&name.map_err(refused)?, classify);
+        }
         let engine =
             builder.max_keys(number(keys)).build().map_err(|error| Failure::invalid(&error))?;
         let (manual, keys) = (engine.manual(), Keys::new(&engine, keys));

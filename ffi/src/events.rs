@@ -1,14 +1,14 @@
 //! What happened in the calls of an engine, for hosts that take no callbacks.
 
-use std::{ffi::c_char, mem::align_of, ptr};
+use std::ffi::c_char;
 
 use rego::{AttemptId, Completion, CompletionKind, Event, EventRecord, Told};
 
 use crate::{
     constants::{rego_completion_kind, rego_event_kind, rego_time},
-    crossing::{Checked, Out, shared},
+    crossing::{Array, Out, shared},
     engine::rego_engine,
-    status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_NULL},
+    status::rego_status,
 };
 
 /// No attempt: `rego_event.attempt`.
@@ -76,68 +76,26 @@ pub unsafe extern "C" fn rego_events_drain(
         // SAFETY: as above.
         let dropped_out = unsafe { Out::new(dropped_out) }?;
         let dropped = drain(engine, &mut array);
-        count_out.set(array.len);
+        count_out.set(array.len());
         dropped_out.set(dropped);
         Ok(())
     })
 }
 
-fn drain(engine: &rego_engine, array: &mut Array) -> u64 {
+const SIZE: usize = size_of::<rego_event>();
+
+fn drain(engine: &rego_engine, array: &mut Array<rego_event>) -> u64 {
     let mut batch = [EventRecord::default(); 32];
     loop {
-        let room = batch.len().min(array.capacity - array.len);
+        let room = batch.len().min(array.room());
         let (batch, _) = batch.split_at_mut(room);
         let (count, dropped) = engine.engine.drain_events(batch);
         for record in batch.iter().take(count) {
-            array.push(&rego_event::of(record));
+            array.push(rego_event::of(record));
         }
         if count < room || room == 0 {
             return dropped;
         }
-    }
-}
-
-/// The caller's array.
-struct Array {
-    events: *mut rego_event,
-    event_size: usize,
-    capacity: usize,
-    len: usize,
-}
-
-const SIZE: usize = size_of::<rego_event>();
-
-/// An element beyond this is a mistake.
-const HUGE: usize = 4_096;
-
-impl Array {
-    /// # Safety
-    ///
-    /// `events` is NULL, or valid for writes of `capacity` elements of `event_size` bytes, until
-    /// this is dropped.
-    unsafe fn new(events: *mut rego_event, event_size: usize, capacity: usize) -> Checked<Self> {
-        if events.is_null() && capacity > 0 {
-            return Err(REGO_STATUS_NULL);
-        }
-        let crooked = !(events.addr() | event_size).is_multiple_of(align_of::<rego_event>());
-        let huge = capacity.checked_mul(event_size).is_none_or(|bytes| bytes > isize::MAX as usize);
-        if crooked || huge || !(SIZE..=HUGE).contains(&event_size) {
-            return Err(REGO_STATUS_INVALID);
-        }
-        Ok(Self { events, event_size, capacity, len: 0 })
-    }
-
-    fn push(&mut self, event: &rego_event) {
-        debug_assert!(self.len < self.capacity, "asked before");
-        // SAFETY: because it is within the array.
-        let place = unsafe { self.events.byte_add(self.len * self.event_size) };
-        // SAFETY: because an element has at least this size, and the caller lets it be written.
-        unsafe { place.write(*event) };
-        // SAFETY: because it is within the element, or at its end.
-        let rest = unsafe { place.add(1) }.cast::<u8>();
-        // SAFETY: because so many bytes of the element are left.
-        unsafe { ptr::write_bytes(rest, 0, self.event_size - SIZE) };
-        self.len += 1;
     }
 }
 
@@ -170,6 +128,10 @@ impl rego_event {
                 event.count = attempts.into();
             }
             Told::Noted(noted) => event.noted(&noted),
+            Told::Warned(warning) => {
+                event.kind(rego_event_kind::REGO_EVENT_WARNED);
+                event.reason = warning as u32;
+            }
             _ => {}
         }
         event
@@ -237,7 +199,7 @@ impl rego_event {
     }
 }
 
-fn parts(facts: &Completion) -> Option<(rego_completion_kind, i32)> {
+pub(crate) fn parts(facts: &Completion) -> Option<(rego_completion_kind, i32)> {
     use rego_completion_kind::*;
     Some(match facts.kind {
         CompletionKind::Ok => (REGO_COMPLETION_OK, 0),

@@ -67,6 +67,18 @@ unsafe impl Sized32 for rego_outcome {
 }
 
 impl rego_completion {
+    /// It worked.
+    pub(crate) const OK: Self = Self {
+        struct_size: size_of::<Self>() as u32,
+        kind: rego_completion_kind::REGO_COMPLETION_OK as u32,
+        code: 0,
+        flags: 0,
+        method: 0,
+        reserved: 0,
+        retry_after: 0,
+        result: 0,
+    };
+
     pub(crate) fn facts(&self) -> Checked<Completion> {
         const KNOWN: u32 = NOT_SENT | IDEMPOTENCY_KEY | DO_NOT_RETRY;
         unused(self.reserved | self.flags & !KNOWN)?;
@@ -180,16 +192,7 @@ fn class(number: u32) -> Checked<Class> {
 mod tests {
     use super::*;
 
-    const OK: rego_completion = rego_completion {
-        struct_size: 40,
-        kind: 0,
-        code: 0,
-        flags: 0,
-        method: 0,
-        reserved: 0,
-        retry_after: 0,
-        result: 0,
-    };
+    const OK: rego_completion = rego_completion::OK;
 
     const SUCCESS: rego_outcome =
         rego_outcome { struct_size: 32, kind: 0, failure: 0, reserved: 0, backoff: 0, result: 0 };

@@ -12,11 +12,14 @@ use compiler::Compiler;
 
 use crate::{
     call::rego_begin,
+    classifiers::{rego_classifier, rego_context},
     crossing::{Sized32, rego_str},
     engine::{rego_error, rego_options},
     events::rego_event,
+    execute::{rego_attempt_info, rego_executor, rego_result, rego_work},
     facts::{rego_completion, rego_outcome},
     step::{rego_action, rego_step},
+    timeline::{rego_attempt_record, rego_timeline},
 };
 
 /// Assertions, for a C compiler, that a struct has this size, this alignment and these fields where
@@ -47,6 +50,7 @@ fn assertions() -> Result<String, std::fmt::Error> {
         rego_error { struct_size, status, message }
         rego_options {
             struct_size, abi_version, seed, now, max_live_calls, max_keys, max_events, reserved,
+            classifiers, n_classifiers,
         }
         rego_begin { struct_size, flags, now, deadline, cookie, idempotent, priority }
         rego_completion { struct_size, kind, code, flags, method, reserved, retry_after, result }
@@ -56,6 +60,27 @@ fn assertions() -> Result<String, std::fmt::Error> {
             retry_index, hedge_index, reserved,
         }
         rego_step { struct_size, n_actions, flags, reserved, wake_at, actions }
+        rego_classifier { struct_size, reserved, name, userdata, classify, drop }
+        rego_context { struct_size, idempotent, attempt, reserved }
+        rego_timeline {
+            struct_size, verdict, policy_source, answer, attempts, notes_dropped, started,
+            first_started, ended, reserved, key, policy_id, policy_version,
+        }
+        rego_attempt_record {
+            struct_size, number, kind, retry_index, hedge_index, outcome, failure, completion,
+            code, cancelled, budget, budget_cost, late, reserved, queued, started, ended, backoff,
+        }
+        rego_attempt_info {
+            struct_size, number, kind, retry_index, hedge_index, reserved, attempt, call, deadline,
+        }
+        rego_result {
+            struct_size, verdict, attempts, answer, completion, code, result, retry_after, call,
+        }
+        rego_work {
+            struct_size, flags, idempotent, priority, userdata, attempt, on_cancel, discard,
+            on_begin, on_done, drop,
+        }
+        rego_executor { struct_size, reserved, userdata, spawn, schedule, now, drop }
         rego_event {
             struct_size, kind, call, at, time, attempt, reason, detail, count, completion, code,
             key,
@@ -95,6 +120,11 @@ fn what_is_read_has_its_first_size_while_there_is_one_version() {
         first::<rego_completion>(),
         first::<rego_outcome>(),
         first::<rego_step>(),
+        first::<rego_classifier>(),
+        first::<rego_timeline>(),
+        first::<rego_result>(),
+        first::<rego_work>(),
+        first::<rego_executor>(),
     ] {
         assert_eq!(first, now);
     }

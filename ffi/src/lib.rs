@@ -33,10 +33,18 @@ pub mod status;
 
 pub mod constants;
 
+pub mod userdata;
+
+pub mod classifiers;
 pub mod engine;
 
 pub mod call;
 pub mod facts;
 pub mod step;
+pub mod timeline;
+
+pub mod event_loop;
+
+pub mod execute;
 
 pub mod events;

@@ -21,6 +21,11 @@ pub enum rego_status {
     REGO_STATUS_UNSUPPORTED = -3,
     /// The id names nothing, or nothing any more.
     REGO_STATUS_STALE = -5,
+    /// Not now: another thread has what only one may have, or this thread is in a callback in which
+    /// nobody may wait.
+    REGO_STATUS_BUSY = -6,
+    /// The host took none of the work: its executor refused it.
+    REGO_STATUS_CAPACITY = -7,
     /// A defect of the library's own, contained. The engine goes on.
     REGO_STATUS_PANIC = -100,
 }
@@ -41,6 +46,8 @@ const fn name(status: i32) -> &'static CStr {
         -2 => c"REGO_STATUS_INVALID",
         -3 => c"REGO_STATUS_UNSUPPORTED",
         -5 => c"REGO_STATUS_STALE",
+        -6 => c"REGO_STATUS_BUSY",
+        -7 => c"REGO_STATUS_CAPACITY",
         -100 => c"REGO_STATUS_PANIC",
         _ => c"unknown",
     }
@@ -59,6 +66,8 @@ mod tests {
             REGO_STATUS_INVALID,
             REGO_STATUS_UNSUPPORTED,
             REGO_STATUS_STALE,
+            REGO_STATUS_BUSY,
+            REGO_STATUS_CAPACITY,
             REGO_STATUS_PANIC,
         ];
         for status in all {

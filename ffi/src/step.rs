@@ -85,44 +85,46 @@ impl rego_step {
         self.wake_at = step.wake_at.as_nanos();
         self.n_actions = 0;
         for (place, action) in self.actions.iter_mut().zip(step.actions()) {
-            place.write(told(&action));
+            place.write(rego_action::of(&action));
             self.n_actions += 1;
         }
     }
 }
 
-#[inline]
-fn told(action: &Action) -> rego_action {
-    let (call, cookie) = (action.call().to_bits(), action.cookie());
-    let blank = rego_action { call, cookie, ..BLANK };
-    match *action {
-        Action::Start { attempt, kind, number, retry_index, hedge_index, deadline, .. } => {
-            rego_action {
-                kind: rego_action_kind::REGO_ACTION_START as u32,
-                reason: kind as u32,
-                attempt: attempt.to_bits(),
-                deadline: deadline.as_nanos(),
-                number,
-                retry_index,
-                hedge_index,
-                ..blank
+impl rego_action {
+    #[inline]
+    pub(crate) fn of(action: &Action) -> Self {
+        let (call, cookie) = (action.call().to_bits(), action.cookie());
+        let blank = Self { call, cookie, ..BLANK };
+        match *action {
+            Action::Start { attempt, kind, number, retry_index, hedge_index, deadline, .. } => {
+                Self {
+                    kind: rego_action_kind::REGO_ACTION_START as u32,
+                    reason: kind as u32,
+                    attempt: attempt.to_bits(),
+                    deadline: deadline.as_nanos(),
+                    number,
+                    retry_index,
+                    hedge_index,
+                    ..blank
+                }
             }
+            Action::Cancel { attempt, reason, .. } => Self {
+                kind: rego_action_kind::REGO_ACTION_CANCEL as u32,
+                reason: reason as u32,
+                attempt: attempt.to_bits(),
+                ..blank
+            },
+            Action::Done { verdict, answer, result, attempts, retry_after, .. } => Self {
+                kind: rego_action_kind::REGO_ACTION_DONE as u32,
+                reason: verdict as u32,
+                attempt: answer.map_or(0, AttemptRef::to_bits),
+                result,
+                number: attempts,
+                retry_after: retry_after.map_or(0, Nanos::as_nanos),
+                ..blank
+            },
         }
-        Action::Cancel { attempt, reason, .. } => rego_action {
-            kind: rego_action_kind::REGO_ACTION_CANCEL as u32,
-            reason: reason as u32,
-            attempt: attempt.to_bits(),
-            ..blank
-        },
-        Action::Done { verdict, answer, result, attempts, retry_after, .. } => rego_action {
-            kind: rego_action_kind::REGO_ACTION_DONE as u32,
-            reason: verdict as u32,
-            attempt: answer.map_or(0, AttemptRef::to_bits),
-            result,
-            number: attempts,
-            retry_after: retry_after.map_or(0, Nanos::as_nanos),
-            ..blank
-        },
     }
 }
 

@@ -75,7 +75,9 @@ fn it_is_plain_ascii() {
 
 #[test]
 fn the_chapters_are_there() {
-    for chapter in ["THREADS", "LIFETIMES", "RE-ENTRANCY", "FORK", "UNLOADING", "POINTERS"] {
+    for chapter in
+        ["LAYERS", "THREADS", "LIFETIMES", "RE-ENTRANCY", "FORK", "UNLOADING", "POINTERS"]
+    {
         assert!(CHAPTERS.contains(&format!("\n * {chapter}\n")), "{chapter}");
     }
 }

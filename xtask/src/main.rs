@@ -3,8 +3,11 @@
 //! What CI runs is here, so that anybody can run it. Every command works from any folder of the
 //! repository, exits with 1 when what it checks is broken, and with 2 when it was called wrongly.
 
+mod abi;
 mod check;
 mod generate;
+mod install;
+mod instructions;
 mod recipes;
 mod shell;
 mod test;
@@ -79,7 +82,7 @@ const TASKS: &[Task] = &[
         name: "goals",
         usage: "[--json]",
         about: "the performance goals as rows, met or not",
-        needs: Some("benches/src/bin/goals.rs"),
+        needs: Some("benches/peers/Cargo.toml"),
         run: recipes::goals,
     },
     Task {
@@ -90,11 +93,32 @@ const TASKS: &[Task] = &[
         run: recipes::headline,
     },
     Task {
+        name: "instructions",
+        usage: "[--bless]",
+        about: "what the hot paths take, counted and compared",
+        needs: Some("core/examples/instructions.rs"),
+        run: instructions::run,
+    },
+    Task {
         name: "loom",
         usage: "[--full|--controls]",
         about: "the shared rooms under the model checker",
         needs: Some("loom-tests/Cargo.toml"),
         run: recipes::loom,
+    },
+    Task {
+        name: "abi",
+        usage: "[CHECK…]",
+        about: "what docs/abi.md promises, checked from outside",
+        needs: Some("ffi/Cargo.toml"),
+        run: abi::run,
+    },
+    Task {
+        name: "install",
+        usage: "--prefix DIR [--dev]",
+        about: "the C library, its headers and what finds them",
+        needs: Some("ffi/Cargo.toml"),
+        run: install::run,
     },
     Task {
         name: "sanitize",

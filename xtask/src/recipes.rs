@@ -11,11 +11,13 @@ pub(crate) fn stress(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     root.cargo(&test).env("REGO_STRESS", "full").go()
 }
 
-/// One benchmark, as criterion's report or as a plain table in JSON.
+/// One benchmark, as criterion's report or as a plain table in JSON; `peers` is the table of other
+/// libraries, which are no part of the workspace.
 pub(crate) fn bench(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     let manifest = fs::read_to_string(root.join("benches/Cargo.toml"))
         .map_err(|error| Failure::Failed(format!("cannot read benches/Cargo.toml: {error}")))?;
-    let known = bench_names(&manifest);
+    let mut known = bench_names(&manifest);
+    known.push(PEERS);
     let list = format!("benchmarks: {}", known.join(", "));
     let (name, rest) = arguments
         .split_first()
@@ -23,20 +25,43 @@ pub(crate) fn bench(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     if !known.contains(name) {
         return Err(Failure::Usage(format!("there is no benchmark `{name}`\n{list}")));
     }
-    let mut command = vec!["bench", "-p", "rego-benches", "--bench", name];
-    if flag(rest, Some("--json"))? {
+    let json = flag(rest, Some("--json"))?;
+    if *name == PEERS {
+        return peers(root, if json { &["--json"] } else { &[] });
+    }
+    if *name == "boundary" {
+        // Where cargo puts what is built like a benchmark: target/release.
+        let library = ["build", "-q", "-p", "rego-ffi", "--profile", "bench"];
+        root.cargo(&[&library[..], &["--target-dir", "target"]].concat()).go()?;
+        let soname = format!("target/release/librego.so.{}", crate::install::SOVERSION);
+        root.program("ln", &["-sf", "librego.so", &soname]).go()?;
+    }
+    let mut command = vec!["bench", "-q", "-p", "rego-benches", "--bench", name];
+    if json {
         command.extend(["--", "--json"]);
     }
-    root.cargo(&command).go()
+    root.cargo(&command).quietly(json).go()
 }
 
-/// The goals, measured in one run.
+/// The goals, measured in one run. How many shared words a success changes is counted by another
+/// build, for counting takes time.
 pub(crate) fn goals(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
-    let mut command = vec!["run", "--release", "-q", "-p", "rego-benches", "--bin", "goals"];
-    if flag(arguments, Some("--json"))? {
-        command.extend(["--", "--json"]);
+    let json = flag(arguments, Some("--json"))?;
+    let example = ["-p", "rego-engine", "--features", "counted", "--example", "shared_writes"];
+    let writes = root.cargo(&[&["run", "-q"], &example[..]].concat()).capture()?;
+    let mut command = vec!["goals", "--writes", writes.trim()];
+    if json {
+        command.push("--json");
     }
-    root.cargo(&command).go()
+    peers(root, &command)
+}
+
+const PEERS: &str = "peers";
+
+fn peers(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
+    let manifest = ["--manifest-path", "benches/peers/Cargo.toml", "--target-dir", "target/peers"];
+    let run = [&["run", "--release", "-q"], &manifest[..], &["--"], arguments].concat();
+    root.cargo(&run).quietly(arguments.contains(&"--json")).go()
 }
 
 /// The headline studies in virtual time; `--write` makes `docs/results.md` of all of them.
@@ -107,7 +132,7 @@ fn bench_names(manifest: &str) -> Vec<&str> {
 }
 
 /// The triple of the machine, from `rustc -vV`.
-fn host(version: &str) -> Result<String, Failure> {
+pub(crate) fn host(version: &str) -> Result<String, Failure> {
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).ok_or_else(|| Failure::Failed("`rustc -vV` names no host".to_owned()))
 }

@@ -4,7 +4,10 @@ mod tally;
 
 use std::fs;
 
-use crate::shell::{Failure, Root, Run};
+use crate::{
+    abi, instructions,
+    shell::{Failure, Root, Run},
+};
 use tally::Tally;
 
 /// How the tests of one language are run.
@@ -28,6 +31,13 @@ const LANGUAGES: &[Language] = &[
         run: rust,
     },
     Language {
+        name: "Instruction counts",
+        tests: "core/examples/instructions.txt",
+        probe: &["valgrind", "--version"],
+        packages: &["valgrind"],
+        run: instruction_counts,
+    },
+    Language {
         name: "C",
         tests: "ffi/tests/c",
         probe: &["cc", "--version"],
@@ -45,7 +55,7 @@ const LANGUAGES: &[Language] = &[
         name: "Go",
         tests: "bindings/go/go.mod",
         probe: &["go", "version"],
-        packages: &["golang-go"],
+        packages: &["golang-go", "gcc", "libc6-dev"],
         run: go,
     },
 ];
@@ -108,7 +118,11 @@ pub(crate) fn setup(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
         return Err(Failure::Usage("setup takes no arguments".to_owned()));
     }
     let missing: Vec<_> = LANGUAGES.iter().filter(|language| language.is_missing(root)).collect();
-    let packages: Vec<_> = missing.iter().flat_map(|language| language.packages).copied().collect();
+    let mut packages: Vec<_> =
+        missing.iter().flat_map(|language| language.packages).copied().collect();
+    if root.has("ffi/Cargo.toml") {
+        packages.extend(abi::missing(root));
+    }
     if packages.is_empty() {
         println!("every toolchain that the tests need is here");
         return Ok(());
@@ -124,26 +138,61 @@ pub(crate) fn setup(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
 
 fn rust(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     let test = root.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    test.watched(|line| *tally += Tally::of_cargo(line))?;
+    // Counting costs time, so it is a build of its own.
+    let counted = ["--features", "counted", "--test", "shared_writes"];
+    let test = root.cargo(&[&["test", "-p", "rego-engine"], &counted[..]].concat());
     test.watched(|line| *tally += Tally::of_cargo(line))
 }
 
+/// One test: no hot path takes more instructions than was agreed to.
+fn instruction_counts(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
+    instructions::run(root, &[])?;
+    tally.passed += 1;
+    Ok(())
+}
+
 fn go(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
-    build_library(root)?;
+    // The archive that the module links: see bindings/go/link.go.
+    root.cargo(&["build", "--release", "-p", "rego-ffi", "--target-dir", "target"]).go()?;
     let go = |arguments: &[&str]| -> Run {
         root.program("go", arguments).folder(&root.join("bindings/go"))
     };
     go(&["vet", "./..."]).go()?;
-    go(&["test", "-v", "./..."]).watched(|line| *tally += Tally::of_go(line))
+    // Go does not see that the archive changed: nothing cached is good.
+    for test in
+        [&["test", "-count=1", "-v", "./..."][..], &["test", "-race", "-count=1", "-v", "./..."]]
+    {
+        go(test).watched(|line| *tally += Tally::of_go(line))?;
+    }
+    Ok(())
 }
 
 fn c(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     let compiler = ["cc", "-std=c11", "-Wpedantic", "-Wconversion", "-pthread"];
-    programs(root, "ffi/tests/c", "c", &compiler, tally)
+    let ran = programs(root, "ffi/tests/c", "c", &compiler, tally);
+    let [passed, failed, skipped] = abi::quick(root);
+    *tally += Tally { passed, failed, skipped };
+    if failed == 0 { ran } else { Err(Failure::Reported) }
 }
 
 fn cpp(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
-    programs(root, "bindings/cpp/tests", "cpp", &["c++", "-std=c++17"], tally)
+    let ran = CPP_DIALECTS.iter().map(|dialect| {
+        let strict = ["-Wpedantic", "-Wconversion", "-Wshadow", "-pthread"];
+        let compiler = [&["c++"], *dialect, &strict].concat();
+        programs(root, "bindings/cpp/tests", "cpp", &compiler, tally)
+    });
+    // All of them, and then what became of them.
+    ran.collect::<Vec<_>>().into_iter().collect()
 }
+
+/// Both ends of what `rego.hpp` is for, and what is in between.
+const CPP_DIALECTS: &[&[&str]] = &[
+    &["-std=c++17"],
+    &["-std=c++20"],
+    &["-std=c++23"],
+    &["-std=c++17", "-fno-exceptions", "-fno-rtti"],
+];
 
 /// How a program is linked to the library.
 const LINKS: &[(&str, &[&str])] = &[
@@ -188,7 +237,7 @@ fn programs(
 }
 
 /// The C library, for the languages that link it, with the name that programs look for it by.
-fn build_library(root: &Root) -> Result<(), Failure> {
+pub(crate) fn build_library(root: &Root) -> Result<(), Failure> {
     if !root.has("ffi/Cargo.toml") {
         return Ok(());
     }

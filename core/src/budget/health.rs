@@ -5,9 +5,6 @@ use crate::{
     sync::{AtomicBool, AtomicU64, Mutex, Ordering},
 };
 
-/// How often at most the successes are counted.
-const EVERY: Nanos = Nanos::from_millis(10);
-
 /// How many first attempts a judgement rests on at least …
 const AT_LEAST: u64 = 20;
 
@@ -18,18 +15,17 @@ const QUIET: Nanos = Nanos::from_secs(1);
 
 /// Whether more than half of a site's recent first attempts succeeded.
 ///
-/// Success costs nothing: the site counts its first-attempt successes anyway (in its latency
-/// histogram), and hands the total in when it is asked for; failures are counted here, on their
-/// cold path.
+/// Success costs nothing: the site derives its first-attempt successes from its latency histogram
+/// when it refreshes, and hands their total in; failures are counted here, on their cold path. Both
+/// are of the same moment. (Successes as of the last refresh beside failures of now would find a
+/// busy site ill after any handful of failures.)
 ///
 /// *Recent* are the first attempts since the last judgement, as soon as they are 20, or a second
 /// has passed and 3 failed and none succeeded; until then that judgement stands, and a new site is
-/// healthy. Totals are taken once per 10 ms at most.
+/// healthy.
 #[derive(Debug)]
 pub struct Health {
     healthy: AtomicBool,
-    /// When the totals may be taken again (ns).
-    next: AtomicU64,
     failures: AtomicU64,
     /// The totals at the last judgement, and when that was.
     last: Mutex<(Totals, Nanos)>,
@@ -46,7 +42,6 @@ impl Health {
     pub fn new() -> Self {
         Self {
             healthy: AtomicBool::new(true),
-            next: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             last: Mutex::new((Totals::default(), Nanos::ZERO)),
         }
@@ -64,29 +59,17 @@ impl Health {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Whether more than half of the recent first attempts succeeded. `successes` gives the site's
-    /// total of first-attempt successes, and is called now and then only.
-    pub fn is_healthy(&self, now: Nanos, successes: impl FnOnce() -> u64) -> bool {
-        // Relaxed: a stale time only means that the CAS fails.
-        let next = self.next.load(Ordering::Relaxed);
-        let claimed = now.as_nanos() >= next
-            // Relaxed, both: it elects one thread; what that one writes is under the lock.
-            && self
-                .next
-                .compare_exchange(next, (now + EVERY).as_nanos(), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if claimed {
-            self.judge(now, successes);
-        }
+    /// Whether more than half of the recent first attempts succeeded, as of the last judgement.
+    pub fn is_healthy(&self) -> bool {
         // Relaxed: the newest judgement this thread knows of.
         self.healthy.load(Ordering::Relaxed)
     }
 
-    #[cold]
-    fn judge(&self, at: Nanos, successes: impl FnOnce() -> u64) {
+    /// Takes in how many first attempts ever succeeded, as of `at`.
+    pub fn judge(&self, successes: u64, at: Nanos) {
         let mut guard = self.last.lock();
         let (last, judged) = *guard;
-        let now = Totals { successes: successes(), failures: self.failures() };
+        let now = Totals { successes, failures: self.failures() };
         // A total that is behind the last one was counted before it: nothing new.
         let succeeded = now.successes.saturating_sub(last.successes);
         let failed = now.failures.saturating_sub(last.failures);
@@ -100,88 +83,92 @@ impl Health {
     }
 }
 
+impl Default for Health {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(millis: u64) -> Nanos {
-        Nanos::from_millis(millis)
-    }
 
     fn fail(health: &Health, times: usize) {
         (0..times).for_each(|_| health.failed());
     }
 
+    fn judged(health: &Health, successes: u64) -> bool {
+        health.judge(successes, Nanos::ZERO);
+        health.is_healthy()
+    }
+
     #[test]
     fn a_new_site_is_healthy_until_twenty_attempts_say_otherwise() {
         let health = Health::new();
-        assert!(health.is_healthy(at(0), || 0));
+        assert!(judged(&health, 0));
         fail(&health, 19);
-        assert!(health.is_healthy(at(10), || 0));
+        assert!(judged(&health, 0));
         fail(&health, 1);
-        assert!(!health.is_healthy(at(20), || 0));
+        assert!(!judged(&health, 0));
     }
 
     #[test]
     fn a_site_that_is_called_seldom_is_unwell_after_three_failures_and_no_success() {
+        let judged = |health: &Health, successes, millis| {
+            health.judge(successes, Nanos::from_millis(millis));
+            health.is_healthy()
+        };
         let health = Health::new();
-        assert!(health.is_healthy(at(5_000), || 30), "judged at 5 s");
+        assert!(judged(&health, 30, 5_000));
         fail(&health, 3);
-        assert!(health.is_healthy(at(5_990), || 30), "no second has passed");
-        assert!(!health.is_healthy(at(6_000), || 30));
-        fail(&health, 3);
-        assert!(!health.is_healthy(at(7_100), || 31));
+        assert!(judged(&health, 30, 5_990), "no second has passed");
+        assert!(!judged(&health, 30, 6_000));
         let other = Health::new();
         fail(&other, 3);
-        assert!(other.is_healthy(at(7_000), || 1), "one of four succeeded: too few to say");
+        assert!(judged(&other, 1, 7_000), "one of four succeeded: too few to say");
     }
 
     #[test]
     fn exactly_half_is_not_more_than_half() {
         let health = Health::new();
         fail(&health, 10);
-        assert!(!health.is_healthy(at(0), || 10));
+        assert!(!judged(&health, 10));
         fail(&health, 10);
-        assert!(health.is_healthy(at(10), || 21));
+        assert!(judged(&health, 21));
     }
 
     #[test]
     fn a_long_healthy_past_does_not_hide_an_outage() {
         let health = Health::new();
-        assert!(health.is_healthy(at(0), || 1_000_000));
+        assert!(judged(&health, 1_000_000));
         fail(&health, 20);
-        assert!(!health.is_healthy(at(10), || 1_000_005));
+        assert!(!judged(&health, 1_000_005));
     }
 
     #[test]
     fn it_recovers_with_the_backend() {
         let health = Health::new();
         fail(&health, 1_000);
-        assert!(!health.is_healthy(at(0), || 0));
-        assert!(!health.is_healthy(at(10), || 19), "too few to say");
-        assert!(health.is_healthy(at(20), || 20));
+        assert!(!judged(&health, 0));
+        assert!(!judged(&health, 19), "too few to say");
+        assert!(judged(&health, 20));
     }
 
     #[test]
-    fn the_successes_are_counted_once_in_ten_milliseconds() {
+    fn failures_between_two_judgements_wait_for_the_successes_beside_them() {
         let health = Health::new();
-        let mut counted = 0;
-        for micros in 0..100_000 {
-            health.is_healthy(Nanos::from_micros(micros), || {
-                counted += 1;
-                0
-            });
-        }
-        assert_eq!(counted, 10);
+        assert!(judged(&health, 1_000));
+        fail(&health, 30);
+        assert!(health.is_healthy(), "nothing is known yet of what succeeded meanwhile");
+        assert!(judged(&health, 2_000));
     }
 
     #[test]
-    fn a_clock_or_a_total_that_goes_back_changes_nothing() {
+    fn a_total_that_goes_back_changes_nothing() {
         let health = Health::new();
         fail(&health, 20);
-        assert!(!health.is_healthy(at(1_000), || 5));
-        assert!(!health.is_healthy(at(1), || panic!("the totals are not due")));
+        assert!(!judged(&health, 5));
         fail(&health, 19);
-        assert!(!health.is_healthy(at(1_010), || 0));
+        assert!(!judged(&health, 0));
     }
 }

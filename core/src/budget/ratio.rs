@@ -158,8 +158,7 @@ impl Ratio {
         }
     }
 
-    /// Health is looked at last but one: it may cost a microsecond, and only a floor that has
-    /// something to give needs it.
+    /// Health is another line of the site: only a floor that has something to give needs it.
     #[inline]
     fn withdraw_floor(&self, cost: u32, now: Nanos, healthy: impl FnOnce() -> bool) -> bool {
         self.floor.has(cost, now) && healthy() && self.floor.take(cost, now)

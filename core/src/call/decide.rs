@@ -78,8 +78,9 @@ impl Call {
     fn pay_for_retry(&self, with: &mut With<'_>, cost: u16) -> Result<(), Verdict> {
         let decision = match &with.terms.retry_budget {
             None => BudgetDecision::NoBudget,
-            Some(budget) => budget
-                .withdraw(with.shard, cost.into(), self.now, || with.site.is_healthy(self.now)),
+            Some(budget) => {
+                budget.withdraw(with.shard, cost.into(), self.now, || with.site.is_healthy())
+            }
         };
         self.note_budget(with, AttemptKind::Retry, cost, decision);
         if decision.is_allowed() {
@@ -131,7 +132,7 @@ impl Call {
     }
 
     /// Launches the primary of a group and arms its hedge.
-    #[inline]
+    #[inline(always)]
     pub(super) fn launch_primary(
         &mut self,
         with: &mut With<'_>,
@@ -149,14 +150,14 @@ impl Call {
     }
 
     /// The next id. It is taken by the leg that is added for it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn deal_id(&mut self) -> AttemptId {
         let attempt = AttemptId::new(self.attempts());
         self.unfinished.insert(attempt);
         attempt
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn launch(
         &self,
         with: &With<'_>,
@@ -164,7 +165,7 @@ impl Call {
         hedge_index: u8,
         reserved: Reserved,
     ) -> Launch {
-        let timeout = with.terms.policy.retry.attempt_timeout;
+        let timeout = with.terms.attempt_timeout();
         Launch {
             attempt,
             retry_index: self.legs.retry_index(),
@@ -176,7 +177,7 @@ impl Call {
     }
 
     /// The server answered the first attempt: what funds budgets.
-    #[inline]
+    #[inline(always)]
     pub(super) fn deposit(&self, with: &With<'_>) {
         with.terms.deposit(with.shard);
     }

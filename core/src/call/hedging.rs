@@ -117,7 +117,7 @@ impl Call {
         let (decision, reserved) = match &with.terms.hedge_budget {
             None => (BudgetDecision::NoBudget, Reserved::Nothing),
             Some(budget) => {
-                let healthy = || with.site.is_healthy(self.now);
+                let healthy = || with.site.is_healthy();
                 let paid = budget.withdraw(with.shard, cost.into(), self.now, healthy);
                 let placed = if paid.is_allowed() { budget.reserve(with.shard) } else { paid };
                 (placed, Reserved::Hedge)

@@ -14,7 +14,7 @@ use crate::{
 impl Call {
     /// The first attempt answered the call, and there is no other: one bucket, one deposit, no
     /// note.
-    #[inline]
+    #[inline(always)]
     pub(super) fn win_alone(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
         self.see(now);
         with.site.latency.record(with.shard, self.now - self.legs.primary_started());
@@ -33,17 +33,17 @@ impl Call {
         with: &mut With<'_>,
         attempt: AttemptId,
         outcome: Outcome,
-        late: bool,
+        given_up: bool,
     ) -> Step {
         let hedge = self.legs.hedge_index(attempt);
-        if !late && hedge == 0 {
+        if !given_up && hedge == 0 {
             with.site.latency.record(with.shard, self.now - self.legs.primary_started());
         }
-        if !late && attempt == AttemptId::FIRST {
+        if !given_up && attempt == AttemptId::FIRST {
             self.deposit(with);
         }
-        if self.attempts() > 1 || late {
-            self.note_win(with, attempt, outcome, late, hedge);
+        if self.attempts() > 1 || given_up || self.now >= self.deadline {
+            self.note_win(with, attempt, outcome, given_up, hedge);
         }
         self.legs.end(attempt);
         self.answer = attempt.get();
@@ -56,18 +56,18 @@ impl Call {
         with: &mut With<'_>,
         attempt: AttemptId,
         outcome: Outcome,
-        late: bool,
+        given_up: bool,
         hedge: u8,
     ) {
         let started = self.legs.started(attempt).unwrap_or(self.now);
         let counters = &with.site.counters;
-        if late {
+        if given_up {
             counters.add(Counter::Late, 1);
         }
         // To the nanosecond what the histogram was told of a primary.
         let ran_since = if hedge == 0 { self.legs.primary_started() } else { started };
         let kind = self.kind_of(attempt);
-        counters.win(kind, late, self.now - ran_since);
+        counters.win(kind, given_up, self.now - ran_since);
         if self.attempts() == 1 {
             counters.ended(Verdict::Success, Some(kind), self.now - with.started);
         }
@@ -76,6 +76,7 @@ impl Call {
                 budget.later_success();
             }
         }
+        let late = given_up || self.now >= self.deadline;
         with.notes
             .push(self.now, Event::Ended { attempt, started, outcome, facts: with.facts, late });
     }
@@ -141,7 +142,7 @@ impl Call {
 
     /// Gives up the legs whose time is up. `Some` if that ended the group.
     pub(super) fn expire(&mut self, with: &mut With<'_>) -> Option<Step> {
-        let timeout = with.terms.policy.retry.attempt_timeout;
+        let timeout = with.terms.attempt_timeout();
         while let Some(attempt) = self.legs.timed_out(timeout, self.now) {
             let outcome = classify::timeout(with.timeout_rule());
             self.note_failure(with, attempt, outcome, None);

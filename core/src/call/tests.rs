@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     budget::{BudgetState, Deposits},
     classify::Named,
-    policy::{Budget, Hedge},
+    policy::{Budget, Hedge, Policy},
     site::Own,
     sync::Arc,
     verdict::{BudgetDecision, PolicySource},

@@ -43,13 +43,18 @@ pub(crate) fn release(terms: &Terms, reserved: Reserved) {
 /// there was one.
 pub(crate) fn contain(site: &Site, hosts: impl FnOnce()) -> bool {
     let Err(payload) = catch_unwind(AssertUnwindSafe(hosts)) else { return true };
-    // The payload's own drop may panic, too; there the second one is forgotten.
-    std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    drop_quietly(payload);
     site.counters.add(Counter::HookPanics, 1);
     false
 }
 
-/// The result of a call: what the last attempt produced, if it is a value, else the verdict.
+/// Drops what somebody panicked with. Its own drop may panic, too; there the second one is forgotten.
+pub(crate) fn drop_quietly(payload: Box<dyn Any + Send>) {
+    std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+}
+
+/// The result of a call: what the last attempt produced, if it is a value, else the verdict. A panic
+/// that nothing outranked goes on here, also where time or the caller ended the call: none is hidden.
 #[inline]
 pub(crate) fn conclude<T, E>(
     verdict: Verdict,
@@ -58,9 +63,9 @@ pub(crate) fn conclude<T, E>(
 ) -> Result<T, Error<E>> {
     let last = match kept {
         Kept::Result(Ok(value)) => return Ok(value),
-        Kept::Panic(payload) if verdict == Verdict::Panicked => resume_unwind(payload),
+        Kept::Panic(payload) => resume_unwind(payload),
         Kept::Result(Err(error)) => Some(error),
-        Kept::Panic(_) | Kept::Nothing => None,
+        Kept::Nothing => None,
     };
     Err(Error {
         verdict,

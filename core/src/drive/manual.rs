@@ -11,12 +11,15 @@
 mod agenda;
 mod event_loop;
 mod fly;
+mod forget;
 mod hand_over;
+mod hear;
 mod id;
 mod no_room;
 mod pins;
 mod seat;
 mod slot;
+mod stand_aside;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -121,6 +124,9 @@ impl Manual {
         begin: Begin,
         agenda: Option<&Arc<Agenda>>,
     ) -> (CallId, Step) {
+        if site.trust.is_lost(begin.now) {
+            return self.pass_through(site, begin);
+        }
         let Some((index, slot)) = self.0.slab.acquire(Shard::current()) else {
             return self.pass_through(site, begin);
         };
@@ -334,7 +340,7 @@ impl Manual {
             Drive::You(hold) => {
                 let mut step = Step::NOTHING;
                 let mut pilot = Pilot::new(&self.0.host, slot, id, now);
-                let left = pilot.fly(hold, None, &mut step);
+                let left = pilot.fly(hold, &mut step);
                 let bell = pilot.bell;
                 self.leave(id, slot, left);
                 if let Some(agenda) = bell {

@@ -12,9 +12,13 @@ mod alarm;
 mod caller;
 mod executor;
 mod finish;
+mod hear;
 mod here;
 mod race;
 mod seat;
+mod stand_aside;
+#[cfg(test)]
+mod tests;
 mod waiting;
 mod workers;
 

@@ -17,7 +17,7 @@ use crate::{
     observe::{EventRing, Observer, Observers},
     policy::{Budget, Mode, Policy, UNLIMITED},
     registry::{self, Registry},
-    sync::{Arc as Shared, Mutex, Swap},
+    sync::{Arc as Shared, AtomicU64, Mutex, Swap},
 };
 
 /// The variable that sets an engine's mode from outside: `active`, `observe` or `off`.
@@ -262,6 +262,7 @@ impl EngineBuilder {
             own_executor: self.executor.is_some(),
             executor: self.executor.unwrap_or_else(|| Arc::new(workers)),
             sites: Registry::new(self.max_keys, overflow),
+            keys_refused: AtomicU64::new(0),
             book: Swap::new(Shared::new(book)),
             revising: Mutex::new(()),
         })))

@@ -69,6 +69,9 @@ impl Engine {
             stale: false,
             events_dropped: observers.map_or(0, |observers| observers.events_dropped()),
             observer_panics: observers.map_or(0, |observers| observers.panics()),
+            clock_panics: inner.host.clock.panics(),
+            // Relaxed: a count.
+            keys_refused: inner.keys_refused.load(Ordering::Relaxed),
         };
         let mut text = String::new();
         observe::write(&mut text, &snapshot);

@@ -5,9 +5,10 @@ use crate::{
     clock::Nanos,
     control::{self, Book},
     key::{self, Key},
+    listener::Warning,
     registry::{Entry, Named},
     site::Site,
-    sync::Arc as Shared,
+    sync::{Arc as Shared, Ordering},
 };
 
 impl Inner {
@@ -34,11 +35,21 @@ impl Inner {
     #[cold]
     fn enter(&self, key: &str) -> Entry<'_, Site> {
         if self.sites.count() >= self.sites.max() {
+            self.refuse(key);
             return self.sites.overflow();
         }
         let _no_revision = self.revising.lock();
         self.sites
             .get_or_insert_with(key, || make_site(&self.book.load(), key, self.host.clock.now()))
+    }
+
+    fn refuse(&self, key: &str) {
+        // Relaxed: a count.
+        self.keys_refused.fetch_add(1, Ordering::Relaxed);
+        let first = self.sites.overflow().value().warn_once(Warning::KeysFull);
+        if first && let Some(listener) = &self.host.listener {
+            listener.warned(key, self.host.clock.now(), Warning::KeysFull);
+        }
     }
 
     pub(super) fn install_everywhere(&self) {

@@ -1,6 +1,9 @@
 //! Holding a flight: the right to drive its machine.
 
-use super::{Exit, Flight, Generation, Ticket, word::Seat};
+use super::{
+    Exit, Flight, Generation, Ticket,
+    word::{Seat, Word},
+};
 use crate::sync::Ordering;
 
 /// The right to drive a flight's machine, of which there is one at a time.
@@ -72,6 +75,13 @@ impl<'a> Hold<'a> {
                 (None, None)
             }
         })
+    }
+
+    /// The attempts that were launched and not taken, the oldest first. Any of them may have ended
+    /// meanwhile.
+    pub fn seated(&self) -> impl Iterator<Item = Ticket> + use<> {
+        // Relaxed: seats are taken and freed by this holder alone.
+        Word::from_bits(self.flight.word.load(Ordering::Relaxed)).seated()
     }
 
     /// Lets go of a flight that is still in the air.

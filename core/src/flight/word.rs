@@ -106,6 +106,11 @@ impl Word {
         self.seat_at(ticket.seat())
     }
 
+    /// How many seats are taken by attempts that have not come back.
+    pub(super) fn unfinished(self) -> usize {
+        (0..SEATS).filter(|seat| matches!(self.seat_at(*seat), Seat::Alive | Seat::Claimed)).count()
+    }
+
     /// The oldest attempt that is ready.
     pub(super) fn first_ready(self) -> Option<Ticket> {
         if !self.any_ready() {
@@ -116,6 +121,14 @@ impl Word {
         (oldest..launched)
             .map(Ticket::truncated)
             .find(|ticket| self.seat_at(ticket.seat()) == Seat::Ready)
+    }
+
+    /// The attempts that have a seat, launched and not settled: the oldest first.
+    pub(super) fn seated(self) -> impl Iterator<Item = Ticket> {
+        let launched = self.launched();
+        (launched.saturating_sub(SEATS as u8)..launched)
+            .map(Ticket::truncated)
+            .filter(move |ticket| self.seat_at(ticket.seat()) != Seat::Free)
     }
 
     /// The next attempt, alive, unless the one that had its seat before is unfinished or the

@@ -96,7 +96,7 @@ pub struct AttemptRecord {
     pub budget: Option<(u16, BudgetDecision)>,
     /// Why it was asked to stop.
     pub cancelled: Option<CancelReason>,
-    /// It ended after it had been given up.
+    /// It ended after it had been given up, or after the call's deadline.
     pub late: bool,
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) stale: bool,
     pub(crate) events_dropped: u64,
     pub(crate) observer_panics: u64,
+    pub(crate) clock_panics: u64,
+    pub(crate) keys_refused: u64,
 }
 
 /// How often policies came from there, and what became of them.
@@ -93,6 +95,8 @@ pub(crate) fn write(out: &mut String, snapshot: &Snapshot<'_>) {
             Metric::ObserverPanics => {
                 writer.count_from_zero(metric, &[], snapshot.observer_panics);
             }
+            Metric::ContainedPanics => contained_panics(snapshot, &mut writer),
+            Metric::KeysRefused => writer.count_from_zero(metric, &[], snapshot.keys_refused),
             _ => keys.iter().for_each(|key| key.write(metric, &mut writer)),
         }
     }
@@ -151,6 +155,18 @@ fn policy_info(keys: &[Key<'_>], writer: &mut Writer<'_>) {
 fn policy_updates(snapshot: &Snapshot<'_>, writer: &mut Writer<'_>) {
     for PolicyUpdates { source, result, count } in snapshot.updates {
         writer.count(Metric::PolicyUpdates, &[source.label(), result.label()], *count);
+    }
+}
+
+fn contained_panics(snapshot: &Snapshot<'_>, writer: &mut Writer<'_>) {
+    let of_sites = |counter| snapshot.sites.iter().map(|site| site.counters.get(counter)).sum();
+    let counts = [
+        ("hook", of_sites(Counter::HookPanics)),
+        ("clock", snapshot.clock_panics),
+        ("engine", of_sites(Counter::EnginePanics)),
+    ];
+    for (place, count) in counts {
+        writer.count_from_zero(Metric::ContainedPanics, &[place], count);
     }
 }
 
@@ -256,12 +272,15 @@ impl<'a> Key<'a> {
         let (counters, kind) = (&self.site.counters, AttemptKind::Hedge);
         let denied =
             [HedgeReason::Denied, HedgeReason::AbandonedLimit, HedgeReason::ExecutorRejected];
+        let impossible =
+            [HedgeReason::NoExecutor, HedgeReason::NoTimer, HedgeReason::NotIdempotent];
         let results = [
             ("won", counters.wins(kind) + counters.late_wins(kind)),
             ("lost", counters.cancellations_of(kind)),
             ("failed", counters.failures_of(kind)),
             ("denied", denied.iter().map(|reason| counters.hedges_skipped(*reason)).sum()),
             ("suspended", counters.get(Counter::HedgesSuspended)),
+            ("impossible", impossible.iter().map(|reason| counters.hedges_skipped(*reason)).sum()),
         ];
         for (result, count) in results {
             writer.count(Metric::Hedges, &[self.name(), result], count);

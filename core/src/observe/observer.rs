@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     clock::Nanos,
     completion::Completion,
-    listener::CallEnded,
+    listener::{CallEnded, Warning},
     notes::{AttemptId, AttemptKind},
     outcome::{CancelReason, Outcome},
     verdict::BudgetDecision,
@@ -73,6 +73,11 @@ pub trait Observer: Send + Sync {
         let _ = event;
     }
 
+    /// Something about the engine is not as its owner may think: once for a key.
+    fn on_warning(&self, event: &Warned<'_>) {
+        let _ = event;
+    }
+
     /// A call ended with an answer.
     fn on_success(&self, event: &CallEnded<'_>) {
         let _ = event;
@@ -106,6 +111,10 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).on_budget_decision(event);
     }
 
+    fn on_warning(&self, event: &Warned<'_>) {
+        (**self).on_warning(event);
+    }
+
     fn on_success(&self, event: &CallEnded<'_>) {
         (**self).on_success(event);
     }
@@ -127,6 +136,18 @@ pub struct CallStarted<'a> {
     pub at: Nanos,
 }
 
+/// Something about the engine is not as its owner may think: what [`Observer::on_warning`] is told.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Warned<'a> {
+    /// The call site.
+    pub key: &'a str,
+    /// When it was noticed, on the engine's clock.
+    pub at: Nanos,
+    /// What.
+    pub warning: Warning,
+}
+
 /// An attempt ended: what [`Observer::on_attempt`] is told.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -146,7 +167,7 @@ pub struct AttemptEnded<'a> {
     /// The facts of its end, where they were kept: not for a call's first attempt that answers it
     /// at once.
     pub facts: Option<Completion>,
-    /// It had been given up before.
+    /// It had been given up before, or the call's deadline had passed.
     pub late: bool,
 }
 

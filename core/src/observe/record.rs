@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::{
     clock::Nanos,
+    listener::Warning,
     notes::{AttemptId, Event},
     verdict::Verdict,
 };
@@ -29,7 +30,7 @@ const KEY_BYTES: usize = 47;
 #[derive(Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct EventRecord {
-    /// Which call: the engine's calls are numbered from 0.
+    /// Which call: the engine's calls are numbered from 0; [`NO_CALL`](Self::NO_CALL) for none.
     pub call: u64,
     /// When, on the engine's clock.
     pub at: Nanos,
@@ -48,6 +49,8 @@ pub enum Told {
     CallStarted,
     /// Something happened in a call; never [`Event::Done`].
     Noted(Event),
+    /// Something about the engine is not as its owner may think. It belongs to no call.
+    Warned(Warning),
     /// A call ended.
     CallEnded {
         /// When it had started.
@@ -62,6 +65,9 @@ pub enum Told {
 }
 
 impl EventRecord {
+    /// The number of no call: what belongs to none carries it.
+    pub const NO_CALL: u64 = u64::MAX;
+
     pub(crate) fn new(call: u64, at: Nanos, key: &str, what: Told) -> Self {
         let kept = key.floor_char_boundary(KEY_BYTES);
         let mut record = Self { call, at, what, ..Self::default() };

@@ -76,6 +76,7 @@ impl Site {
         let born = refresher.born.unwrap_or(now);
         let last = refresher.reported.unwrap_or(Reported { at: born, attempts: 0, answered: 0 });
         refresher.reported = Some(next);
+        self.health.judge(next.answered, now);
         let report = Report {
             since: last.at,
             // Counters that are read one after the other may be a little apart.

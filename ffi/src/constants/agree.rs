@@ -1,8 +1,8 @@
 //! The numbers are the engine's own, where there is an engine's own.
 
 use rego::{
-    AttemptKind, BudgetDecision, CancelReason, Class, HedgeReason, IoKind, OutcomeKind, Verdict,
-    manual::MAX_ACTIONS,
+    AttemptKind, BudgetDecision, CancelReason, Class, HedgeReason, IoKind, OutcomeKind,
+    PolicySource, Verdict, Warning, manual::MAX_ACTIONS,
 };
 
 use super::*;
@@ -94,6 +94,18 @@ agree! {
         REGO_BUDGET_NOT_FOUND = BudgetDecision::NotFound,
         REGO_BUDGET_PANIC = BudgetDecision::PanicInBudget,
     }
+    rego_policy_source::{
+        REGO_POLICY_DEFAULT = PolicySource::Default,
+        REGO_POLICY_STATIC = PolicySource::Static,
+        REGO_POLICY_FILE = PolicySource::File,
+        REGO_POLICY_REMOTE = PolicySource::Remote,
+        REGO_POLICY_LAST_KNOWN_GOOD = PolicySource::LastKnownGood,
+    }
+    rego_warning::{
+        REGO_WARNING_KEYS_FULL = Warning::KeysFull,
+        REGO_WARNING_NO_EXECUTOR = Warning::NoExecutor,
+        REGO_WARNING_NO_TIMER = Warning::NoTimer,
+    }
     rego_hedge::{
         REGO_HEDGE_TRIGGER_COLD = HedgeReason::TriggerCold,
         REGO_HEDGE_TRIGGER_NOT_FOUND = HedgeReason::TriggerNotFound,
@@ -118,6 +130,7 @@ mod tests {
         assert_eq!(rego_verdict::REGO_VERDICT_PASS_THROUGH as usize + 1, Verdict::ALL.len());
         assert_eq!(rego_budget::REGO_BUDGET_PANIC as usize + 1, BudgetDecision::ALL.len());
         assert_eq!(rego_hedge::REGO_HEDGE_ABANDONED_LIMIT as usize + 1, HedgeReason::ALL.len());
+        assert_eq!(rego_warning::REGO_WARNING_NO_TIMER as usize + 1, Warning::ALL.len());
         assert_eq!(rego_io::REGO_IO_INTERRUPTED as usize + 1, IoKind::ALL.len());
         assert!(IoKind::ALL.iter().enumerate().all(|(at, kind)| *kind as usize == at));
     }

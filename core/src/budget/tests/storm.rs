@@ -9,13 +9,23 @@ struct Client {
     successes: u64,
     attempts: u64,
     calls: u64,
+    /// When it last reported, and the successes and calls of then.
+    reported: (Nanos, u64, u64),
 }
 
+const EVERY: Nanos = Nanos::from_millis(100);
 const RETRIES: u32 = 3;
 
 impl Client {
     fn new(definition: &Budget) -> Self {
-        Self { budget: new(definition), health: Health::new(), successes: 0, attempts: 0, calls: 0 }
+        Self {
+            budget: new(definition),
+            health: Health::new(),
+            successes: 0,
+            attempts: 0,
+            calls: 0,
+            reported: (ZERO, 0, 0),
+        }
     }
 
     /// One call; whether any of its attempts succeeded.
@@ -29,9 +39,9 @@ impl Client {
             return true;
         }
         self.health.failed();
+        self.refresh_if_due(now);
         for _ in 0..RETRIES {
-            let successes = self.successes;
-            let healthy = || self.health.is_healthy(now, || successes);
+            let healthy = || self.health.is_healthy();
             if !self.budget.withdraw(shard(), 1, now, healthy).is_allowed() {
                 return false;
             }
@@ -43,12 +53,25 @@ impl Client {
         false
     }
 
+    /// What a site does from time to time.
+    fn refresh_if_due(&mut self, now: Nanos) {
+        let (since, successes, calls) = self.reported;
+        if now - since < EVERY {
+            return;
+        }
+        let report =
+            Report { since, answered: self.successes - successes, attempts: self.calls - calls };
+        self.health.judge(self.successes, now);
+        self.budget.refresh(report, now);
+        self.reported = (now, self.successes, self.calls);
+    }
+
     fn extra(&self) -> u64 {
         self.attempts - self.calls
     }
 }
 
-/// `seconds` of `per_sec` calls, with a report to the budget every quarter of a second.
+/// `seconds` of `per_sec` calls.
 fn run(
     client: &mut Client,
     from: Nanos,
@@ -56,21 +79,11 @@ fn run(
     per_sec: u64,
     mut server: impl FnMut() -> bool,
 ) {
-    let mut last = (from, client.successes, client.calls);
     for call in 0..seconds * per_sec {
         let now = from + Nanos::from_nanos(call * 1_000_000_000 / per_sec);
         client.call(now, &mut server);
         assert!(client.extra() as f64 <= client.budget.bound(now), "the published bound");
-        if now - last.0 >= Nanos::from_millis(250) {
-            let (since, successes, calls) = last;
-            let report = Report {
-                since,
-                answered: client.successes - successes,
-                attempts: client.calls - calls,
-            };
-            client.budget.refresh(report, now);
-            last = (now, client.successes, client.calls);
-        }
+        client.refresh_if_due(now);
     }
 }
 

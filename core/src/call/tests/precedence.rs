@@ -1,6 +1,7 @@
 //! Every rule of precedence, by name.
 
 use super::*;
+use crate::notes::Note;
 
 const FOREVER: Nanos = Nanos::NEVER;
 
@@ -28,6 +29,24 @@ fn success_beats_everything_that_has_not_ended_the_call() {
     let mut bench = Bench::new(policy());
     let _ = bench.start(ms(0), ms(10), 1);
     assert_eq!(bench.outcome(0, Outcome::success(), ms(50)), Step::Done(Verdict::Success));
+    let late = |note: &Note| matches!(note.what, Event::Ended { late: true, .. });
+    assert_eq!(bench.notes.as_slice().iter().filter(|note| late(note)).count(), 1);
+    assert_eq!(bench.site.counters.get(Counter::Late), 0, "nobody had given it up");
+    assert_eq!(bench.observed(), (1, 0), "what it took is what it took");
+}
+
+#[test]
+fn an_engine_that_stands_aside_cuts_no_attempt_short() {
+    for (mode, cut) in [(Mode::Active, true), (Mode::Observe, false), (Mode::Off, false)] {
+        let mut policy = policy();
+        policy.retry.attempt_timeout = ms(5);
+        policy.mode = mode;
+        let mut bench = Bench::new(policy);
+        let Step::Launch(launch) = bench.start(ms(0), ms(100), 1) else { panic!("a launch") };
+        assert_eq!(launch.deadline, if cut { ms(5) } else { ms(100) });
+        let _ = bench.time(ms(6));
+        assert_eq!(bench.abandoned(), if cut { vec![0] } else { vec![] });
+    }
 }
 
 #[test]
@@ -89,7 +108,7 @@ fn a_backoff_that_would_pass_the_deadline_is_not_slept() {
     let _ = bench.start(ms(0), ms(15), 1);
     // 10 ms of backoff from 6 ms on would end at 16 ms.
     assert_eq!(bench.outcome(0, transient(), ms(6)), Step::Done(Verdict::DeadlineExceeded));
-    let fits = |note: &crate::notes::Note| note.what == Event::WouldNotFit { wait: ms(10) };
+    let fits = |note: &Note| note.what == Event::WouldNotFit { wait: ms(10) };
     assert!(bench.notes.as_slice().iter().any(fits));
     assert_eq!(grants(&bench.retry_budget), 0, "nothing was paid for it");
 }

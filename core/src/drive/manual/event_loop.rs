@@ -164,7 +164,7 @@ impl Loop {
         // Whoever holds it at this moment hears the knock, and lists it again.
         if let Drive::You(hold) = slot.flight.knock_time(id.generation()) {
             let mut pilot = Pilot::new(&inner.host, slot, id, now).of_loop();
-            let left = pilot.fly(hold, None, &mut self.step);
+            let left = pilot.fly(hold, &mut self.step);
             self.manual.leave(id, slot, left);
             if self.step.more {
                 self.line.append(inner, index, index);
@@ -191,7 +191,7 @@ impl Loop {
         if let Drive::You(hold) = slot.flight.knock_time(id.generation()) {
             let mut nobody_is_told = Step::NOTHING;
             let mut pilot = Pilot::new(&self.manual.0.host, slot, id, Nanos::ZERO);
-            let left = pilot.fly(hold, None, &mut nobody_is_told);
+            let left = pilot.fly(hold, &mut nobody_is_told);
             self.manual.leave(id, slot, left);
         }
     }

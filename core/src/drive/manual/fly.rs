@@ -1,11 +1,14 @@
 //! Driving a flight: whoever holds it hands the machine what has arrived, and collects what the
 //! host is to do.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use super::{
     agenda::Agenda,
-    seat::{CANCELLED, End, QUEUED, STARTED},
+    seat::{CANCELLED, End},
     slot::{Done, Machine, Setting, Slot},
     step::Step,
 };
@@ -78,37 +81,31 @@ impl<'a> Pilot<'a> {
     pub(super) fn begin(mut self, hold: Hold<'_>, deadline: Nanos, step: &mut Step) -> Left {
         let listener = self.host.listener.as_deref();
         let told_as = listener.map_or(0, |it| it.started(self.setting.site.name(), self.now));
-        self.setting.site.take_off();
-        let now = self.now;
+        self.setting.site.take_off().stay();
         let seed = self.host.seeds.next();
-        let first = self.slot.with_machine(|machine| {
+        self.slot.with_machine(|machine| {
             machine.told_as = told_as;
-            let mut with = self.with(&mut machine.notes);
-            let (call, first) = Call::start(&mut with, now, deadline, seed);
-            machine.call = Some(call);
-            first
+            let with = self.with(&mut machine.notes);
+            machine.call = Some(Call::prepare(&with, self.now, deadline, seed));
         });
         // The host is about to wait for what it starts: nobody else would plan its hedges.
         if self.setting.terms.policy.hedge.enabled {
-            self.setting.site.refresh_if_due(&self.setting.terms, now);
+            self.setting.site.refresh_if_due(&self.setting.terms, self.now);
         }
-        self.fly(hold, Some(first), step)
+        self.rounds(hold, true, step)
     }
 
     /// Does what the machine says and hears what has arrived, until there is nothing left; what the
     /// host is to do goes into `step`, as far as it fits, or to the call's event loop.
-    pub(super) fn fly(
-        &mut self,
-        mut hold: Hold<'_>,
-        mut first: Option<call::Step>,
-        step: &mut Step,
-    ) -> Left {
+    pub(super) fn fly(&mut self, hold: Hold<'_>, step: &mut Step) -> Left {
+        self.rounds(hold, false, step)
+    }
+
+    fn rounds(&mut self, mut hold: Hold<'_>, mut first: bool, step: &mut Step) -> Left {
         loop {
-            let through = self.slot.with_machine(|machine| {
-                self.advance(machine, &mut hold, first.take());
-                self.hand_over(machine, &mut hold, step)
-            });
-            if through {
+            let slot = self.slot;
+            let first = std::mem::take(&mut first);
+            if slot.with_machine(|machine| self.round(machine, &mut hold, first, step)) {
                 return self.end(hold);
             }
             match hold.let_go() {
@@ -118,13 +115,31 @@ impl<'a> Pilot<'a> {
         }
     }
 
-    /// One round, until there is no news and time brings nothing more.
-    fn advance(
+    /// One round, whatever happens in it: a panic of the engine's own must not leave the flight
+    /// held. Whether the flight is to end.
+    fn round(
         &mut self,
         machine: &mut Machine,
         hold: &mut Hold<'_>,
-        mut step: Option<call::Step>,
-    ) {
+        first: bool,
+        step: &mut Step,
+    ) -> bool {
+        let advance = || {
+            self.advance(machine, hold, first);
+            self.hand_over(machine, hold, step)
+        };
+        match catch_unwind(AssertUnwindSafe(advance)) {
+            Ok(through) => through,
+            Err(payload) => {
+                self.stand_aside(machine, hold, payload);
+                self.hand_over(machine, hold, step)
+            }
+        }
+    }
+
+    /// One round, until there is no news and time brings nothing more.
+    fn advance(&mut self, machine: &mut Machine, hold: &mut Hold<'_>, first: bool) {
+        let mut step = first.then(|| self.event(machine, |call, with| call.begin(with)));
         let mut timed = false;
         loop {
             // A launch arms what only time can tell.
@@ -186,85 +201,6 @@ impl<'a> Pilot<'a> {
         None
     }
 
-    fn hear(&mut self, machine: &mut Machine, news: News) -> call::Step {
-        let now = self.now;
-        match news {
-            News::Ready(ticket) => self.hear_end(machine, ticket),
-            News::Cancel => self.event(machine, |call, with| call.on_cancel(with, now)),
-            News::Time => {
-                if self.asker == Asker::Anybody {
-                    // It may be the loop that knocked, whose timer has fired.
-                    self.disarm(machine);
-                }
-                if self.slot.was_told_of_queue() {
-                    self.learn_of_queue(machine);
-                }
-                self.pass_time(machine)
-            }
-        }
-    }
-
-    fn pass_time(&mut self, machine: &mut Machine) -> call::Step {
-        let now = self.now;
-        self.event(machine, |call, with| call.on_time(with, now))
-    }
-
-    fn hear_end(&mut self, machine: &mut Machine, ticket: Ticket) -> call::Step {
-        let Some((launch, end)) = self.slot.seat(ticket).take() else {
-            unreachable!("a result that is ready has been written")
-        };
-        let attempt = launch.attempt;
-        self.settle(launch);
-        machine.aloft.remove(ticket);
-        machine.to_start.remove(ticket);
-        machine.to_cancel.remove(ticket);
-        machine.queued.remove(attempt);
-        if machine.given_up.remove(attempt) {
-            self.setting.site.abandoned_ended();
-        }
-        self.now = self.now.max(end.at);
-        let Some(outcome) = end.outcome else {
-            return self.event(machine, |call, with| call.on_rejected(with, attempt, end.at));
-        };
-        let step = self.event(machine, |call, with| {
-            with.facts = end.facts;
-            call.on_outcome(with, attempt, outcome, end.at)
-        });
-        if machine.call().answer() == Some(attempt) {
-            machine.answer = Some((ticket, end.result));
-        }
-        step
-    }
-
-    /// Gives back what an attempt held while it ran.
-    fn settle(&self, launch: Launch) {
-        release(&self.setting.terms, launch.reserved);
-    }
-
-    /// What the host has said of its queue.
-    #[cold]
-    fn learn_of_queue(&mut self, machine: &mut Machine) {
-        for ticket in machine.aloft {
-            let seat = self.slot.seat(ticket);
-            let (Some(launch), Some(marks)) =
-                (seat.launch(), seat.marks(self.id.generation(), ticket))
-            else {
-                continue;
-            };
-            let (attempt, now) = (launch.attempt, self.now);
-            if marks & (QUEUED | STARTED) == QUEUED && !machine.queued.contains(attempt) {
-                machine.queued.insert(attempt);
-                self.event(machine, |call, _| call.on_queued(attempt));
-            }
-            if marks & STARTED != 0 && machine.queued.remove(attempt) {
-                self.event(machine, |call, _| call.on_started(attempt, now));
-                if attempt == AttemptId::FIRST {
-                    machine.first_started = now;
-                }
-            }
-        }
-    }
-
     /// Runs an event on the machine, and sees to those it gives up.
     pub(super) fn event<R>(
         &mut self,
@@ -298,7 +234,7 @@ impl<'a> Pilot<'a> {
     }
 
     #[cold]
-    fn give_up(&self, machine: &mut Machine, abandoned: AttemptSet) {
+    pub(super) fn give_up(&self, machine: &mut Machine, abandoned: AttemptSet) {
         for attempt in abandoned {
             machine.given_up.insert(attempt);
             machine.queued.remove(attempt);
@@ -328,7 +264,7 @@ impl<'a> Pilot<'a> {
         debug_assert!(matches!(held, Drive::Elsewhere), "this thread has hold of it");
     }
 
-    fn be_done(&self, machine: &mut Machine) {
+    pub(super) fn be_done(&self, machine: &mut Machine) {
         machine.done = Done::ToTell;
         machine.wake = Nanos::NEVER;
         machine.ended = self.now;

@@ -15,7 +15,8 @@ use crate::{
 };
 
 impl Manual {
-    /// All slots are taken: one plain attempt, of which nothing is kept.
+    /// All slots are taken, or the site's engine is not to be trusted: one plain attempt, of which
+    /// nothing is kept.
     #[cold]
     pub(super) fn pass_through(&self, site: &Site, begin: Begin) -> (CallId, Step) {
         site.counters.add(Counter::PassThrough, 1);

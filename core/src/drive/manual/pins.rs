@@ -49,6 +49,18 @@ impl Pins {
         self.change(generation, |pins| (pins & !KEPT) - 1).map(left)
     }
 
+    /// The host has no more use for whatever is kept.
+    pub(super) fn forget(&self) -> Result<Unpinned, Stale> {
+        let change = |pins: u64| (pins & !KEPT) - 1;
+        // AcqRel and Relaxed: as `change`.
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |pins| {
+                (pins & KEPT != 0).then(|| change(pins))
+            })
+            .map(|pins| left(change(pins)))
+            .map_err(|_| Stale)
+    }
+
     /// A pin goes: a reader's, or the flight's when the last of it is gone.
     pub(super) fn unpin(&self) -> Unpinned {
         // Relaxed: the flight's last one out has seen, by its exit, whether the call is kept, and a
@@ -61,6 +73,16 @@ impl Pins {
     }
 
     fn change(&self, generation: Generation, change: impl Fn(u64) -> u64) -> Result<u64, Stale> {
+        if cfg!(rego_break = "manual_pins_check_then_act") {
+            // Acquire: as below.
+            let pins = self.0.load(Ordering::Acquire);
+            if !is_kept(pins, generation) {
+                return Err(Stale);
+            }
+            // Release: as below.
+            self.0.store(change(pins), Ordering::Release);
+            return Ok(change(pins));
+        }
         // AcqRel: Acquire pairs with `keep`; Release as `unpin`. Relaxed on failure: a guess.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |pins| {

@@ -13,7 +13,7 @@ use crate::{
     outcome::CancelReason,
     site::{Site, Terms},
     slab::Linked,
-    sync::{Arc, AtomicBool, AtomicU32, Cell, Ordering},
+    sync::{Arc, AtomicBool, AtomicU32, Cell, Ordering, Overwrite},
 };
 
 /// One slot of the slab.
@@ -78,6 +78,8 @@ pub(super) struct Machine {
     pub(super) wake: Nanos,
     /// Whose result is the call's so far, and what came with it.
     pub(super) answer: Option<(Ticket, u64)>,
+    /// A success that the call is being told of, while it is.
+    pub(super) in_hand: Option<(Ticket, u64)>,
     pub(super) first_started: Nanos,
     pub(super) ended: Nanos,
     /// Of the event loop that the call belongs to, if it does.
@@ -174,7 +176,7 @@ impl Slot {
     /// The call has been taken off the list.
     pub(super) fn unlist(&self) {
         // Release: pairs with `list`.
-        self.listed.store(false, Ordering::Release);
+        self.listed.overwrite(false, Ordering::Release);
     }
 
     /// Only for the holder of the flight.

@@ -1,21 +1,22 @@
 use super::*;
 use crate::{
-    budget::{BudgetState, Deposits},
-    classify::Named,
     clock::{Clock, ManualClock},
-    drive::Seeds,
-    policy::{Budget, Hedge, Jitter, Policy},
-    site::{Counter, Own, Terms},
+    drive::{
+        Seeds,
+        tests::{PanicsAt, ROOM, Yard, bare},
+    },
+    policy::{Hedge, Jitter, Policy},
+    site::Counter,
     sync::Ordering,
-    verdict::{PolicySource, Verdict},
+    verdict::Verdict,
 };
 
 mod event_loop;
+mod stand_aside;
 mod stress;
 mod twin;
 
 const SEED: u64 = 11;
-const ROOM: u32 = 1_000_000;
 
 fn ms(millis: u64) -> Nanos {
     Nanos::from_millis(millis)
@@ -28,41 +29,6 @@ fn hedging() -> Policy {
     policy.idempotent = Idempotent::Yes;
     policy.hedge = Hedge { enabled: true, delay: ms(20), ..Hedge::default() };
     policy
-}
-
-/// A site whose budgets count every attempt that runs.
-struct Yard {
-    site: Shared<Site>,
-    terms: Shared<Terms>,
-    budgets: [Shared<BudgetState>; 2],
-}
-
-impl Yard {
-    fn new(policy: Policy) -> Self {
-        let room = Budget::Concurrency { max: ROOM };
-        let budget = || Shared::new(BudgetState::new("b", &room, Deposits::PerCall, Nanos::ZERO));
-        let budgets = [budget(), budget()];
-        let terms = Shared::new(Terms {
-            mode: policy.mode,
-            policy,
-            source: PolicySource::Static,
-            classifier: Named::default(),
-            retry_budget: Some(Shared::clone(&budgets[0])),
-            hedge_budget: Some(Shared::clone(&budgets[1])),
-            attributes: Vec::new(),
-        });
-        let own = Own { retry: Shared::clone(&budgets[0]), hedge: Shared::clone(&budgets[1]) };
-        let site = Shared::new(Site::new("svc.Get", own, Shared::clone(&terms)));
-        Self { site, terms, budgets }
-    }
-
-    /// Nothing of any call is left.
-    fn assert_quiet(&self) {
-        assert_eq!((self.site.in_flight(), self.site.abandoned()), (0, 0), "gauges");
-        for budget in &self.budgets {
-            assert_eq!(budget.available(Nanos::ZERO), f64::from(ROOM), "reservations");
-        }
-    }
 }
 
 fn manual(max_flights: usize) -> Manual {
@@ -139,7 +105,7 @@ fn an_attempt_nobody_was_told_of_is_taken_back() {
     }
     let Drive::You(hold) = slot.flight.poll(id.generation()) else { panic!("nobody drives") };
     let mut pilot = Pilot::new(&manual.0.host, slot, id, ms(21));
-    assert_eq!(pilot.fly(hold, None, &mut full), Left::There);
+    assert_eq!(pilot.fly(hold, &mut full), Left::There);
     assert!(full.more);
     assert_eq!(yard.budgets[1].available(Nanos::ZERO), f64::from(ROOM - 1), "the hedge is paid");
 
@@ -168,7 +134,7 @@ fn a_late_driver_gets_what_a_busy_one_was_told() {
     assert_eq!(manual.poll(call, ms(6)).unwrap(), Step::ELSEWHERE);
     manual.cancel(call).unwrap();
     let mut step = Step::NOTHING;
-    let left = Pilot::new(&manual.0.host, slot, id, ms(4)).fly(hold, None, &mut step);
+    let left = Pilot::new(&manual.0.host, slot, id, ms(4)).fly(hold, &mut step);
     manual.leave(id, slot, left);
     assert_eq!(step.verdict(), Some(Verdict::Cancelled), "the failure first, then the cancel");
     yard.assert_quiet();

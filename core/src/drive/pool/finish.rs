@@ -37,7 +37,7 @@ where
         }
         let started = self.host.clock.now();
         seat.start(started);
-        let timeout = self.terms.policy.retry.attempt_timeout;
+        let timeout = self.terms.attempt_timeout();
         // Its own time starts with the operation, not with the queue.
         launch.deadline = launch.call_deadline.min(started + timeout);
         let attempt = Attempt::elsewhere(launch, &self.host.clock, &seat.signal, retries_left);

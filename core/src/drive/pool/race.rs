@@ -1,12 +1,16 @@
 //! A call in the air: its machine, driven by whoever holds the flight.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use super::{
     alarm::Alarm,
     executor::{Executor, Runs, Task},
     here::Here,
-    seat::{End, Order, Seat},
+    seat::{Order, Seat},
+    stand_aside::InHand,
 };
 use crate::{
     call::{Call, Launch, Rules, Step, With},
@@ -22,6 +26,9 @@ use crate::{
     sync::{Arc as Shared, AtomicU64, Cell, Ordering, Shard, Unparker},
     verdict::Verdict,
 };
+
+/// The loom models' negative control: the caller looks before there is anything to see.
+const UNPARK_FIRST: bool = cfg!(rego_break = "pool_unpark_first");
 
 /// Everything one call in the air needs, in one allocation.
 ///
@@ -44,7 +51,7 @@ pub(super) struct Race<T, E, F> {
     pub(super) here: Here,
     pub(super) alarm: Alarm,
     pub(super) machine: Cell<Machine<T, E>>,
-    seats: [Seat<T, E>; SEATS],
+    pub(super) seats: [Seat<T, E>; SEATS],
     pub(super) op: F,
 }
 
@@ -54,14 +61,20 @@ pub(super) struct Machine<T, E> {
     pub(super) kept: Kept<T, E>,
     /// Results that nobody will get. Dropping one is the host's code, which may be slow or panic:
     /// it waits until the flight is let go.
-    spent: Vec<Kept<T, E>>,
+    pub(super) spent: Vec<Kept<T, E>>,
     /// Launched, and not known to have started.
-    queued: AttemptSet,
+    pub(super) queued: AttemptSet,
     /// Asked to stop, and not ended.
-    given_up: AttemptSet,
+    pub(super) given_up: AttemptSet,
     pub(super) told: usize,
     pub(super) first_started: Option<Nanos>,
     pub(super) ended: Nanos,
+    /// What the machine is being told of, while it is.
+    pub(super) in_hand: Option<InHand<T, E>>,
+    /// The engine stands aside …
+    pub(super) aside: bool,
+    /// … and this attempt's result has been kept since.
+    pub(super) answered_aside: Option<AttemptId>,
 }
 
 /// What is wanted of a new call besides its site.
@@ -116,6 +129,9 @@ where
             told: 0,
             first_started: None,
             ended: start.now,
+            in_hand: None,
+            aside: false,
+            answered_aside: None,
         };
         let flight = Flight::new();
         let generation = Generation::FIRST;
@@ -150,11 +166,14 @@ where
             let over = self.machine.with_mut(|machine| {
                 // SAFETY: because the flight is held, the machine is this thread's alone.
                 let machine = unsafe { &mut *machine };
-                let over = self.advance(machine, &mut hold, step.take(), &mut raised);
+                let over = self.round(machine, &mut hold, step.take(), &mut raised);
                 spent.append(&mut machine.spent);
                 over
             });
             if over {
+                if UNPARK_FIRST {
+                    self.caller.unpark();
+                }
                 self.end(hold, &mut spent);
                 break;
             }
@@ -163,10 +182,31 @@ where
                 Err(still) => hold = still,
             }
         }
-        self.caller.unpark();
+        if !UNPARK_FIRST {
+            self.caller.unpark();
+        }
         self.set_alarm();
         self.run_hooks(raised);
         spent.into_iter().for_each(|result| self.discard(result));
+    }
+
+    /// One round, whatever happens in it: a panic of the engine's own must not leave the flight
+    /// held. True at the call's end.
+    fn round(
+        self: &Arc<Self>,
+        machine: &mut Machine<T, E>,
+        hold: &mut Hold<'_>,
+        mut step: Option<Step>,
+        raised: &mut Raised,
+    ) -> bool {
+        if !machine.aside {
+            let advance = || self.advance(machine, hold, &mut step, raised);
+            match catch_unwind(AssertUnwindSafe(advance)) {
+                Ok(over) => return over,
+                Err(payload) => self.stand_aside(machine, step, payload),
+            }
+        }
+        self.pass_through(machine, hold, raised)
     }
 
     /// One round: carries out steps and hears news until there is none. True at the call's end.
@@ -174,11 +214,11 @@ where
         self: &Arc<Self>,
         machine: &mut Machine<T, E>,
         hold: &mut Hold<'_>,
-        mut step: Option<Step>,
+        step: &mut Option<Step>,
         raised: &mut Raised,
     ) -> bool {
         loop {
-            let next = match step.take() {
+            *step = match step.take() {
                 Some(Step::Launch(launch)) => Some(self.launch(machine, hold, launch, raised)),
                 Some(Step::Wait(until)) => {
                     let look_in = self.with(machine, raised, |call, with| call.look_in(with));
@@ -194,7 +234,6 @@ where
                 },
             };
             self.tell(machine);
-            step = next;
         }
     }
 
@@ -233,74 +272,8 @@ where
         });
     }
 
-    fn hear(&self, machine: &mut Machine<T, E>, news: News, raised: &mut Raised) -> Step {
-        self.learn_starts(machine);
-        match news {
-            News::Ready(ticket) => self.hear_end(machine, ticket, raised),
-            News::Cancel => {
-                let now = self.host.clock.now();
-                self.with(machine, raised, |call, with| call.on_cancel(with, now))
-            }
-            News::Time => {
-                let now = self.host.clock.now();
-                self.with(machine, raised, |call, with| call.on_time(with, now))
-            }
-        }
-    }
-
-    fn hear_end(&self, machine: &mut Machine<T, E>, ticket: Ticket, raised: &mut Raised) -> Step {
-        let seat = self.seat(ticket);
-        let (Some(order), Some(end)) = (seat.order(), seat.take_end()) else {
-            unreachable!("a result that is ready has been written")
-        };
-        let attempt = order.launch.attempt;
-        release(&self.terms, order.launch.reserved);
-        if machine.given_up.remove(attempt) {
-            self.site.abandoned_ended();
-        }
-        let (outcome, facts, result, at) = match end {
-            End::Ran { outcome, facts, result, at } => (outcome, facts, result, at),
-            End::NotRun => {
-                let now = self.host.clock.now();
-                return self
-                    .with(machine, raised, |call, with| call.on_rejected(with, attempt, now));
-            }
-        };
-        let step = self.with(machine, raised, |call, with| {
-            with.facts = facts;
-            call.on_outcome(with, attempt, outcome, at)
-        });
-        machine.ended = machine.ended.max(at);
-        let spent = match machine.call.answer() == Some(attempt) {
-            true => std::mem::replace(&mut machine.kept, result),
-            false => result,
-        };
-        if !matches!(spent, Kept::Nothing) {
-            machine.spent.push(spent);
-        }
-        step
-    }
-
-    /// Attempts start without telling: their times are picked up here.
-    fn learn_starts(&self, machine: &mut Machine<T, E>) {
-        for seat in &self.seats {
-            let Some(order) = seat.order() else { continue };
-            let attempt = order.launch.attempt;
-            if !machine.queued.contains(attempt) {
-                continue;
-            }
-            if let Some(started) = seat.started() {
-                machine.queued.remove(attempt);
-                machine.call.on_started(attempt, started);
-                if attempt == AttemptId::FIRST {
-                    machine.first_started = Some(started);
-                }
-            }
-        }
-    }
-
     /// Runs an event on the machine, and notes whom it asks to stop.
-    fn with<R>(
+    pub(super) fn with<R>(
         &self,
         machine: &mut Machine<T, E>,
         raised: &mut Raised,

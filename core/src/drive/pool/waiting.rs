@@ -11,11 +11,13 @@ use crate::{
     drive::{
         Attempt, Error, Host, Options,
         ending::{Kept, conclude},
+        plain,
         tell::Ended,
     },
+    listener::Warning,
     notes::Timeline,
     site::Site,
-    sync::{Arc as Shared, Parker},
+    sync::{Arc as Shared, Backoff, Parker},
     verdict::{HedgeReason, Verdict},
 };
 
@@ -34,10 +36,18 @@ where
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
     let now = host.clock.now();
+    if site.trust.is_lost(now) {
+        return plain::run(host, site, options, op, timeline);
+    }
     let number = host.tell_start(site, now);
     let parker = Parker::new();
-    let idempotent = options.idempotent(&site.terms());
+    let terms = site.terms();
+    let idempotent = options.idempotent(&terms);
     let no_timer = host.alarms.as_ref().is_some_and(|alarms| !alarms.is_running());
+    if no_timer && terms.policy.hedge.enabled {
+        site.counters.hedge_skipped(HedgeReason::NoTimer);
+        host.warn(site, now, Warning::NoTimer);
+    }
     let no_hedging = no_timer.then_some(HedgeReason::NoTimer);
     let start = Start {
         rules: Rules { idempotent, retries: !options.no_retries, no_hedging },
@@ -46,11 +56,11 @@ where
         deadline: options.deadline(now),
         caller: parker.unparker(),
     };
-    site.take_off();
+    let airborne = site.take_off();
     let race = Race::start(host, executor, site, start, op);
     race.site.refresh_if_due(&race.terms, now);
     wait(&race, options, &parker);
-    site.land();
+    drop(airborne);
     take_answer(&race, timeline)
 }
 
@@ -64,6 +74,9 @@ where
         let race = Arc::clone(race);
         token.signal().on_raise(move || race.cancel())
     });
+    // Going to sleep and being woken costs tens of microseconds where processors halt, so a few of
+    // them are spent looking first, as channels do.
+    let look = Backoff::new();
     while !race.flight.is_over(race.generation) {
         if let Some(ticket) = race.here.take() {
             race.run_here(ticket);
@@ -72,6 +85,8 @@ where
         let until = race.wake_at();
         if !until.is_never() && race.host.clock.now() >= until {
             race.knock_time();
+        } else if !look.is_completed() {
+            look.snooze();
         } else {
             race.host.clock.park_until(parker, until);
         }

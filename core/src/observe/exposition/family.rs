@@ -22,6 +22,8 @@ pub(super) enum Metric {
     PolicyStale,
     EventsDropped,
     ObserverPanics,
+    ContainedPanics,
+    KeysRefused,
 }
 
 /// What is fixed about a metric.
@@ -64,19 +66,23 @@ const LABELS: &[(&str, &str)] = &[
     ),
     (
         "result",
-        "of hedges: `won`, `lost` (asked to stop), `failed`, `denied` (not launched, for want of budget or room), `suspended` (not launched, for the backend is overloaded); of policy updates: `applied`, `rejected`",
+        "of hedges: `won`, `lost` (asked to stop), `failed`, `denied` (not launched, for want of budget or room), `suspended` (not launched, for the backend is overloaded), `impossible` (the policy hedges and the call could not be: no executor, no timer, not declared idempotent; counted by call); of policy updates: `applied`, `rejected`",
     ),
     (
         "budget",
         "a budget's name; the key for a key's own, `KEY/hedge` for its own for hedges; `unlimited` for none",
     ),
     ("decision", "what a budget said: see [reasons](reasons.md)"),
+    (
+        "place",
+        "whose panic it was: `hook` (a classifier, an executor, a cancel hook, a result that was dropped), `clock` (the host's), `engine` (its own: the call passed through)",
+    ),
     ("version", "a policy's version"),
     ("source", "where a policy came from: see [reasons](reasons.md)"),
 ];
 
 /// Every metric, in the order of the text.
-pub(super) const METRICS: [(Metric, Family); 17] = [
+pub(super) const METRICS: [(Metric, Family); 19] = [
     (
         Metric::Calls,
         Family::counter(
@@ -215,6 +221,22 @@ pub(super) const METRICS: [(Metric, Family); 17] = [
             "rego_observer_panics",
             &[],
             "Panics of observers, all of which were contained.",
+        ),
+    ),
+    (
+        Metric::ContainedPanics,
+        Family::counter(
+            "rego_contained_panics",
+            &["place"],
+            "Panics other than observers' that were contained.",
+        ),
+    ),
+    (
+        Metric::KeysRefused,
+        Family::counter(
+            "rego_keys_refused",
+            &[],
+            "Look-ups of keys beyond the most there may be, whose calls were made as `other`.",
         ),
     ),
 ];

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Names and types are a contract.
-const FAMILIES: [(&str, &str); 17] = [
+const FAMILIES: [(&str, &str); 19] = [
     ("rego_calls", "counter"),
     ("rego_call_stops", "counter"),
     ("rego_call_duration_seconds", "histogram"),
@@ -31,6 +31,8 @@ const FAMILIES: [(&str, &str); 17] = [
     ("rego_policy_stale", "gauge"),
     ("rego_events_dropped", "counter"),
     ("rego_observer_panics", "counter"),
+    ("rego_contained_panics", "counter"),
+    ("rego_keys_refused", "counter"),
 ];
 
 fn ms(millis: u64) -> Nanos {
@@ -76,6 +78,8 @@ fn scrape(sites: &[&Site]) -> Exposition {
         stale: true,
         events_dropped: 3,
         observer_panics: 4,
+        clock_panics: 5,
+        keys_refused: 6,
     };
     let mut text = String::new();
     write(&mut text, &snapshot);
@@ -136,6 +140,10 @@ fn the_names_and_types_are_those_of_the_contract() {
         ("rego_policy_stale", &[], 1.0),
         ("rego_events_dropped_total", &[], 3.0),
         ("rego_observer_panics_total", &[], 4.0),
+        ("rego_contained_panics_total", &[("place", "hook")], 0.0),
+        ("rego_contained_panics_total", &[("place", "clock")], 5.0),
+        ("rego_contained_panics_total", &[("place", "engine")], 0.0),
+        ("rego_keys_refused_total", &[], 6.0),
     ];
     for (name, labels, value) in common {
         assert_eq!(read.value(name, labels), Some(value), "{name}");
@@ -294,7 +302,7 @@ fn a_key_has_at_most_150_series() {
         sample.labels.get("key").is_some_and(|key| key == "svc.Get")
             || sample.labels.get("budget").is_some_and(|budget| budget.starts_with("svc.Get"))
     });
-    assert_eq!(of_key.count(), 146);
+    assert_eq!(of_key.count(), 147);
     // Nothing else is counted that the scrape leaves out.
     let by_key = FAMILIES[..12].iter();
     for (family, _) in by_key {

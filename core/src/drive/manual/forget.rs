@@ -1,0 +1,131 @@
+//! A process that came out of a fork: its parent's calls are none of its own.
+
+use super::{
+    CallId, Manual,
+    fly::{Left, Pilot},
+    pins::Unpinned,
+    seat::End,
+    slot::Slot,
+    step::Step,
+};
+use crate::{
+    clock::Nanos,
+    flight::{Drive, FlightId, Ticket},
+};
+
+impl Manual {
+    /// How many attempts were started and not finished, as far as calls with a slot go. A figure
+    /// for people, gone through slot by slot.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        self.slots().map(|(_, slot)| slot.flight.unfinished()).sum()
+    }
+
+    /// Ends all calls, and finishes all their attempts: their ids become stale. For the child of a
+    /// fork, in which the attempts of its parent do not run, and before it has a second thread.
+    ///
+    /// Answers how many there are that another thread was driving at the moment of the fork. Nobody
+    /// will ever let go of these, so they keep their slots for good.
+    pub fn forget(&self) -> usize {
+        self.slots().filter(|(index, slot)| !self.forget_call(*index, slot)).count()
+    }
+
+    fn slots(&self) -> impl Iterator<Item = (u32, &Slot)> {
+        let indices = (0..).take(self.0.slab.allocated());
+        indices.filter_map(|index| Some((index, self.0.slab.get(index)?)))
+    }
+
+    fn forget_call(&self, index: u32, slot: &Slot) -> bool {
+        let id = FlightId::new(index, slot.flight.generation());
+        // The list is one of a loop that does not go in this process.
+        slot.unlist();
+        let _over = slot.flight.cancel(id.generation());
+        loop {
+            match slot.flight.poll(id.generation()) {
+                Drive::Late => break,
+                Drive::Elsewhere => return false,
+                Drive::You(hold) => {
+                    let mut nobody_is_told = Step::NOTHING;
+                    let mut pilot = Pilot::new(&self.0.host, slot, id, Nanos::ZERO).of_loop();
+                    let left = pilot.fly(hold, &mut nobody_is_told);
+                    slot.unlist();
+                    self.leave(id, slot, left);
+                    if left == Left::Empty {
+                        break;
+                    }
+                }
+            }
+        }
+        for ticket in (0..).map_while(Ticket::parse) {
+            if slot.flight.claim(id.generation(), ticket).is_ok() {
+                slot.seat(ticket).write(End::not_run(Nanos::ZERO));
+                let _late = slot.flight.ready(id.generation(), ticket);
+                Pilot::new(&self.0.host, slot, id, Nanos::ZERO).settle_late(ticket);
+                self.leave(id, slot, slot.flight.retire(id.generation(), ticket).into());
+            }
+        }
+        if slot.pins.forget() == Ok(Unpinned::Last) {
+            self.0.slab.release(index);
+        }
+        self.poll(CallId::of(id), Nanos::ZERO).is_err()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Completion, Engine, Nanos, Policy,
+        manual::{Action, Begin, Step},
+    };
+
+    fn started(step: &Step) -> crate::manual::AttemptRef {
+        match step.actions().next() {
+            Some(Action::Start { attempt, .. }) => attempt,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_was_in_the_air_is_stale_and_settled() {
+        let policy = Policy::builder().max_attempts(2).retry_budget("few");
+        let engine = Engine::builder()
+            .budget("few", crate::Budget::concurrency(1))
+            .policy("svc.Get", policy.build().expect("a good policy"))
+            .build()
+            .expect("a good engine");
+        let (manual, site) = (engine.manual(), engine.site("svc.Get"));
+        let now = Nanos::from_millis(1);
+        // A call whose second attempt holds the only reservation.
+        let retry = |manual: &super::Manual| {
+            let (call, step) = manual.begin(&site, Begin::new(now));
+            let step = manual.finish(started(&step), now, &Completion::http(503), 0);
+            let wake = step.expect("it was started").wake_at;
+            let step = manual.poll(call, wake).expect("it is in the air");
+            (call, step)
+        };
+        let (waiting, step) = retry(&manual);
+        let second = started(&step);
+        let (kept, step) = manual.begin(&site, Begin::new(now).keep());
+        let _done = manual.finish(started(&step), now, &Completion::ok(), 0);
+        let mut events = manual.event_loop(|| {});
+        let (looped, step) = events.begin(&site, Begin::new(now));
+        let loops = started(&step);
+        assert_eq!(manual.unfinished(), 2);
+        assert!(retry(&manual).1.verdict().is_some(), "the control: there is no reservation left");
+
+        assert_eq!(manual.forget(), 0);
+        assert_eq!(manual.unfinished(), 0);
+        for call in [waiting, kept, looped] {
+            assert!(manual.poll(call, now).is_err());
+            assert!(manual.cancel(call).is_err());
+            assert!(manual.end(call).is_err());
+        }
+        for attempt in [second, loops] {
+            assert!(manual.finish(attempt, now, &Completion::ok(), 0).is_err());
+            assert!(manual.is_cancelled(attempt));
+        }
+        assert!(manual.timeline(kept).is_none());
+        let again = retry(&manual).1;
+        assert!(matches!(again.actions().next(), Some(Action::Start { .. })), "{again:?}");
+    }
+}

@@ -1,0 +1,138 @@
+//! A race whose engine panics: nobody waits for ever, and nothing is lost.
+
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::*;
+use crate::{
+    clock::{Clock, ManualClock, Nanos},
+    drive::{
+        Attempt, Error, Options,
+        tests::{PanicsAt, Yard, bare},
+    },
+    policy::{Hedge, Idempotent, Jitter, Policy},
+    site::Counter,
+    sync::Arc as Shared,
+    verdict::Verdict,
+};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn threads() -> Arc<dyn Executor> {
+    Arc::new(|task: Task| {
+        thread::spawn(|| task.run());
+        Ok::<_, Rejected>(())
+    })
+}
+
+fn hedging() -> Policy {
+    let mut policy = Policy::default();
+    policy.retry.jitter = Jitter::None;
+    policy.idempotent = Idempotent::Yes;
+    policy.hedge = Hedge { enabled: true, delay: ms(20).into(), ..Hedge::default() };
+    policy
+}
+
+/// Runs a race whose engine panics at the n-th note, and sees that nothing is left of it.
+fn raced(
+    note: u64,
+    policy: Policy,
+    op: impl Fn(&Attempt<'_>) -> Result<u32, io::Error> + Send + Sync + 'static,
+) -> Result<u32, Error<io::Error>> {
+    let yard = Yard::new(policy);
+    let listener = PanicsAt::note(note);
+    let host = bare(Clock::instant(), 1, Some(Arc::clone(&listener) as _));
+    let options = Options { within: Some(ms(5_000).into()), ..Options::default() };
+    let result = race(&host, &threads(), &yard.site, &options, op, None);
+    assert!(listener.panicked(), "the test tests nothing");
+    assert_eq!(yard.site.counters.get(Counter::EnginePanics), 1);
+    assert_eq!(yard.site.counters.get(Counter::PassThrough), 1);
+    let patience = Instant::now() + ms(10_000);
+    while Shared::strong_count(&yard.site) > 1 && Instant::now() < patience {
+        thread::sleep(ms(1));
+    }
+    yard.assert_quiet();
+    result
+}
+
+#[test]
+fn what_is_in_the_air_still_answers() {
+    // Note 0 is the hedge's payment, 1 its launch: it is not made, and what it held is given back.
+    let result = raced(0, hedging(), |attempt| {
+        thread::sleep(if attempt.is_hedge() { ms(3_000) } else { ms(60) });
+        Ok(attempt.number())
+    });
+    assert_eq!(result.expect("the primary's answer"), 0);
+}
+
+#[test]
+fn a_failure_waits_for_what_else_is_in_the_air() {
+    // Note 2 is the primary's failure, told while the hedge runs.
+    let result = raced(2, hedging(), |attempt| {
+        thread::sleep(if attempt.is_hedge() { ms(200) } else { ms(60) });
+        if attempt.is_hedge() { Ok(7) } else { Err(io::ErrorKind::ConnectionReset.into()) }
+    });
+    assert_eq!(result.expect("the hedge's answer"), 7);
+}
+
+#[test]
+fn with_nothing_in_the_air_the_last_real_error_is_the_calls() {
+    // The first note is the failure of the first attempt.
+    let policy = Policy { hedge: Hedge::default(), ..hedging() };
+    let result = raced(0, policy, |_| Err(io::ErrorKind::ConnectionReset.into()));
+    let error = result.expect_err("nobody tries again");
+    assert_eq!((error.verdict, error.attempts), (Verdict::PassThrough, 1));
+    assert_eq!(error.last.expect("kept").kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn the_deadline_holds() {
+    let mut policy = hedging();
+    policy.retry.overall_timeout = ms(100).into();
+    let started = Instant::now();
+    let result = raced(0, policy, |attempt| {
+        while !attempt.is_cancelled() {
+            thread::sleep(ms(1));
+        }
+        Ok(0)
+    });
+    assert_eq!(result.expect_err("nothing answers").verdict, Verdict::DeadlineExceeded);
+    assert!(started.elapsed() < ms(4_000), "cut at the deadline");
+}
+
+#[test]
+fn a_panic_of_the_operation_still_reaches_the_caller() {
+    let racing = || raced(0, hedging(), |_| panic!("the primary panics"));
+    let payload = std::panic::catch_unwind(racing).expect_err("its panic goes on");
+    assert_eq!(*payload.downcast_ref::<&str>().expect("text"), "the primary panics");
+}
+
+#[test]
+fn a_site_whose_engine_panics_again_and_again_makes_plain_attempts() {
+    let yard = Yard::new(Policy::default());
+    let clock = ManualClock::auto_advance();
+    let host = bare(clock.clone().into(), 1, None);
+    let now = clock.now();
+    (0..6).for_each(|_| yard.site.trust.panicked(now));
+    let fails = |_: &Attempt<'_>| Err::<u32, _>(io::Error::from(io::ErrorKind::ConnectionReset));
+    let plain = |op| race(&host, &threads(), &yard.site, &Options::default(), op, None);
+
+    let error = plain(fails).expect_err("it fails, and is not tried again");
+    assert_eq!((error.verdict, error.attempts), (Verdict::PassThrough, 1));
+    assert!(error.last.is_some());
+    let within = Options { within: Some(Nanos::ZERO), ..Options::default() };
+    let late = crate::drive::inline::run(&host, &yard.site, &within, fails, None);
+    assert_eq!(late.expect_err("no time").verdict, Verdict::DeadlineExceeded);
+    assert_eq!(yard.site.counters.get(Counter::PassThrough), 2);
+
+    clock.advance(Nanos::from_secs(61));
+    let retried = crate::drive::inline::run(&host, &yard.site, &Options::default(), fails, None);
+    assert_eq!(retried.expect_err("it fails").attempts, 3, "the engine is back");
+    yard.assert_quiet();
+}

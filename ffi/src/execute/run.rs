@@ -1,0 +1,337 @@
+//! A call whose attempts the library runs: on the caller's thread, and on the host's others.
+//!
+//! Whoever brings news of the call drives it and carries out what follows, as any host of a call
+//! would. `state` is a lock for what the machine does not keep: who waits, who is running what,
+//! results. It is never held while anybody else's code runs, the machine included.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use rego::{
+    Class, Completion, Nanos, Outcome, Reason,
+    manual::{Action, AttemptRef, Step},
+};
+
+use super::{
+    rego_run_task,
+    share::Share,
+    state::{Ended, Phase, Seat, Start, State},
+    tasks::{CALL, OURS, TASKS, Task},
+    work::{Executor, Work, rego_attempt_info, rego_result},
+};
+use crate::{
+    engine::rego_engine,
+    events::{REGO_NO_ATTEMPT, REGO_NO_COMPLETION},
+};
+
+/// A call in the air.
+pub(super) struct Run {
+    pub(super) work: Work,
+    pub(super) executor: Executor,
+    pub(super) engine: Arc<rego_engine>,
+    pub(super) mode: Mode,
+    state: Mutex<State>,
+    /// Rings whenever somebody may wait for what has changed.
+    pub(super) bell: Condvar,
+}
+
+/// Who runs what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// The caller runs all attempts.
+    Inline,
+    /// The caller runs all but hedges; the host's timer looks after the call meanwhile.
+    InlineFirst,
+    /// The executor runs all attempts; the caller is the timer.
+    Detached,
+    /// The executor runs all attempts, the host's timer is the timer, and nobody waits.
+    Submitted,
+}
+
+impl Run {
+    pub(super) fn new(
+        engine: Arc<rego_engine>,
+        work: Work,
+        executor: Executor,
+        mode: Mode,
+    ) -> Self {
+        let (state, bell) = (Mutex::new(State::new()), Condvar::new());
+        Self { work, executor, engine, mode, state, bell }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // Nobody panics while holding it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_of(&self, engine: &rego_engine) -> bool {
+        std::ptr::eq(&*self.engine, engine)
+    }
+
+    pub(super) fn time(&self) -> Nanos {
+        let now = Nanos::from_nanos(self.executor.now());
+        self.engine.told.hear(now);
+        now
+    }
+}
+
+impl Share {
+    /// Does what the step says, and what follows from that.
+    pub(super) fn carry_out(&self, step: &Step) {
+        for action in step.actions() {
+            match action {
+                Action::Start {
+                    attempt, kind, number, retry_index, hedge_index, deadline, ..
+                } => {
+                    let info = rego_attempt_info {
+                        struct_size: size_of::<rego_attempt_info>() as u32,
+                        number,
+                        kind: kind as u32,
+                        retry_index,
+                        hedge_index,
+                        reserved: 0,
+                        attempt: attempt.to_bits() | OURS,
+                        call: self.state().public,
+                        deadline: deadline.as_nanos(),
+                    };
+                    self.start(Start { attempt, info });
+                }
+                Action::Cancel { attempt, .. } => self.cancel_attempt(attempt),
+                Action::Done { verdict, answer, result, attempts, retry_after, .. } => {
+                    let result = rego_result {
+                        struct_size: size_of::<rego_result>() as u32,
+                        verdict: verdict as u32,
+                        attempts,
+                        answer: REGO_NO_ATTEMPT,
+                        completion: REGO_NO_COMPLETION,
+                        code: 0,
+                        result,
+                        retry_after: retry_after.map_or(0, Nanos::as_nanos),
+                        call: 0,
+                    };
+                    self.done(result, answer);
+                }
+            }
+        }
+        self.expect(step.wake_at.as_nanos());
+        if step.more {
+            self.look();
+        }
+    }
+
+    /// Says what time it is, and does what follows.
+    pub(super) fn look(&self) {
+        let (call, now) = (self.state().call, self.time());
+        if let Ok(step) = self.engine.manual.poll(call, now) {
+            self.carry_out(&step);
+        }
+    }
+
+    fn start(&self, start: Start) {
+        let here = match self.mode {
+            Mode::Inline | Mode::InlineFirst => start.info.hedge_index == 0,
+            Mode::Detached | Mode::Submitted => false,
+        };
+        if here {
+            self.state().hand.push(start);
+            self.bell.notify_all();
+            return;
+        }
+        let attempt = start.attempt;
+        self.state().seats.push(Seat { attempt, phase: Phase::Queued });
+        if let Ok(step) = self.engine.manual.queued(attempt, self.time()) {
+            self.carry_out(&step);
+        }
+        let Some(task) = TASKS.insert(Task::Attempt(self.clone(), start)) else {
+            return self.reject(attempt);
+        };
+        if !self.executor.spawn(Some(rego_run_task), task) && TASKS.take(task).is_some() {
+            self.reject(attempt);
+        }
+    }
+
+    fn reject(&self, attempt: AttemptRef) {
+        self.state().leave(attempt);
+        if let Ok(step) = self.engine.manual.reject(attempt, self.time()) {
+            self.carry_out(&step);
+        }
+    }
+
+    /// Runs an attempt, on this thread, to its end.
+    pub(super) fn run_attempt(&self, start: &Start) {
+        let attempt = start.attempt;
+        let manual = &self.engine.manual;
+        if manual.is_cancelled(attempt) {
+            // If it is the call that was cancelled, that is what ends it.
+            self.look();
+            self.state().leave(attempt);
+            let step = manual.finish(attempt, self.time(), &Completion::cancelled(), 0);
+            return self.follow(step.as_ref().ok());
+        }
+        if self.state().run(attempt) {
+            self.follow(manual.started(attempt, self.time()).as_ref().ok());
+        }
+        let completion = self.work.run(&start.info);
+        self.part_with(attempt);
+        let late = {
+            let mut state = self.state();
+            let late = state.done.is_some();
+            if !late {
+                state.ended.push(Ended {
+                    attempt,
+                    number: start.info.number,
+                    result: completion.result,
+                    completion: completion.kind,
+                    code: completion.code,
+                });
+            }
+            late
+        };
+        if late {
+            self.work.discard(completion.result);
+        }
+        let now = self.time();
+        let step = match completion.facts() {
+            Ok(facts) => manual.finish(attempt, now, &facts, completion.result),
+            // What the host says of it is nothing that can be said.
+            Err(_) => {
+                let outcome =
+                    Outcome::non_retryable(Class::Unknown).because(Reason::ClassifierTypeMismatch);
+                manual.finish_as(attempt, now, outcome, completion.result)
+            }
+        };
+        self.follow(step.as_ref().ok());
+    }
+
+    fn follow(&self, step: Option<&Step>) {
+        if let Some(step) = step {
+            self.carry_out(step);
+        }
+    }
+
+    /// The attempt's callback has returned: waits out a hook that asks it to stop.
+    fn part_with(&self, attempt: AttemptRef) {
+        let mut state = self.state();
+        while state.phase_of(attempt) == Some(Phase::Asked) {
+            state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.leave(attempt);
+    }
+
+    fn cancel_attempt(&self, attempt: AttemptRef) {
+        if !self.state().change(attempt, Phase::Running, Phase::Asked) {
+            return; // It does not run, so it will not.
+        }
+        self.work.cancel(attempt.to_bits() | OURS);
+        self.state().change(attempt, Phase::Asked, Phase::Told);
+        self.bell.notify_all();
+    }
+
+    fn done(&self, mut result: rego_result, answer: Option<AttemptRef>) {
+        let (timers, spent, public, tell) = {
+            let mut state = self.state();
+            let mut spent = std::mem::take(&mut state.ended);
+            if let Some(at) = spent.iter().position(|ended| Some(ended.attempt) == answer) {
+                let ended = spent.swap_remove(at);
+                result.answer = ended.number;
+                result.completion = ended.completion;
+                result.code = ended.code;
+            }
+            if self.work.keeps() && !state.call.is_pass_through() {
+                result.call = state.call.to_bits();
+            }
+            state.done = Some(result);
+            state.wake_at = u64::MAX;
+            let tell = self.mode == Mode::Submitted && state.hushed == 0;
+            state.told |= tell;
+            let timers = std::mem::take(&mut state.timers);
+            (timers, spent, std::mem::take(&mut state.public), tell)
+        };
+        self.bell.notify_all();
+        for task in timers.into_iter().chain((public != 0).then_some(public ^ CALL)) {
+            drop(TASKS.take(task));
+        }
+        for ended in spent {
+            self.work.discard(ended.result);
+        }
+        if tell {
+            self.work.done(&result);
+        }
+    }
+
+    /// Somebody is to look at the call at this time, if nobody does before.
+    pub(super) fn expect(&self, at: u64) {
+        let (ring, arm) = {
+            let mut state = self.state();
+            if at >= state.wake_at || state.done.is_some() {
+                return;
+            }
+            state.wake_at = at;
+            let arm = self.wants_timer(&state) && state.arm(at);
+            (!state.busy, arm)
+        };
+        if ring {
+            self.bell.notify_all();
+        }
+        if arm {
+            self.set_timer(at);
+        }
+    }
+
+    fn wants_timer(&self, state: &State) -> bool {
+        match self.mode {
+            Mode::Inline | Mode::Detached => false,
+            Mode::InlineFirst => state.busy,
+            Mode::Submitted => true,
+        }
+    }
+
+    pub(super) fn set_timer(&self, at: u64) {
+        let task = TASKS.insert(Task::Timer(self.clone()));
+        let set = task.is_some_and(|task| {
+            let known = self.state().keep_timer(task);
+            if !known {
+                drop(TASKS.take(task)); // The call is over.
+                return true;
+            }
+            self.executor.schedule(at, Some(rego_run_task), task) || TASKS.take(task).is_none()
+        });
+        if set {
+            return;
+        }
+        let stranded = {
+            let mut state = self.state();
+            state.armed = u64::MAX;
+            self.mode == Mode::Submitted && state.seats.is_empty() && state.done.is_none()
+        };
+        if stranded {
+            // Nothing runs and nobody would come back: better an end than none.
+            let call = self.state().call;
+            let _over = self.engine.manual.cancel(call);
+            self.look();
+        }
+    }
+
+    /// A timer of the host's has fired.
+    pub(super) fn time_has_come(&self) {
+        let now = self.executor.now();
+        let early = {
+            let mut state = self.state();
+            state.armed = u64::MAX;
+            if state.done.is_some() {
+                return;
+            }
+            let at = state.wake_at;
+            let early = now < at && at != u64::MAX;
+            if early {
+                state.armed = at;
+            } else {
+                state.wake_at = u64::MAX;
+            }
+            early.then_some(at)
+        };
+        match early {
+            Some(at) => self.set_timer(at),
+            None => self.look(),
+        }
+    }
+}

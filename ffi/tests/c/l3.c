@@ -1,0 +1,453 @@
+/* Calls whose attempts the library runs: on this thread, on others, and on none that will do it. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "pool.h"
+
+#include <rego.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MS UINT64_C(1000000)
+
+static int failures;
+
+static void check(int line, int holds, const char *what) {
+  if (!holds) {
+    fprintf(stderr, "l3.c:%d: %s\n", line, what);
+    __atomic_add_fetch(&failures, 1, __ATOMIC_SEQ_CST);
+  }
+}
+#define CHECK(holds) check(__LINE__, (holds), #holds)
+#define OK(status) check(__LINE__, (status) == REGO_STATUS_OK, #status)
+
+#define GET(what) __atomic_load_n(&(what), __ATOMIC_SEQ_CST)
+#define SET(what, to) __atomic_store_n(&(what), (to), __ATOMIC_SEQ_CST)
+#define ADD(what) __atomic_add_fetch(&(what), 1, __ATOMIC_SEQ_CST)
+
+static const char policies[] =
+    "schema = 1\n[defaults]\nidempotent = true\n"
+    "[defaults.retry]\nmax_attempts = 3\ninitial_backoff = \"1ms\"\njitter = \"none\"\n"
+    "budget = \"unlimited\"\n"
+    "[policies.\"svc.Slow\".retry]\nmax_attempts = 3\ninitial_backoff = \"20s\"\n"
+    "max_backoff = \"20s\"\njitter = \"none\"\nbudget = \"unlimited\"\n"
+    "[policies.\"svc.Patient\".hedge]\nenabled = true\ntrigger = \"fixed\"\ndelay = \"300ms\"\n"
+    "budget = \"unlimited\"\n"
+    "[policies.\"svc.Hedged\".hedge]\nenabled = true\ntrigger = \"fixed\"\ndelay = \"2ms\"\n"
+    "budget = \"unlimited\"\n";
+
+static rego_engine *engine;
+static struct pool *pool;
+
+/* What one call went through. */
+struct log {
+  int attempts, hedges, cancels, discards, drops, done;
+  int on_caller;
+  int failing; /* how many attempts fail */
+  int slow;    /* the first attempt waits until it is asked to stop */
+  int blocked; /* all attempts wait until this is 0 */
+  int told;    /* how often the slow attempt was asked */
+  rego_attempt slow_attempt;
+  pthread_t caller;
+  rego_call call;
+  rego_result result;
+};
+
+static void attempt(void *userdata, const rego_attempt_info *info, rego_completion *completion) {
+  struct log *log = userdata;
+  const int n = ADD(log->attempts);
+  if (pthread_equal(pthread_self(), log->caller)) {
+    ADD(log->on_caller);
+  }
+  if (info->kind == REGO_ATTEMPT_HEDGE) {
+    ADD(log->hedges);
+  }
+  completion->result = 100 + info->number;
+  CHECK(info->struct_size == sizeof *info && !(info->attempt == 0));
+  while (GET(log->blocked)) {
+    struct timespec moment = {0, 100000};
+    nanosleep(&moment, NULL);
+  }
+  if (GET(log->slow) && info->number == 0) {
+    SET(log->slow_attempt, info->attempt);
+    while (!rego_attempt_cancelled(engine, info->attempt)) {
+      struct timespec moment = {0, 100000};
+      nanosleep(&moment, NULL);
+    }
+    completion->kind = REGO_COMPLETION_CANCELLED;
+  } else if (n <= GET(log->failing)) {
+    completion->kind = REGO_COMPLETION_HTTP;
+    completion->code = 503;
+  }
+}
+
+static void on_cancel(void *userdata, rego_attempt asked) {
+  struct log *log = userdata;
+  ADD(log->cancels);
+  if (asked == GET(log->slow_attempt)) {
+    ADD(log->told);
+  }
+}
+static void discard(void *userdata, uint64_t result) {
+  CHECK(result >= 100);
+  ADD(((struct log *)userdata)->discards);
+}
+static void drop(void *userdata) { ADD(((struct log *)userdata)->drops); }
+static void on_done(void *userdata, const rego_result *result) {
+  struct log *log = userdata;
+  log->result = *result;
+  ADD(log->done);
+}
+
+static rego_work work_of(struct log *log) {
+  rego_work work = REGO_WORK_INIT;
+  work.userdata = log;
+  work.attempt = attempt;
+  work.on_cancel = on_cancel;
+  work.discard = discard;
+  work.on_done = on_done;
+  work.drop = drop;
+  log->caller = pthread_self();
+  return work;
+}
+
+static rego_key key_of(const char *name) {
+  rego_str text = {name, strlen(name)};
+  rego_key key = 0;
+  OK(rego_key_intern(engine, text, &key));
+  return key;
+}
+
+static void set_up(int threads) {
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_str text = {policies, sizeof policies - 1};
+  options.now = pool_now();
+  OK(rego_engine_new(&options, &engine, NULL));
+  OK(rego_engine_load_policies(engine, text, NULL));
+  pool = pool_new(threads);
+}
+
+static void tear_down(void) {
+  pool_free(pool);
+  CHECK(rego_engine_release(engine) == 0);
+}
+
+static void wait_for(int line, const int *what, int value) {
+  for (int i = 0; i < 200000 && __atomic_load_n(what, __ATOMIC_SEQ_CST) != value; i++) {
+    struct timespec moment = {0, 100000};
+    nanosleep(&moment, NULL);
+  }
+  check(line, __atomic_load_n(what, __ATOMIC_SEQ_CST) == value, "what was waited for came");
+}
+#define WAIT_FOR(what, value) wait_for(__LINE__, &(what), (value))
+
+static void without_hedging_all_runs_here(void) {
+  set_up(0);
+  struct log log = {.failing = 2};
+  rego_work work = work_of(&log);
+  rego_executor threads = pool_executor(pool);
+  rego_result result = REGO_RESULT_INIT;
+  OK(rego_execute(engine, key_of("svc.Get"), 0, &work, NULL, &result));
+  CHECK(result.verdict == REGO_VERDICT_SUCCESS && result.attempts == 3 && result.answer == 2);
+  CHECK(result.result == 102 && result.completion == REGO_COMPLETION_OK);
+  CHECK(log.attempts == 3 && log.on_caller == 3 && log.discards == 2 && log.drops == 1);
+  /* The last real failure is the caller's, its result too. */
+  struct log bad = {.failing = 9};
+  work = work_of(&bad);
+  work.flags = REGO_EXECUTE_KEEP;
+  OK(rego_execute(engine, key_of("svc.Get"), 0, &work, &threads, &result));
+  CHECK(result.verdict == REGO_VERDICT_MAX_ATTEMPTS && result.result == 102);
+  CHECK(result.completion == REGO_COMPLETION_HTTP && result.code == 503);
+  CHECK(bad.discards == 2 && bad.drops == 1 && bad.done == 0);
+  rego_timeline timeline = REGO_TIMELINE_INIT;
+  OK(rego_call_timeline(engine, result.call, &timeline));
+  CHECK(timeline.attempts == 3);
+  OK(rego_call_end(engine, result.call));
+  /* A deadline that has passed is an end without an attempt. */
+  struct log none = {0};
+  work = work_of(&none);
+  OK(rego_execute(engine, key_of("svc.Get"), 1, &work, NULL, &result));
+  CHECK(result.verdict == REGO_VERDICT_DEADLINE_EXCEEDED && result.answer == REGO_NO_ATTEMPT);
+  CHECK(none.attempts == 0 && none.drops == 1);
+  tear_down();
+}
+
+static void a_hedge_overtakes_and_the_loser_comes_later(void) {
+  set_up(2);
+  struct log log = {.slow = 1};
+  rego_work work = work_of(&log);
+  rego_executor threads = pool_executor(pool);
+  rego_result result = REGO_RESULT_INIT;
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &threads, &result));
+  CHECK(result.verdict == REGO_VERDICT_SUCCESS && result.answer >= 1 && log.on_caller == 0);
+  WAIT_FOR(log.drops, 1);
+  CHECK(log.hedges >= 1 && log.told <= 1 && log.cancels >= log.told);
+  CHECK(log.discards == log.attempts - 1);
+  tear_down();
+}
+
+static void losers_are_waited_for_if_asked(void) {
+  set_up(2);
+  rego_executor threads = pool_executor(pool);
+  for (int i = 0; i < 50; i++) {
+    struct log log = {.slow = 1}; /* on the stack */
+    rego_work work = work_of(&log);
+    rego_result result = REGO_RESULT_INIT;
+    work.flags = REGO_EXECUTE_WAIT_LOSERS;
+    OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &threads, &result));
+    CHECK(result.verdict == REGO_VERDICT_SUCCESS && log.drops == 1);
+    CHECK(log.discards == log.attempts - 1);
+  }
+  tear_down();
+}
+
+static void inline_first_costs_no_hand_off(void) {
+  set_up(2);
+  struct log log = {0}, slow = {.slow = 1}, refused = {0};
+  rego_work work = work_of(&log);
+  rego_executor threads = pool_executor(pool);
+  rego_result result = REGO_RESULT_INIT;
+  work.flags = REGO_EXECUTE_INLINE_FIRST | REGO_EXECUTE_WAIT_LOSERS;
+  OK(rego_execute(engine, key_of("svc.Patient"), 0, &work, &threads, &result));
+  CHECK(log.on_caller == 1 && result.verdict == REGO_VERDICT_SUCCESS && log.drops == 1);
+  work = work_of(&slow);
+  work.flags = REGO_EXECUTE_INLINE_FIRST;
+  OK(rego_execute(engine, key_of("svc.Patient"), 0, &work, &threads, &result));
+  CHECK(slow.on_caller == 1 && slow.hedges >= 1 && result.answer >= 1 && slow.told <= 1);
+  WAIT_FOR(slow.drops, 1);
+  work = work_of(&refused);
+  work.flags = REGO_EXECUTE_INLINE_FIRST;
+  threads.schedule = NULL;
+  CHECK(rego_execute(engine, key_of("svc.Patient"), 0, &work, &threads, &result) ==
+        REGO_STATUS_INVALID);
+  CHECK(refused.attempts == 0 && refused.drops == 1);
+  tear_down();
+}
+
+static int32_t refuse(void *userdata, rego_run_fn run, uint64_t task) {
+  (void)userdata;
+  run(task); /* and lies about it */
+  return 1;
+}
+static int32_t refuse_all(void *userdata, rego_run_fn run, uint64_t task) {
+  (void)userdata, (void)run, (void)task;
+  return 1;
+}
+static int32_t here(void *userdata, rego_run_fn run, uint64_t task) {
+  (void)userdata;
+  run(task);
+  run(task);
+  run(task ^ 1);
+  return 0;
+}
+
+static void strange_executors_do_no_harm(void) {
+  set_up(0);
+  rego_executor executor = REGO_EXECUTOR_INIT;
+  rego_result result = REGO_RESULT_INIT;
+  struct log log = {0}, lied = {0}, twice = {0}, odd = {0};
+  rego_work work = work_of(&log);
+  rego_call call = 0;
+  executor.spawn = refuse_all;
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &executor, &result));
+  CHECK(result.verdict == REGO_VERDICT_EXECUTOR_REJECTED && log.attempts == 0 && log.drops == 1);
+  executor.spawn = refuse;
+  work = work_of(&lied);
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &executor, &result));
+  CHECK(result.verdict == REGO_VERDICT_SUCCESS && lied.attempts == 1 && lied.drops == 1);
+  executor.spawn = here;
+  work = work_of(&twice);
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &executor, &result));
+  CHECK(result.verdict == REGO_VERDICT_SUCCESS && twice.attempts == 1 && twice.drops == 1);
+  executor.spawn = refuse_all;
+  executor.schedule = pool_schedule;
+  executor.userdata = pool;
+  work = work_of(&odd);
+  CHECK(rego_submit(engine, key_of("svc.Get"), 0, &work, &executor, &call) ==
+        REGO_STATUS_CAPACITY);
+  CHECK(odd.done == 0 && odd.drops == 1 && call == 0);
+  for (uint64_t forged = 0; forged < 4096; forged++) {
+    rego_run_task(forged * UINT64_C(0x9E3779B97F4A7C15));
+    rego_run_task(forged << 32 | UINT64_C(1) << 31 | 1);
+  }
+  tear_down();
+}
+
+static void a_submitted_call_tells_its_end(void) {
+  set_up(2);
+  rego_executor threads = pool_executor(pool);
+  struct log log = {.failing = 2}, late = {0}, stuck = {.failing = 9};
+  rego_work work = work_of(&log);
+  rego_call call = 0;
+  OK(rego_submit(engine, key_of("svc.Get"), 0, &work, &threads, &call));
+  WAIT_FOR(log.drops, 1);
+  CHECK(call != 0 && log.done == 1 && log.on_caller == 0);
+  CHECK(log.result.verdict == REGO_VERDICT_SUCCESS && log.result.result == 102);
+  CHECK(rego_call_cancel(engine, call) == REGO_STATUS_STALE);
+  /* The end is never told by the thread that submits. */
+  work = work_of(&late);
+  OK(rego_submit(engine, key_of("svc.Get"), 1, &work, &threads, &call));
+  WAIT_FOR(late.drops, 1);
+  CHECK(late.done == 1 && late.result.verdict == REGO_VERDICT_DEADLINE_EXCEEDED);
+  /* One that waits for its backoff can be ended. */
+  work = work_of(&stuck);
+  OK(rego_submit(engine, key_of("svc.Slow"), 0, &work, &threads, &call));
+  WAIT_FOR(stuck.attempts, 1);
+  OK(rego_call_cancel(engine, call));
+  WAIT_FOR(stuck.drops, 1);
+  CHECK(stuck.done == 1 && stuck.result.verdict == REGO_VERDICT_CANCELLED);
+  tear_down();
+}
+
+static void cancel_at_once(void *userdata, rego_call call) {
+  ((struct log *)userdata)->call = call;
+  OK(rego_call_cancel(engine, call));
+}
+static void remember(void *userdata, rego_call call) {
+  SET(((struct log *)userdata)->call, call);
+}
+static void *cancel_later(void *userdata) {
+  struct log *log = userdata;
+  WAIT_FOR(log->attempts, 1);
+  struct timespec moment = {0, 5000000};
+  nanosleep(&moment, NULL);
+  OK(rego_call_cancel(engine, GET(log->call)));
+  return NULL;
+}
+
+static void an_executed_call_can_be_cancelled(void) {
+  set_up(1);
+  struct log log = {0}, waiting = {.failing = 9};
+  rego_work work = work_of(&log);
+  rego_result result = REGO_RESULT_INIT;
+  pthread_t canceller;
+  work.on_begin = cancel_at_once;
+  OK(rego_execute(engine, key_of("svc.Get"), 0, &work, NULL, &result));
+  CHECK(result.verdict == REGO_VERDICT_CANCELLED && log.attempts == 0 && log.drops == 1);
+  CHECK(rego_call_cancel(engine, log.call) == REGO_STATUS_STALE);
+  work = work_of(&waiting);
+  work.on_begin = remember;
+  CHECK(pthread_create(&canceller, NULL, cancel_later, &waiting) == 0);
+  OK(rego_execute(engine, key_of("svc.Slow"), 0, &work, NULL, &result));
+  CHECK(result.verdict == REGO_VERDICT_CANCELLED && waiting.attempts == 1);
+  pthread_join(canceller, NULL);
+  CHECK(waiting.drops == 1);
+  tear_down();
+}
+
+#define MANY 1000
+static struct log logs[MANY];
+
+static void an_engine_goes_with_its_last_loser(void) {
+  set_up(4);
+  const rego_key key = key_of("svc.Get");
+  rego_executor threads = pool_executor(pool);
+  int drops = 0, done = 0;
+  for (int i = 0; i < MANY; i++) {
+    rego_call call = 0;
+    memset(&logs[i], 0, sizeof logs[i]);
+    logs[i].blocked = 1;
+    rego_work work = work_of(&logs[i]);
+    OK(rego_submit(engine, key, 0, &work, &threads, &call));
+  }
+  CHECK(rego_engine_release(engine) == MANY);
+  for (int i = 0; i < MANY; i++) {
+    SET(logs[i].blocked, 0);
+  }
+  for (int i = 0; i < MANY; i++) {
+    WAIT_FOR(logs[i].drops, 1);
+    drops += logs[i].drops;
+    done += logs[i].done;
+  }
+  CHECK(drops == MANY && done == MANY);
+  pool_free(pool);
+}
+
+static rego_status in_notify;
+static void execute_in_notify(void *userdata) {
+  rego_work work = work_of(userdata);
+  rego_result result = REGO_RESULT_INIT;
+  in_notify = rego_execute(engine, key_of("svc.Get"), 0, &work, NULL, &result);
+}
+
+static void arguments_are_checked(void) {
+  set_up(1);
+  const rego_key key = key_of("svc.Get");
+  rego_executor threads = pool_executor(pool), bare = REGO_EXECUTOR_INIT;
+  rego_result result = REGO_RESULT_INIT;
+  rego_call call = 0;
+  struct log log = {0};
+  rego_work work = work_of(&log);
+  CHECK(rego_execute(engine, key, 0, NULL, NULL, &result) == REGO_STATUS_NULL);
+  CHECK(rego_execute(NULL, key, 0, &work, NULL, &result) == REGO_STATUS_NULL && log.drops == 1);
+  CHECK(rego_execute(engine, key, 0, &work, NULL, NULL) == REGO_STATUS_NULL && log.drops == 2);
+  CHECK(rego_execute(engine, 7, 0, &work, NULL, &result) == REGO_STATUS_STALE && log.drops == 3);
+  CHECK(rego_submit(engine, key, 0, &work, NULL, &call) == REGO_STATUS_INVALID && log.drops == 4);
+  CHECK(rego_submit(engine, key, 0, &work, &bare, &call) == REGO_STATUS_INVALID && log.drops == 5);
+  work.on_done = NULL;
+  CHECK(rego_submit(engine, key, 0, &work, &threads, &call) == REGO_STATUS_NULL && log.drops == 6);
+  work.flags = 64;
+  CHECK(rego_execute(engine, key, 0, &work, NULL, &result) == REGO_STATUS_UNSUPPORTED);
+  CHECK(log.drops == 7);
+  work.flags = 0;
+  work.attempt = NULL;
+  CHECK(rego_execute(engine, key, 0, &work, NULL, &result) == REGO_STATUS_NULL && log.drops == 8);
+  CHECK(log.attempts == 0);
+  /* Nobody may wait where a loop is woken. */
+  rego_loop *events = NULL;
+  rego_begin begin = REGO_BEGIN_INIT;
+  rego_step step = REGO_STEP_INIT;
+  rego_completion facts = REGO_COMPLETION_INIT;
+  OK(rego_loop_new(engine, execute_in_notify, &log, NULL, &events));
+  begin.now = pool_now();
+  OK(rego_loop_begin(events, key, &begin, &call, &step));
+  OK(rego_attempt_finish(engine, step.actions[0].attempt, begin.now, &facts, &step));
+  CHECK(in_notify == REGO_STATUS_BUSY && log.drops == 9);
+  rego_loop_free(events);
+  tear_down();
+}
+
+static void nonsense(void *userdata, const rego_attempt_info *info, rego_completion *completion) {
+  (void)info;
+  ADD(((struct log *)userdata)->attempts);
+  completion->kind = 999;
+}
+
+static void attempts_of_the_library_are_no_hosts(void) {
+  set_up(2);
+  struct log log = {.blocked = 1}, odd = {0};
+  rego_work work = work_of(&odd);
+  rego_executor threads = pool_executor(pool);
+  rego_result result = REGO_RESULT_INIT;
+  rego_completion facts = REGO_COMPLETION_INIT;
+  rego_step step = REGO_STEP_INIT;
+  rego_call call = 0;
+  work.attempt = nonsense;
+  OK(rego_execute(engine, key_of("svc.Get"), 0, &work, NULL, &result));
+  CHECK(result.verdict == REGO_VERDICT_NON_RETRYABLE && odd.attempts == 1);
+  work = work_of(&log);
+  OK(rego_submit(engine, key_of("svc.Get"), 0, &work, &threads, &call));
+  CHECK(rego_call_poll(engine, call, pool_now(), &step) == REGO_STATUS_STALE);
+  CHECK(rego_call_end(engine, call) == REGO_STATUS_STALE);
+  CHECK(rego_attempt_finish(engine, call, pool_now(), &facts, &step) == REGO_STATUS_STALE);
+  rego_run_task(call);
+  OK(rego_call_cancel(engine, call));
+  SET(log.blocked, 0);
+  WAIT_FOR(log.drops, 1);
+  CHECK(log.done == 1);
+  tear_down();
+}
+
+int main(void) {
+  unsetenv("REGO_MODE");
+  without_hedging_all_runs_here();
+  a_hedge_overtakes_and_the_loser_comes_later();
+  losers_are_waited_for_if_asked();
+  inline_first_costs_no_hand_off();
+  strange_executors_do_no_harm();
+  a_submitted_call_tells_its_end();
+  an_executed_call_can_be_cancelled();
+  an_engine_goes_with_its_last_loser();
+  arguments_are_checked();
+  attempts_of_the_library_are_no_hosts();
+  return failures == 0 ? 0 : 1;
+}

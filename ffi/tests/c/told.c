@@ -1,0 +1,280 @@
+/* What is told of calls, and what the host decides itself: timelines, classifiers, forks. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <rego.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MS UINT64_C(1000000)
+#define T0 (1000 * MS)
+
+static int failures;
+
+static void check(int line, int holds, const char *what) {
+  if (!holds) {
+    fprintf(stderr, "told.c:%d: %s\n", line, what);
+    failures++;
+  }
+}
+#define CHECK(holds) check(__LINE__, (holds), #holds)
+#define OK(status) check(__LINE__, (status) == REGO_STATUS_OK, #status)
+
+static const char policies[] =
+    "schema = 1\n"
+    "[defaults.retry]\n"
+    "max_attempts = 3\n"
+    "initial_backoff = \"10ms\"\n"
+    "jitter = \"none\"\n"
+    "budget = \"unlimited\"\n";
+
+static const char with_classifiers[] =
+    "schema = 1\n"
+    "[defaults.retry]\n"
+    "initial_backoff = \"10ms\"\n"
+    "jitter = \"none\"\n"
+    "budget = \"unlimited\"\n"
+    "[policies.\"svc.Own\".retry]\n"
+    "classifier = \"own\"\n"
+    "[policies.\"svc.Odd\".retry]\n"
+    "classifier = \"odd\"\n";
+
+static rego_str text_of(const char *text) {
+  rego_str it = {text, strlen(text)};
+  return it;
+}
+
+static int dropped, asked;
+
+static void own(void *userdata, const rego_completion *facts, const rego_context *context,
+                rego_outcome *outcome) {
+  ++*(int *)userdata;
+  CHECK(facts->struct_size == sizeof *facts && context->struct_size == sizeof *context);
+  if (facts->kind == REGO_COMPLETION_APP && facts->code == 1205) {
+    CHECK(outcome->kind == REGO_OUTCOME_RETRYABLE);
+    outcome->kind = REGO_OUTCOME_NON_RETRYABLE;
+    outcome->failure = REGO_FAILURE_SERVER;
+  }
+}
+
+static void odd(void *userdata, const rego_completion *facts, const rego_context *context,
+                rego_outcome *outcome) {
+  (void)userdata, (void)facts, (void)context;
+  outcome->kind = 77;
+}
+
+static void count_drop(void *userdata) {
+  (void)userdata;
+  dropped++;
+}
+
+static rego_classifier classifier_of(const char *name, rego_classify_fn classify) {
+  rego_classifier it = REGO_CLASSIFIER_INIT;
+  it.name = text_of(name);
+  it.classify = classify;
+  it.userdata = &asked;
+  it.drop = count_drop;
+  return it;
+}
+
+static rego_engine *engine_with(const rego_classifier *const *classifiers, size_t n) {
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_engine *engine = NULL;
+  rego_error error = REGO_ERROR_INIT;
+  options.now = T0;
+  options.classifiers = classifiers;
+  options.n_classifiers = n;
+  OK(rego_engine_new(&options, &engine, &error));
+  OK(rego_engine_load_policies(engine, text_of(n > 0 ? with_classifiers : policies), &error));
+  if (error.message[0] != '\0') {
+    fprintf(stderr, "%s\n", error.message);
+  }
+  return engine;
+}
+
+static rego_step step;
+
+static rego_attempt start(rego_engine *engine, const char *name, uint32_t flags, rego_call *call) {
+  rego_begin begin = REGO_BEGIN_INIT;
+  rego_key key = 0;
+  begin.now = T0;
+  begin.flags = flags;
+  OK(rego_key_intern(engine, text_of(name), &key));
+  OK(rego_call_begin(engine, key, &begin, call, &step));
+  return step.actions[0].attempt;
+}
+
+static void a_classifier_of_ones_own_decides(void) {
+  const rego_classifier mine = classifier_of("own", own), strange = classifier_of("odd", odd);
+  const rego_classifier *all[] = {&mine, &strange};
+  rego_engine *engine = engine_with(all, 2);
+  rego_completion facts = REGO_COMPLETION_INIT;
+  rego_call call = 0;
+  dropped = asked = 0;
+  facts.kind = REGO_COMPLETION_APP;
+  facts.code = 1205;
+  rego_attempt attempt = start(engine, "svc.Own", 0, &call);
+  OK(rego_attempt_finish(engine, attempt, T0, &facts, &step));
+  CHECK(step.n_actions == 1 && step.actions[0].reason == REGO_VERDICT_NON_RETRYABLE);
+  CHECK(asked == 1);
+  /* What it does not touch is judged as by `auto`. */
+  facts.code = 7;
+  attempt = start(engine, "svc.Own", 0, &call);
+  OK(rego_attempt_finish(engine, attempt, T0, &facts, &step));
+  CHECK(step.n_actions == 0 && step.wake_at == T0 + 10 * MS);
+  /* One that answers nonsense is no reason to try again. */
+  attempt = start(engine, "svc.Odd", 0, &call);
+  OK(rego_attempt_finish(engine, attempt, T0, &facts, &step));
+  CHECK(step.n_actions == 1 && step.actions[0].reason == REGO_VERDICT_NON_RETRYABLE);
+  CHECK(dropped == 0);
+  CHECK(rego_engine_release(engine) == 0);
+  CHECK(dropped == 2);
+}
+
+static void userdata_is_dropped_where_the_engine_is_not_made(void) {
+  const rego_classifier mine = classifier_of("own", own), twice = classifier_of("own", own);
+  rego_classifier bad = classifier_of("bad", NULL);
+  const rego_classifier *all[] = {&mine, &twice}, *with_bad[] = {&mine, &bad, NULL};
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_engine *engine = NULL;
+  rego_error error = REGO_ERROR_INIT;
+  options.classifiers = all;
+  options.n_classifiers = 2;
+  dropped = 0;
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_INVALID);
+  CHECK(dropped == 2 && strstr(error.message, "own") != NULL);
+  CHECK(rego_engine_new(&options, NULL, NULL) == REGO_STATUS_NULL);
+  CHECK(dropped == 4);
+  options.abi_version = 999;
+  CHECK(rego_engine_new(&options, &engine, NULL) == REGO_STATUS_UNSUPPORTED);
+  CHECK(dropped == 6);
+  options.abi_version = REGO_ABI_VERSION;
+  options.classifiers = with_bad;
+  options.n_classifiers = 3;
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_NULL);
+  CHECK(dropped == 8);
+  options.classifiers = NULL;
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_NULL);
+  CHECK(engine == NULL);
+}
+
+static void a_timeline_is_told_in_structs_and_json(void) {
+  rego_engine *engine = engine_with(NULL, 0);
+  rego_completion unavailable = REGO_COMPLETION_INIT, ok = REGO_COMPLETION_INIT;
+  rego_timeline timeline = REGO_TIMELINE_INIT;
+  rego_attempt_record records[4];
+  rego_call call = 0;
+  size_t n = 0, len = 0;
+  char json[4096];
+  unavailable.kind = REGO_COMPLETION_HTTP;
+  unavailable.code = 503;
+  rego_attempt attempt = start(engine, "svc.Get", REGO_BEGIN_KEEP, &call);
+  CHECK(rego_call_timeline(engine, call, &timeline) == REGO_STATUS_STALE);
+  CHECK(rego_call_attempts(engine, call, records, sizeof *records, 4, &n) == REGO_STATUS_STALE);
+  CHECK(rego_call_timeline_json(engine, call, json, sizeof json, &len) == REGO_STATUS_STALE);
+  OK(rego_attempt_finish(engine, attempt, T0 + 5 * MS, &unavailable, &step));
+  OK(rego_call_poll(engine, call, step.wake_at, &step));
+  OK(rego_attempt_finish(engine, step.actions[0].attempt, T0 + 20 * MS, &ok, &step));
+
+  OK(rego_call_timeline(engine, call, &timeline));
+  CHECK(timeline.struct_size == sizeof timeline && timeline.verdict == REGO_VERDICT_SUCCESS);
+  CHECK(timeline.started == T0 && timeline.ended == T0 + 20 * MS && timeline.answer == 1);
+  CHECK(timeline.attempts == 2 && strcmp(timeline.key, "svc.Get") == 0);
+  OK(rego_call_attempts(engine, call, records, sizeof *records, 1, &n));
+  CHECK(n == 2 && records[0].number == 0 && records[0].kind == REGO_ATTEMPT_FIRST);
+  OK(rego_call_attempts(engine, call, records, sizeof *records, 4, &n));
+  CHECK(n == 2 && records[0].completion == REGO_COMPLETION_HTTP && records[0].code == 503);
+  CHECK(records[0].outcome == REGO_OUTCOME_RETRYABLE && records[0].ended == T0 + 5 * MS);
+  CHECK(records[0].cancelled == REGO_NONE);
+  CHECK(records[1].kind == REGO_ATTEMPT_RETRY && records[1].backoff == 10 * MS);
+  CHECK(records[1].outcome == REGO_OUTCOME_SUCCESS && records[1].queued == T0 + 15 * MS);
+  OK(rego_call_timeline_json(engine, call, json, sizeof json, &len));
+  CHECK(len == strlen(json) && json[0] == '{' && json[len - 1] == '}');
+  CHECK(strstr(json, "\"verdict\":\"success\"") != NULL);
+  CHECK(strstr(json, "\"reason\":\"http_503\"") != NULL);
+  OK(rego_call_end(engine, call));
+  rego_engine_release(engine);
+}
+
+static void a_release_tells_what_is_unfinished(void) {
+  rego_engine *engine = engine_with(NULL, 0);
+  rego_completion ok = REGO_COMPLETION_INIT;
+  rego_call call = 0;
+  start(engine, "svc.Get", 0, &call);
+  start(engine, "svc.Get", 0, &call);
+  OK(rego_attempt_finish(engine, start(engine, "svc.Get", 0, &call), T0, &ok, &step));
+  rego_engine_retain(engine);
+  CHECK(rego_engine_release(engine) == 2);
+  CHECK(rego_engine_release(engine) == 2);
+  CHECK(rego_engine_release(NULL) == 0);
+}
+
+static uint64_t jitter_of(rego_engine *engine) {
+  rego_completion unavailable = REGO_COMPLETION_INIT;
+  uint64_t drawn = 0;
+  unavailable.kind = REGO_COMPLETION_HTTP;
+  unavailable.code = 503;
+  for (int i = 0; i < 4; i++) {
+    rego_call call = 0;
+    rego_attempt attempt = start(engine, "fork.Get", 0, &call);
+    OK(rego_attempt_finish(engine, attempt, T0, &unavailable, &step));
+    drawn = drawn * 31 + (step.wake_at - T0);
+    OK(rego_call_cancel(engine, call));
+    OK(rego_call_poll(engine, call, T0, &step));
+  }
+  return drawn;
+}
+
+/* In the child: other jitter, and no call of the parent's. */
+static void a_child_has_jitter_of_its_own_and_no_calls(uint64_t seed) {
+  static const char jittery[] =
+      "schema = 1\n[defaults.retry]\njitter = \"full\"\nbudget = \"unlimited\"\n";
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_engine *engine = NULL;
+  rego_completion ok = REGO_COMPLETION_INIT;
+  rego_call mine = 0;
+  options.seed = seed;
+  options.now = T0;
+  OK(rego_engine_new(&options, &engine, NULL));
+  uint64_t childs = 0, parents;
+  int pipes[2], status = 0;
+  OK(rego_engine_load_policies(engine, text_of(jittery), NULL));
+  jitter_of(engine);
+  rego_attempt attempt = start(engine, "fork.Get", 0, &mine);
+  CHECK(pipe(pipes) == 0);
+  pid_t child = fork();
+  if (child == 0) {
+    failures = 0;
+    CHECK(rego_engine_after_fork_child(engine) == 0);
+    CHECK(rego_call_poll(engine, mine, T0, &step) == REGO_STATUS_STALE);
+    CHECK(rego_attempt_finish(engine, attempt, T0, &ok, &step) == REGO_STATUS_STALE);
+    CHECK(rego_attempt_cancelled(engine, attempt));
+    childs = jitter_of(engine);
+    CHECK(write(pipes[1], &childs, sizeof childs) == sizeof childs);
+    CHECK(rego_engine_release(engine) == 0);
+    _exit(failures == 0 ? 0 : 1);
+  }
+  CHECK(read(pipes[0], &childs, sizeof childs) == sizeof childs);
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  parents = jitter_of(engine);
+  CHECK((parents != childs) == (seed == 0));
+  /* The parent's call is as it was. */
+  OK(rego_attempt_finish(engine, attempt, T0, &ok, &step));
+  CHECK(step.actions[0].reason == REGO_VERDICT_SUCCESS);
+  CHECK(rego_engine_after_fork_child(NULL) == 0);
+  rego_engine_release(engine);
+}
+
+int main(void) {
+  unsetenv("REGO_MODE");
+  step.struct_size = sizeof step;
+  a_classifier_of_ones_own_decides();
+  userdata_is_dropped_where_the_engine_is_not_made();
+  a_timeline_is_told_in_structs_and_json();
+  a_release_tells_what_is_unfinished();
+  a_child_has_jitter_of_its_own_and_no_calls(0);
+  a_child_has_jitter_of_its_own_and_no_calls(7); /* the control: draws that are meant to repeat */
+  return failures == 0 ? 0 : 1;
+}

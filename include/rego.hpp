@@ -1,0 +1,769 @@
+// rego for C++: owners for what rego.h counts, results for its statuses, callables for its callbacks.
+//
+//   auto engine = rego::engine::make().value();
+//   engine.load_policies(text).value();
+//   rego::key get = engine.key("user-service.GetUser").value();
+//   std::string user = engine.call(get, pool, [&](const rego::attempt &a) { return fetch(a.deadline()); }).value();
+//
+// C++17 and later, this header and rego.h alone. Works without exceptions and without RTTI: then
+// `value()` of an error, and a callable that would throw, end the program.
+//
+// What throws in a callable is caught there and thrown again by `value()` on the caller's side, when
+// its attempt is the one that answers the call; nothing is ever thrown through the library.
+#ifndef REGO_HPP
+#define REGO_HPP
+
+#include <rego.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#  define REGO_HPP_EXCEPTIONS 1
+#  include <exception>
+#  include <stdexcept>
+#else
+#  define REGO_HPP_EXCEPTIONS 0
+#endif
+#if __cplusplus > 202002L && defined(__has_include)
+#  if __has_include(<expected>)
+#    include <expected>
+#  endif
+#endif
+#if __cplusplus >= 202002L && defined(__has_include)
+#  if __has_include(<stop_token>)
+#    include <stop_token>
+#  endif
+#endif
+// Each, once included, says itself whether it is there.
+#if defined(__cpp_lib_expected) && __cpp_lib_expected >= 202202L
+#  define REGO_HPP_EXPECTED 1
+#else
+#  define REGO_HPP_EXPECTED 0
+#endif
+#if defined(__cpp_lib_jthread)
+#  define REGO_HPP_STOP_TOKEN 1
+#else
+#  define REGO_HPP_STOP_TOKEN 0
+#endif
+
+namespace rego {
+
+static_assert(REGO_VERSION_MAJOR == 0 && REGO_VERSION_MINOR == 1, "rego.hpp is of another version than rego.h");
+
+/// A point of the host's monotonic clock, or a length of it, in nanoseconds. `steady_clock` is that
+/// clock on every system the library knows.
+using time = rego_time;
+
+inline time to_time(std::chrono::steady_clock::time_point at) noexcept {
+  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch());
+  return static_cast<time>(since.count());
+}
+inline time now() noexcept { return to_time(std::chrono::steady_clock::now()); }
+
+/// Why a function did nothing: a status, and what is to be said of it where something is.
+class error {
+ public:
+  explicit error(::rego_status status, std::string message = {})
+      : status_(status), message_(std::move(message)) {}
+  ::rego_status status() const noexcept { return status_; }
+  const char *name() const noexcept { return ::rego_status_name(static_cast<std::int32_t>(status_)); }
+  std::string message() const { return message_.empty() ? std::string(name()) : message_; }
+
+ private:
+  ::rego_status status_;
+  std::string message_;
+};
+
+namespace detail {
+
+[[noreturn]] inline void fail(const error &why);
+
+inline std::string_view view(::rego_str text) { return {text.ptr, text.len}; }
+inline ::rego_str str(std::string_view text) noexcept { return ::rego_str{text.data(), text.size()}; }
+
+/// What a `void` callable returns.
+struct unit {};
+template <class T>
+using value_of = std::conditional_t<std::is_void_v<T>, unit, T>;
+
+}  // namespace detail
+
+#if REGO_HPP_EXCEPTIONS
+/// What `value()` of an error throws.
+class bad_result : public std::runtime_error {
+ public:
+  explicit bad_result(const error &why) : std::runtime_error(why.message()), status_(why.status()) {}
+  ::rego_status status() const noexcept { return status_; }
+
+ private:
+  ::rego_status status_;
+};
+inline void detail::fail(const error &why) { throw bad_result(why); }
+#else
+inline void detail::fail(const error &) { std::abort(); }
+#endif
+
+#if REGO_HPP_EXPECTED
+template <class T>
+using result = std::expected<T, error>;
+using unexpected = std::unexpected<error>;
+#else
+struct unexpected {
+  error why;
+  explicit unexpected(error e) : why(std::move(e)) {}
+};
+
+/// A value, or why there is none: the part of `std::expected` that is used here.
+template <class T>
+class [[nodiscard]] result {
+ public:
+  using value_type = T;
+  result(T value) : value_(std::move(value)) {}
+  result(unexpected e) : error_(std::move(e.why)) {}
+  bool has_value() const noexcept { return value_.has_value(); }
+  explicit operator bool() const noexcept { return has_value(); }
+  T &value() & { return check(), *value_; }
+  const T &value() const & { return check(), *value_; }
+  T &&value() && { return check(), std::move(*value_); }
+  T &operator*() & noexcept { return *value_; }
+  const T &operator*() const & noexcept { return *value_; }
+  T &&operator*() && noexcept { return std::move(*value_); }
+  T *operator->() noexcept { return &*value_; }
+  const T *operator->() const noexcept { return &*value_; }
+  template <class U>
+  T value_or(U &&other) const & { return has_value() ? *value_ : static_cast<T>(std::forward<U>(other)); }
+  const rego::error &error() const noexcept { return *error_; }
+
+ private:
+  void check() const {
+    if (!has_value()) detail::fail(*error_);
+  }
+  std::optional<T> value_;
+  std::optional<rego::error> error_;
+};
+
+template <>
+class [[nodiscard]] result<void> {
+ public:
+  using value_type = void;
+  result() = default;
+  result(unexpected e) : error_(std::move(e.why)) {}
+  bool has_value() const noexcept { return !error_.has_value(); }
+  explicit operator bool() const noexcept { return has_value(); }
+  void value() const {
+    if (!has_value()) detail::fail(*error_);
+  }
+  void operator*() const noexcept {}
+  const rego::error &error() const noexcept { return *error_; }
+
+ private:
+  std::optional<rego::error> error_;
+};
+#endif
+
+namespace detail {
+
+inline result<void> check(::rego_status status) {
+  if (status == REGO_STATUS_OK) return {};
+  return unexpected(error(status));
+}
+
+inline result<void> check(::rego_status status, const ::rego_error &why) {
+  if (status == REGO_STATUS_OK) return {};
+  return unexpected(error(status, why.message));
+}
+
+/// Text of a length that is known when it has been written once. `write(buffer, capacity, &len)`.
+template <class Write>
+result<std::string> text(Write write) {
+  std::string text(4096, '\0');
+  for (;;) {
+    std::size_t len = 0;
+    const ::rego_status status = write(text.data(), text.size(), &len);
+    if (status != REGO_STATUS_OK) return unexpected(error(status));
+    const bool all = len < text.size();
+    text.resize(all ? len : len + 1024);
+    if (all) return text;
+  }
+}
+
+}  // namespace detail
+
+/// The number of a call site's name. Good for as long as its engine.
+class key {
+ public:
+  constexpr key() noexcept = default;
+  static constexpr key adopt(::rego_key raw) noexcept { return key(raw); }
+  constexpr ::rego_key raw() const noexcept { return raw_; }
+
+ private:
+  constexpr explicit key(::rego_key raw) noexcept : raw_(raw) {}
+  ::rego_key raw_ = 0;
+};
+
+/// The facts of how an attempt ended.
+class completion {
+ public:
+  completion() noexcept = default;
+  static completion ok() noexcept { return completion(); }
+  static completion http(int status) noexcept { return completion(REGO_COMPLETION_HTTP, status); }
+  static completion grpc(int status) noexcept { return completion(REGO_COMPLETION_GRPC, status); }
+  static completion io(std::uint32_t kind) noexcept { return completion(REGO_COMPLETION_IO, static_cast<std::int32_t>(kind)); }
+  static completion sys(int number) noexcept { return completion(REGO_COMPLETION_ERRNO, number); }
+  static completion app(int code) noexcept { return completion(REGO_COMPLETION_APP, code); }
+  static completion timeout() noexcept { return completion(REGO_COMPLETION_TIMEOUT, 0); }
+  static completion cancelled() noexcept { return completion(REGO_COMPLETION_CANCELLED, 0); }
+  static completion panic() noexcept { return completion(REGO_COMPLETION_PANIC, 0); }
+  completion &method(std::uint32_t method) noexcept { return raw_.method = method, *this; }
+  completion &retry_after(std::chrono::nanoseconds wait) noexcept {
+    raw_.retry_after = static_cast<std::uint64_t>(wait.count() > 0 ? wait.count() : 1);
+    return *this;
+  }
+  completion &not_sent() noexcept { return raw_.flags |= REGO_COMPLETION_NOT_SENT, *this; }
+  completion &idempotency_key() noexcept { return raw_.flags |= REGO_COMPLETION_IDEMPOTENCY_KEY, *this; }
+  completion &do_not_retry() noexcept { return raw_.flags |= REGO_COMPLETION_DO_NOT_RETRY, *this; }
+  const ::rego_completion &raw() const noexcept { return raw_; }
+  ::rego_completion &raw() noexcept { return raw_; }
+
+ private:
+  completion(std::uint32_t kind, std::int32_t code) noexcept {
+    raw_.kind = kind;
+    raw_.code = code;
+  }
+  ::rego_completion raw_ = REGO_COMPLETION_INIT;
+};
+
+/// One attempt, as a callable is told.
+class attempt {
+ public:
+  attempt(const ::rego_engine *engine, const ::rego_attempt_info &info, completion &facts) noexcept
+      : engine_(engine), info_(&info), facts_(&facts) {}
+  std::uint32_t number() const noexcept { return info_->number; }
+  bool is_hedge() const noexcept { return info_->kind == REGO_ATTEMPT_HEDGE; }
+  /// When it must be over; `REGO_TIME_NEVER` if there is no such time.
+  time deadline() const noexcept { return info_->deadline; }
+  std::chrono::nanoseconds remaining() const noexcept {
+    const time at = now();
+    const time left = deadline() > at ? deadline() - at : 0;
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(left < INT64_MAX ? left : INT64_MAX));
+  }
+  /// Whether it should stop.
+  bool cancelled() const noexcept { return ::rego_attempt_cancelled(engine_, info_->attempt); }
+  /// The facts, where the returned value does not tell them: an HTTP client's 503, say.
+  void report(const completion &facts) const noexcept { *facts_ = facts; }
+  const ::rego_attempt_info &raw() const noexcept { return *info_; }
+
+ private:
+  const ::rego_engine *engine_;
+  const ::rego_attempt_info *info_;
+  completion *facts_;
+};
+
+/// How a call ended: a verdict, and the value of the attempt that answers it.
+template <class T>
+class [[nodiscard]] outcome {
+  using stored = detail::value_of<T>;
+
+ public:
+  /// What an attempt left: a value, or an exception.
+  struct left {
+    std::optional<stored> value;
+#if REGO_HPP_EXCEPTIONS
+    std::exception_ptr thrown;
+#endif
+  };
+
+  outcome(const ::rego_result &raw, std::unique_ptr<left> it) noexcept : raw_(raw), left_(std::move(it)) {}
+  /// Whether an attempt answered.
+  bool ok() const noexcept { return raw_.verdict == REGO_VERDICT_SUCCESS; }
+  explicit operator bool() const noexcept { return ok(); }
+  std::uint32_t verdict() const noexcept { return raw_.verdict; }
+  std::uint32_t attempts() const noexcept { return raw_.attempts; }
+  std::chrono::nanoseconds retry_after() const noexcept {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(raw_.retry_after));
+  }
+  const ::rego_result &raw() const noexcept { return raw_; }
+  /// The value of the attempt that answers the call, the winner or the last real failure, if it
+  /// left one. Never turned into an error.
+  bool has_value() const noexcept { return left_ && left_->value.has_value(); }
+  /// That value. If that attempt threw, this throws the same; if there is none, `bad_result`.
+  T value() {
+    if (has_value()) {
+      if constexpr (std::is_void_v<T>) return;
+      else return std::move(*left_->value);
+    }
+#if REGO_HPP_EXCEPTIONS
+    if (left_ && left_->thrown) std::rethrow_exception(left_->thrown);
+#endif
+    detail::fail(error(REGO_STATUS_STALE, "the call ended without a value"));
+  }
+
+ private:
+  ::rego_result raw_;
+  std::unique_ptr<left> left_;
+};
+
+/// What a call asks for besides its key's policy.
+struct options {
+  time deadline = 0;  ///< until when the caller will wait; 0 if there is no such time
+  std::uint32_t idempotent = REGO_IDEMPOTENT_UNSET;
+  std::uint32_t priority = 0;
+  bool inline_first = false;  ///< see REGO_EXECUTE_INLINE_FIRST
+  bool wait_losers = false;   ///< see REGO_EXECUTE_WAIT_LOSERS: for callables that refer to a stack
+#if REGO_HPP_STOP_TOKEN
+  std::stop_token stop{};  ///< asks for the end of the call
+#endif
+};
+
+/// What a pool is given to run. `Pool`, for calls, is threads and perhaps a timer: it has `bool spawn(task)`, and may have
+/// `bool schedule(time, task)`; a `task` is called once, by another thread, or never if false was
+/// returned. The pool must outlive the attempts of its calls.
+class task {
+ public:
+  task(::rego_run_fn run, std::uint64_t id) noexcept : run_(run), id_(id) {}
+  void operator()() const noexcept { run_(id_); }
+  std::uint64_t id() const noexcept { return id_; }
+
+ private:
+  ::rego_run_fn run_;
+  std::uint64_t id_;
+};
+
+namespace detail {
+
+template <class Pool, class = void>
+struct has_schedule : std::false_type {};
+template <class Pool>
+struct has_schedule<Pool, std::void_t<decltype(std::declval<Pool &>().schedule(time{}, std::declval<task>()))>>
+    : std::true_type {};
+
+template <class F, class G>
+void contained(F &&f, G otherwise) noexcept;
+
+template <class F>
+std::int32_t refused_unless(F accepted) noexcept {
+  std::int32_t refused = 1;
+  contained([&] { refused = accepted() ? 0 : 1; }, [] {});
+  return refused;
+}
+
+template <class Pool>
+::rego_executor executor(Pool &pool) noexcept {
+  ::rego_executor raw = REGO_EXECUTOR_INIT;
+  raw.userdata = &pool;
+  raw.spawn = [](void *at, ::rego_run_fn run, std::uint64_t id) noexcept -> std::int32_t {
+    return refused_unless([&] { return static_cast<Pool *>(at)->spawn(task(run, id)); });
+  };
+  if constexpr (has_schedule<Pool>::value) {
+    raw.schedule = [](void *at, time when, ::rego_run_fn run, std::uint64_t id) noexcept -> std::int32_t {
+      return refused_unless([&] { return static_cast<Pool *>(at)->schedule(when, task(run, id)); });
+    };
+  }
+  return raw;
+}
+
+/// Runs `f`; what it throws is kept from whoever called, and `otherwise` runs.
+template <class F, class G>
+void contained(F &&f, G otherwise) noexcept {
+#if REGO_HPP_EXCEPTIONS
+  try {
+    f();
+  } catch (...) {
+    otherwise();
+  }
+#else
+  f();
+  (void)otherwise;
+#endif
+}
+
+/// A callable on its way through C: what `userdata` points to.
+template <class F>
+struct job {
+  using returned = std::invoke_result_t<F &, const attempt &>;
+  using left = typename outcome<returned>::left;
+
+  F op;
+  ::rego_engine *engine;
+#if REGO_HPP_STOP_TOKEN
+  struct stopper {
+    ::rego_engine *engine;
+    ::rego_call call;
+    void operator()() const noexcept { ::rego_call_cancel(engine, call); }
+  };
+  std::stop_token stop{};
+  std::optional<std::stop_callback<stopper>> stopping{};
+#endif
+
+  static void run(void *at, const ::rego_attempt_info *info, ::rego_completion *out) noexcept {
+    job &self = *static_cast<job *>(at);
+    completion facts;
+    auto left = std::make_unique<typename job::left>();
+#if REGO_HPP_EXCEPTIONS
+    try {
+      self.make(attempt(self.engine, *info, facts), *left);
+    } catch (...) {
+      left->thrown = std::current_exception();
+      if (facts.raw().kind == REGO_COMPLETION_OK) facts = completion::app(0);
+    }
+#else
+    self.make(attempt(self.engine, *info, facts), *left);
+#endif
+    *out = facts.raw();
+    out->result = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(left.release()));
+  }
+
+  void make(const attempt &it, left &to) {
+    if constexpr (std::is_void_v<returned>) {
+      op(it);
+      to.value.emplace();
+    } else {
+      to.value.emplace(op(it));
+    }
+  }
+
+  static std::unique_ptr<left> claim(std::uint64_t result) noexcept {
+    return std::unique_ptr<left>(reinterpret_cast<left *>(static_cast<std::uintptr_t>(result)));
+  }
+  static void discard(void *, std::uint64_t result) noexcept { claim(result); }
+  static void drop(void *at) noexcept { delete static_cast<job *>(at); }
+#if REGO_HPP_STOP_TOKEN
+  static void begin(void *at, ::rego_call call) noexcept {
+    job &self = *static_cast<job *>(at);
+    self.stopping.emplace(self.stop, stopper{self.engine, call});
+  }
+#endif
+
+  /// The job is the library's from here on.
+  static ::rego_work work(std::unique_ptr<job> self, const options &how) noexcept {
+    ::rego_work raw = REGO_WORK_INIT;
+    raw.flags = (how.inline_first ? std::uint32_t{REGO_EXECUTE_INLINE_FIRST} : 0u) |
+                (how.wait_losers ? std::uint32_t{REGO_EXECUTE_WAIT_LOSERS} : 0u);
+    raw.idempotent = how.idempotent;
+    raw.priority = how.priority;
+    raw.attempt = run;
+    raw.discard = discard;
+    raw.drop = drop;
+#if REGO_HPP_STOP_TOKEN
+    if (how.stop.stop_possible()) {
+      self->stop = how.stop;
+      raw.on_begin = begin;
+    }
+#endif
+    raw.userdata = self.release();
+    return raw;
+  }
+};
+
+/// The same for a call that is submitted, with who is told its end.
+template <class F, class Done>
+struct submitted : job<F> {
+  Done then;
+  submitted(F f, ::rego_engine *of, Done d) : job<F>{std::move(f), of}, then(std::move(d)) {}
+
+  static void done(void *at, const ::rego_result *raw) noexcept {
+    submitted &self = *static_cast<submitted *>(static_cast<job<F> *>(at));
+    outcome<typename job<F>::returned> it(*raw, job<F>::claim(raw->result));
+    contained([&] { self.then(std::move(it)); }, [] {});
+  }
+  static void drop(void *at) noexcept { delete static_cast<submitted *>(static_cast<job<F> *>(at)); }
+};
+
+}  // namespace detail
+
+class engine;
+
+/// A call of the first or second layer, by its id. Its end is `rego_call_end` where it was kept.
+class call {
+ public:
+  call() noexcept = default;
+  static call adopt(::rego_engine *engine, ::rego_call raw) noexcept { return call(engine, raw); }
+  call(call &&other) noexcept : engine_(other.engine_), raw_(std::exchange(other.raw_, 0)) {}
+  call &operator=(call &&other) noexcept {
+    call(std::move(other)).swap(*this);
+    return *this;
+  }
+  call(const call &) = delete;
+  call &operator=(const call &) = delete;
+  /// A call that goes on is asked to end; the thread that drives it gets the actions.
+  ~call() {
+    if (raw_ != 0 && ::rego_call_end(engine_, raw_) != REGO_STATUS_OK) ::rego_call_cancel(engine_, raw_);
+  }
+  ::rego_call raw() const noexcept { return raw_; }
+  ::rego_call release() noexcept { return std::exchange(raw_, 0); }
+  explicit operator bool() const noexcept { return raw_ != 0; }
+  result<::rego_step> poll(time at = now()) {
+    ::rego_step step = REGO_STEP_INIT;
+    const ::rego_status status = ::rego_call_poll(engine_, raw_, at, &step);
+    if (status != REGO_STATUS_OK) return unexpected(error(status));
+    return step;
+  }
+  result<void> cancel() { return detail::check(::rego_call_cancel(engine_, raw_)); }
+  result<std::string> timeline() const {
+    return detail::text([&](char *to, std::size_t room, std::size_t *len) {
+      return ::rego_call_timeline_write(engine_, raw_, to, room, len);
+    });
+  }
+  result<std::string> timeline_json() const {
+    return detail::text([&](char *to, std::size_t room, std::size_t *len) {
+      return ::rego_call_timeline_json(engine_, raw_, to, room, len);
+    });
+  }
+  void swap(call &other) noexcept {
+    std::swap(engine_, other.engine_);
+    std::swap(raw_, other.raw_);
+  }
+
+ private:
+  call(::rego_engine *engine, ::rego_call raw) noexcept : engine_(engine), raw_(raw) {}
+  ::rego_engine *engine_ = nullptr;
+  ::rego_call raw_ = 0;
+};
+
+/// Many calls on one event loop.
+class loop {
+ public:
+  loop() noexcept = default;
+  static loop adopt(::rego_loop *raw) noexcept { return loop(raw); }
+  loop(loop &&other) noexcept : raw_(other.release()) {}
+  loop &operator=(loop &&other) noexcept {
+    loop(std::move(other)).swap(*this);
+    return *this;
+  }
+  loop(const loop &) = delete;
+  loop &operator=(const loop &) = delete;
+  ~loop() { ::rego_loop_free(raw_); }
+  ::rego_loop *raw() const noexcept { return raw_; }
+  ::rego_loop *release() noexcept { return std::exchange(raw_, nullptr); }
+  explicit operator bool() const noexcept { return raw_ != nullptr; }
+  /// What is to be done comes out of `process`.
+  result<::rego_call> begin(key of, std::uint64_t cookie, const options &how = {}, time at = now()) {
+    ::rego_begin begin = REGO_BEGIN_INIT;
+    begin.now = at;
+    begin.deadline = how.deadline;
+    begin.cookie = cookie;
+    begin.idempotent = how.idempotent;
+    begin.priority = how.priority;
+    ::rego_call call = 0;
+    const ::rego_status status = ::rego_loop_begin(raw_, of.raw(), &begin, &call, nullptr);
+    if (status != REGO_STATUS_OK) return unexpected(error(status));
+    return call;
+  }
+  time next_deadline() const noexcept { return ::rego_loop_next_deadline(raw_); }
+  /// Hands every action that is due to `act`.
+  template <class Act>
+  result<void> process(Act &&act, time at = now()) {
+    ::rego_action actions[16];
+    std::size_t count = 16;
+    while (count == 16) {
+      const ::rego_status status = ::rego_loop_process(raw_, at, actions, 16, &count);
+      if (status != REGO_STATUS_OK) return unexpected(error(status));
+      for (std::size_t i = 0; i < count; i++) act(static_cast<const ::rego_action &>(actions[i]));
+    }
+    return {};
+  }
+  void swap(loop &other) noexcept { std::swap(raw_, other.raw_); }
+
+ private:
+  explicit loop(::rego_loop *raw) noexcept : raw_(raw) {}
+  ::rego_loop *raw_ = nullptr;
+};
+
+/// A set of policies as text, put together line by line: what `engine::load_policies` takes.
+class policy {
+ public:
+  /// The policies of a key or, with ".*" at its end, of a namespace.
+  explicit policy(std::string_view key) : text_("[policies.\"" + std::string(key) + "\"]\n") {}
+  policy &idempotent(bool yes = true) { return line(yes ? "idempotent = true" : "idempotent = false"); }
+  policy &max_attempts(unsigned n) { return line("retry.max_attempts = " + std::to_string(n)); }
+  policy &initial_backoff(std::chrono::nanoseconds d) { return line("retry.initial_backoff = " + text(d)); }
+  policy &max_backoff(std::chrono::nanoseconds d) { return line("retry.max_backoff = " + text(d)); }
+  policy &attempt_timeout(std::chrono::nanoseconds d) { return line("retry.attempt_timeout = " + text(d)); }
+  policy &overall_timeout(std::chrono::nanoseconds d) { return line("retry.overall_timeout = " + text(d)); }
+  policy &classifier(std::string_view name) { return line("retry.classifier = \"" + std::string(name) + "\""); }
+  policy &retry_budget(std::string_view name) { return line("retry.budget = \"" + std::string(name) + "\""); }
+  policy &hedge_budget(std::string_view name) { return line("hedge.budget = \"" + std::string(name) + "\""); }
+  policy &hedge_after(std::chrono::nanoseconds d) {
+    return line("hedge.enabled = true\nhedge.trigger = \"fixed\"\nhedge.delay = " + text(d));
+  }
+  /// Any other line of the document's.
+  policy &line(std::string_view line) {
+    text_.append(line).push_back('\n');
+    return *this;
+  }
+  const std::string &raw() const noexcept { return text_; }
+  std::string release() noexcept { return std::move(text_); }
+  static policy adopt(std::string text) noexcept {
+    policy it{std::string_view()};
+    it.text_ = std::move(text);
+    return it;
+  }
+
+ private:
+  static std::string text(std::chrono::nanoseconds d) { return "\"" + std::to_string(d.count()) + "ns\""; }
+  std::string text_;
+};
+
+/// A classifier of one's own: `rego_outcome(const rego_completion &, const rego_context &, rego_outcome usual)`.
+/// One that throws counts as saying that the attempt is not to be repeated.
+class classifier {
+ public:
+  template <class F>
+  classifier(std::string name, F f) : name_(std::move(name)), userdata_(new F(std::move(f))) {
+    raw_.name = detail::str(name_);
+    raw_.userdata = userdata_;
+    raw_.classify = [](void *at, const ::rego_completion *facts, const ::rego_context *context,
+                       ::rego_outcome *out) noexcept {
+      detail::contained([&] { *out = (*static_cast<F *>(at))(*facts, *context, *out); },
+                        [&] { out->kind = UINT32_MAX; });
+    };
+    raw_.drop = [](void *at) noexcept { delete static_cast<F *>(at); };
+  }
+  classifier(classifier &&other) noexcept
+      : name_(std::move(other.name_)), userdata_(std::exchange(other.userdata_, nullptr)), raw_(other.raw_) {
+    raw_.name = detail::str(name_);
+  }
+  classifier &operator=(classifier &&) = delete;
+  classifier(const classifier &) = delete;
+  classifier &operator=(const classifier &) = delete;
+  ~classifier() {
+    if (userdata_) raw_.drop(userdata_);
+  }
+  const ::rego_classifier &raw() const noexcept { return raw_; }
+  /// It is the library's now.
+  void release() noexcept { userdata_ = nullptr; }
+
+ private:
+  std::string name_;
+  void *userdata_;
+  ::rego_classifier raw_ = REGO_CLASSIFIER_INIT;
+};
+
+/// Policies by key, and what calls of the same key share. Copies are references to the same engine.
+class engine {
+ public:
+  engine() noexcept = default;
+  static engine adopt(::rego_engine *raw) noexcept { return engine(raw); }
+  static ::rego_options defaults() noexcept {
+    ::rego_options raw = REGO_OPTIONS_INIT;
+    raw.now = rego::now();
+    return raw;
+  }
+  static result<engine> make(::rego_options raw = defaults(), std::vector<classifier> classifiers = {}) {
+    std::vector<const ::rego_classifier *> all;
+    for (const classifier &one : classifiers) all.push_back(&one.raw());
+    raw.classifiers = all.data();
+    raw.n_classifiers = all.size();
+    ::rego_engine *made = nullptr;
+    ::rego_error why = REGO_ERROR_INIT;
+    const ::rego_status status = ::rego_engine_new(&raw, &made, &why);
+    for (classifier &one : classifiers) one.release();
+    if (status != REGO_STATUS_OK) return unexpected(error(status, why.message));
+    return engine(made);
+  }
+  engine(const engine &other) noexcept : raw_(::rego_engine_retain(other.raw_)) {}
+  engine(engine &&other) noexcept : raw_(other.release()) {}
+  engine &operator=(engine other) noexcept {
+    std::swap(raw_, other.raw_);
+    return *this;
+  }
+  ~engine() { ::rego_engine_release(raw_); }
+  ::rego_engine *raw() const noexcept { return raw_; }
+  /// The reference is the caller's to release.
+  ::rego_engine *release() noexcept { return std::exchange(raw_, nullptr); }
+  explicit operator bool() const noexcept { return raw_ != nullptr; }
+
+  result<void> load_policies(std::string_view text) {
+    ::rego_error why = REGO_ERROR_INIT;
+    return detail::check(::rego_engine_load_policies(raw_, detail::str(text), &why), why);
+  }
+  result<void> load_policies(const std::vector<policy> &policies) {
+    std::string text = "schema = 1\n";
+    for (const policy &one : policies) text += one.raw();
+    return load_policies(text);
+  }
+  result<rego::key> key(std::string_view name) const {
+    ::rego_key raw = 0;
+    const ::rego_status status = ::rego_key_intern(raw_, detail::str(name), &raw);
+    if (status != REGO_STATUS_OK) return unexpected(error(status));
+    return rego::key::adopt(raw);
+  }
+  result<std::string> metrics() const {
+    return detail::text([&](char *to, std::size_t room, std::size_t *len) {
+      return ::rego_metrics_write(raw_, to, room, len);
+    });
+  }
+  /// A loop; `notify` is called by whoever has something for it, and may do what a signal handler may.
+  template <class Notify>
+  result<rego::loop> loop(Notify notify) {
+    auto held = std::make_unique<Notify>(std::move(notify));
+    ::rego_loop *made = nullptr;
+    const ::rego_status status = ::rego_loop_new(
+        raw_, [](void *at) noexcept { detail::contained(*static_cast<Notify *>(at), [] {}); }, held.release(),
+        [](void *at) noexcept { delete static_cast<Notify *>(at); }, &made);
+    if (status != REGO_STATUS_OK) return unexpected(error(status));
+    return rego::loop::adopt(made);
+  }
+
+  /// Executes a call and waits for its end. `op` is `T(const attempt &)`, called by several threads
+  /// at once where the key hedges, and lives until its last attempt has come back.
+  template <class Pool, class F>
+  auto call(rego::key of, Pool &pool, F op, const options &how = {}) {
+    const ::rego_executor executor = detail::executor(pool);
+    return execute(of, &executor, std::move(op), how);
+  }
+  /// The same on this thread alone.
+  template <class F>
+  auto run(rego::key of, F op, const options &how = {}) {
+    return execute(of, nullptr, std::move(op), how);
+  }
+  /// Executes a call and does not wait: `then` is called with the outcome, on a thread of the pool's;
+  /// what it throws is lost. The pool needs `schedule`.
+  template <class Pool, class F, class Done>
+  result<::rego_call> submit(rego::key of, Pool &pool, F op, Done then, const options &how = {}) {
+    using job = detail::submitted<F, Done>;
+    static_assert(detail::has_schedule<Pool>::value, "nobody waits, so the pool must be the timer");
+    const ::rego_executor executor = detail::executor(pool);
+    std::unique_ptr<detail::job<F>> held(new job(std::move(op), raw_, std::move(then)));
+    ::rego_work work = job::work(std::move(held), how);
+    work.on_done = job::done;
+    work.drop = job::drop;
+    ::rego_call call = 0;
+    const ::rego_status status = ::rego_submit(raw_, of.raw(), how.deadline, &work, &executor, &call);
+    if (status != REGO_STATUS_OK) return unexpected(error(status));
+    return call;
+  }
+
+ private:
+  explicit engine(::rego_engine *raw) noexcept : raw_(raw) {}
+
+  template <class F>
+  auto execute(rego::key of, const ::rego_executor *executor, F op, const options &how)
+      -> result<outcome<typename detail::job<F>::returned>> {
+    using job = detail::job<F>;
+    std::unique_ptr<job> held(new job{std::move(op), raw_});
+    const ::rego_work work = job::work(std::move(held), how);
+    ::rego_result raw = REGO_RESULT_INIT;
+    const ::rego_status status = ::rego_execute(raw_, of.raw(), how.deadline, &work, executor, &raw);
+    if (status != REGO_STATUS_OK) return unexpected(error(status));
+    return outcome<typename job::returned>(raw, job::claim(raw.result));
+  }
+
+  ::rego_engine *raw_ = nullptr;
+};
+
+}  // namespace rego
+
+#endif  // REGO_HPP
