@@ -8,6 +8,7 @@ use crate::{
     check::{self, CheckArgs},
     client::Url,
     scenario::Scenario,
+    sim::args::{self as sim, SimArgs},
 };
 
 /// See a resilience engine make a bad backend good, with the price beside the gain
@@ -26,6 +27,9 @@ pub(crate) enum Command {
     /// Load a bad backend, with and without a policy, and compare (the default)
     #[command(after_help = AFTER)]
     Run(RunArgs),
+    /// Simulate policies in virtual time, with queues, outages or a recording of your own
+    #[command(after_help = sim::AFTER)]
+    Sim(SimArgs),
     /// Check policy documents: errors, doubts, and what each policy can cost at worst
     #[command(after_help = check::AFTER)]
     Check(CheckArgs),
@@ -115,6 +119,7 @@ impl Cli {
         let command = cli.command.unwrap_or(Command::Run(cli.run));
         let checked = match &command {
             Command::Run(args) => args.check(),
+            Command::Sim(_) => Ok(()),
             Command::Check(_) => Ok(()),
         };
         match checked {

@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod scenario;
 mod schedule;
+mod sim;
 mod stats;
 mod stop;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let ended = match &command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
+        Command::Sim(args) => sim::run(args),
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,

@@ -94,7 +94,7 @@ struct Tally {
 }
 
 impl BudgetState {
-    /// A balance at its start: 5 attempts for a ratio budget (or its cap if that is lower), full
+    /// A balance at its start: that of a ratio budget (or its cap if that is lower), full
     /// for a bucket and a throttle.
     pub fn new(name: &str, definition: &Budget, deposits: Deposits, now: Nanos) -> Self {
         Self {
@@ -275,9 +275,13 @@ impl BudgetState {
             (Kind::TokenBucket(bucket), &Budget::TokenBucket { capacity, refill_per_sec }) => {
                 bucket.redefine(capacity, refill_per_sec, now);
             }
-            (Kind::Ratio(live), &Budget::Ratio { ratio, window, cap, min_per_sec, funding }) => {
-                live.redefine(ratio::Definition { ratio, window, cap, min_per_sec, funding }, now)
-            }
+            (
+                Kind::Ratio(live),
+                &Budget::Ratio { ratio, window, cap, min_per_sec, start, funding },
+            ) => live.redefine(
+                ratio::Definition { ratio, window, cap, min_per_sec, start, funding },
+                now,
+            ),
             (Kind::InFlight(room), &Budget::InFlight { ratio, min }) => room.redefine(ratio, min),
             (Kind::Concurrency(room), &Budget::Concurrency { max }) => room.redefine(0.0, max),
             (Kind::Throttle(throttle), &Budget::Throttle { max_tokens, token_ratio }) => {
@@ -316,8 +320,9 @@ impl Kind {
             Budget::TokenBucket { capacity, refill_per_sec } => {
                 Self::TokenBucket(Gcra::new(capacity, refill_per_sec, capacity, now))
             }
-            Budget::Ratio { ratio, window, cap, min_per_sec, funding } => {
-                let definition = ratio::Definition { ratio, window, cap, min_per_sec, funding };
+            Budget::Ratio { ratio, window, cap, min_per_sec, start, funding } => {
+                let definition =
+                    ratio::Definition { ratio, window, cap, min_per_sec, start, funding };
                 Self::Ratio(Ratio::new(definition, deposits, now))
             }
             Budget::InFlight { ratio, min } => Self::InFlight(Reservation::new(ratio, min)),

@@ -201,7 +201,7 @@ const HEDGE_CAP: u32 = 20;
 
 /// The budgets a site gets for itself.
 pub(crate) fn own_budgets(key: &str, now: Nanos) -> Own {
-    let retry = Budget::from(Budget::ratio(0.1));
+    let retry = own_retry_budget();
     let hedge = hedge_budget(&Policy::default());
     Own {
         retry: Arc::new(BudgetState::new(key, &retry, Deposits::PerCall, now)),
@@ -214,6 +214,13 @@ pub(crate) fn own_budgets(key: &str, now: Nanos) -> Own {
     }
 }
 
+/// What a site's retries may cost unless its policy names a budget: a tenth of what is answered.
+/// Every process of a fleet has a start and a floor of its own, and a server that is nearly full
+/// has to bear all of them after an outage: `docs/adr/0011`.
+fn own_retry_budget() -> Budget {
+    Budget::ratio(0.1).start(2).min_per_sec(0.1).into()
+}
+
 /// What a site's hedges may cost unless its policy names a budget: what its trigger asks for.
 fn hedge_budget(policy: &Policy) -> Budget {
     let share = match policy.hedge.trigger {
@@ -221,7 +228,7 @@ fn hedge_budget(policy: &Policy) -> Budget {
         Trigger::Quantile(p) => 1.0 - p,
         Trigger::Load(x) => x,
     };
-    Budget::ratio(share).cap(HEDGE_CAP).min_per_sec(0.0).funded_by_requests().into()
+    Budget::ratio(share).cap(HEDGE_CAP).min_per_sec(0.0).start(5).funded_by_requests().into()
 }
 
 fn attributes(policy: &Policy) -> Vec<Attribute> {

@@ -16,7 +16,7 @@ pub use build_error::BuildError;
 pub use builder::{EngineBuilder, TimerThread};
 pub use call::CallBuilder;
 pub use global::{AlreadyInitialised, init, run};
-pub use report::{BudgetReport, BudgetSnapshot};
+pub use report::{BudgetReport, BudgetSnapshot, HedgePlan};
 pub use timer::Timer;
 
 use std::{

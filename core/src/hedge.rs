@@ -27,9 +27,9 @@ pub(crate) enum Rule {
     Fixed { delay: Nanos },
     /// As long as this share of attempts takes, so that 1 - `p` of the calls are hedged.
     Quantile { p: f64 },
-    /// The delay and the probability that make the 99th percentile shortest, while at most the
-    /// share `x` of the calls is hedged.
-    Load { x: f64 },
+    /// The delay and the probability that make the percentile `objective` shortest, while at most
+    /// the share `x` of the calls is hedged.
+    Load { x: f64, objective: f64 },
 }
 
 /// What holds for every rule.
@@ -51,7 +51,7 @@ pub(crate) fn plan(rule: Rule, limits: Limits, curve: &Curve) -> Plan {
     let share = match rule {
         Rule::Fixed { delay } => return certain(limits.clamp(delay), curve),
         Rule::Quantile { p } => 1.0 - p,
-        Rule::Load { x } => x,
+        Rule::Load { x, .. } => x,
     };
     debug_assert!(0.0 < share && share < 1.0, "a policy promises neither nothing nor everything");
     if curve.samples() < COLD_SAMPLES {
@@ -65,7 +65,7 @@ pub(crate) fn plan(rule: Rule, limits: Limits, curve: &Curve) -> Plan {
         return Plan { trigger: safe.trigger.warming(), ..safe };
     }
     let shortest = match rule {
-        Rule::Load { x } => single_r::delay(curve, x),
+        Rule::Load { x, objective } => single_r::delay(curve, x, objective),
         _ => None,
     };
     let delay = shortest.or_else(|| curve.quantile(1.0 - share));

@@ -74,7 +74,7 @@ pub use drive::{
 };
 pub use engine::{
     AlreadyInitialised, BudgetReport, BudgetSnapshot, BuildError, CallBuilder, CallSite, Engine,
-    EngineBuilder, OTHER, Timer, TimerThread, init, run,
+    EngineBuilder, HedgePlan, OTHER, Timer, TimerThread, init, run,
 };
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use listener::{CallEnded, Warning};

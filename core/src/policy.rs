@@ -125,6 +125,9 @@ pub(crate) struct Hedge {
     pub(crate) delay: Nanos,
     pub(crate) min_delay: Nanos,
     pub(crate) max_delay: Nanos,
+    /// What a `load` trigger makes shortest: this percentile of requests of so many calls.
+    pub(crate) objective: f64,
+    pub(crate) fan_out: u32,
     pub(crate) cancel_on_first_terminal: bool,
     /// `None`: the site's own.
     pub(crate) budget: Option<Arc<str>>,
@@ -200,6 +203,8 @@ impl Default for Hedge {
             delay: Nanos::from_millis(200),
             min_delay: Nanos::from_micros(100),
             max_delay: Nanos::from_secs(10),
+            objective: 0.99,
+            fan_out: 1,
             cancel_on_first_terminal: true,
             budget: None,
             cost: 1,

@@ -164,6 +164,12 @@ impl Site {
         }
     }
 
+    /// The site has been there since then, and whatever it has seen came since.
+    pub(crate) fn since(self, born: Nanos) -> Self {
+        self.refresher.lock().born = Some(born);
+        self
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

@@ -338,3 +338,19 @@ fn a_day_in_the_life_of_a_loop() {
     assert!(done.iter().all(|times| *times == 1), "each call is done once");
     assert!(won > 4_900, "{ends:?}");
 }
+
+#[test]
+fn hedges_follow_what_calls_take_though_none_of_them_fails() {
+    let mut host = Host::new(policy().idempotent(true).hedge_quantile(0.9));
+    let site = host.engine.site("svc.Get");
+    assert!(site.hedge_plan().unwrap().cold);
+    for nth in 0..400 {
+        let now = T0 + ms(5 * nth);
+        let (_, step) = host.begin(Begin::new(now));
+        host.finish(only_start(step.actions()), now + ms(3 + nth % 2), Completion::ok());
+        assert_eq!(verdicts(&host.process(now + ms(4))), [Verdict::Success]);
+    }
+    let plan = site.hedge_plan().unwrap();
+    assert!(!plan.cold && !plan.warming && !plan.suspended, "{plan:?}");
+    assert!((ms(3)..ms(5)).contains(&plan.delay), "{plan:?}");
+}

@@ -125,7 +125,6 @@ fn events(start: Nanos) -> String {
                     Action::Start { attempt, .. } => running.push(attempt),
                     Action::Cancel { .. } => {}
                     Action::Done { .. } => done = true,
-                    _ => unreachable!("there is no other"),
                 }
             }
             if kind == 1 && running.len() == 2 {

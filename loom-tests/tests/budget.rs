@@ -32,6 +32,7 @@ fn ratio(ratio: f64, cap: u32) -> Budget {
         window: Duration::from_secs(10),
         cap,
         min_per_sec: 0.0,
+        start: 5,
         funding: Funding::Successes,
     }
 }

@@ -89,6 +89,13 @@ const TASKS: &[Task] = &[
         run: recipes::goals,
     },
     Task {
+        name: "headline",
+        usage: "[ID…] [--json]",
+        about: "the headline studies: published, twin, rego, goal; --short, --write",
+        needs: Some("sim/src/bin/headline.rs"),
+        run: recipes::headline,
+    },
+    Task {
         name: "instructions",
         usage: "[--bless]",
         about: "what the hot paths take, counted and compared",

@@ -69,6 +69,12 @@ fn peers(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     root.cargo(&run).quietly(arguments.contains(&"--json")).go()
 }
 
+/// The headline studies in virtual time; `--write` makes `docs/results.md` of all of them.
+pub(crate) fn headline(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
+    let run = ["run", "--release", "-q", "-p", "rego-sim", "--bin", "headline", "--"];
+    root.cargo(&[&run[..], arguments].concat()).go()
+}
+
 /// Whether `flag` was given; nothing else may be.
 fn flag(arguments: &[&str], flag: Option<&str>) -> Result<bool, Failure> {
     match arguments {

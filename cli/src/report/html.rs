@@ -5,7 +5,8 @@ use std::fmt::{self, Write};
 use super::{LaneReport, Report, checks, plot::plot, text};
 use text::grouped;
 
-const STYLE: &str = include_str!("report.css");
+/// The style of every page.
+pub(crate) const STYLE: &str = include_str!("report.css");
 
 /// The whole page.
 pub(crate) fn page(report: &Report) -> String {
@@ -85,7 +86,8 @@ fn write_row(out: &mut String, lane: &LaneReport) -> fmt::Result {
     }
 }
 
-fn escaped(text: &str) -> String {
+/// Text that is text in HTML too.
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

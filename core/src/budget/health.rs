@@ -3,10 +3,18 @@
 //! A flag that is read, a count of failures that only goes up, and the totals of the last judgement
 //! behind a lock, for the refresh alone. All of it is Relaxed: neither publishes anything.
 
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::{
+    clock::Nanos,
+    sync::{AtomicBool, AtomicU64, Mutex, Ordering},
+};
 
-/// How many first attempts a judgement rests on at least.
+/// How many first attempts a judgement rests on at least …
 const AT_LEAST: u64 = 20;
+
+/// … or these, if none succeeded and it is so long ago that they would be more at a busy site. A
+/// fleet of clients that call once a second would else go on for twenty seconds each.
+const NONE_OF: u64 = 3;
+const QUIET: Nanos = Nanos::from_secs(1);
 
 /// Whether more than half of a site's recent first attempts succeeded.
 ///
@@ -15,14 +23,15 @@ const AT_LEAST: u64 = 20;
 /// are of the same moment. (Successes as of the last refresh beside failures of now would find a
 /// busy site ill after any handful of failures.)
 ///
-/// *Recent* are the first attempts since the last judgement, as soon as they are 20; until then
-/// that judgement stands, and a new site is healthy.
+/// *Recent* are the first attempts since the last judgement, as soon as they are 20, or a second
+/// has passed and 3 failed and none succeeded; until then that judgement stands, and a new site is
+/// healthy.
 #[derive(Debug)]
 pub struct Health {
     healthy: AtomicBool,
     failures: AtomicU64,
-    /// The totals at the last judgement.
-    last: Mutex<Totals>,
+    /// The totals at the last judgement, and when that was.
+    last: Mutex<(Totals, Nanos)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +46,7 @@ impl Health {
         Self {
             healthy: AtomicBool::new(true),
             failures: AtomicU64::new(0),
-            last: Mutex::new(Totals::default()),
+            last: Mutex::new((Totals::default(), Nanos::ZERO)),
         }
     }
 
@@ -59,19 +68,21 @@ impl Health {
         self.healthy.load(Ordering::Relaxed)
     }
 
-    /// Takes in how many first attempts ever succeeded, as of now.
-    pub fn judge(&self, successes: u64) {
-        let mut last = self.last.lock();
+    /// Takes in how many first attempts ever succeeded, as of `at`.
+    pub fn judge(&self, successes: u64, at: Nanos) {
+        let mut guard = self.last.lock();
+        let (last, judged) = *guard;
         let now = Totals { successes, failures: self.failures() };
         // A total that is behind the last one was counted before it: nothing new.
         let succeeded = now.successes.saturating_sub(last.successes);
         let failed = now.failures.saturating_sub(last.failures);
-        if succeeded.saturating_add(failed) < AT_LEAST {
+        let silent = succeeded == 0 && failed >= NONE_OF && at >= judged + QUIET;
+        if succeeded.saturating_add(failed) < AT_LEAST && !silent {
             return;
         }
         // Relaxed: it stands alone.
         self.healthy.store(succeeded > failed, Ordering::Relaxed);
-        *last = now;
+        *guard = (now, at);
     }
 }
 
@@ -90,7 +101,7 @@ mod tests {
     }
 
     fn judged(health: &Health, successes: u64) -> bool {
-        health.judge(successes);
+        health.judge(successes, Nanos::ZERO);
         health.is_healthy()
     }
 
@@ -102,6 +113,22 @@ mod tests {
         assert!(judged(&health, 0));
         fail(&health, 1);
         assert!(!judged(&health, 0));
+    }
+
+    #[test]
+    fn a_site_that_is_called_seldom_is_unwell_after_three_failures_and_no_success() {
+        let judged = |health: &Health, successes, millis| {
+            health.judge(successes, Nanos::from_millis(millis));
+            health.is_healthy()
+        };
+        let health = Health::new();
+        assert!(judged(&health, 30, 5_000));
+        fail(&health, 3);
+        assert!(judged(&health, 30, 5_990), "no second has passed");
+        assert!(!judged(&health, 30, 6_000));
+        let other = Health::new();
+        fail(&other, 3);
+        assert!(judged(&other, 1, 7_000), "one of four succeeded: too few to say");
     }
 
     #[test]

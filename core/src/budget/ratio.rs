@@ -10,10 +10,6 @@ use crate::{
 
 use super::{Deposits, Report, gcra::Gcra, striped::Striped, token, window::Window};
 
-/// What every budget of this kind starts with, and the least its ceiling ever is, unless its cap
-/// is lower.
-const START: u32 = 5;
-
 /// `repr(C)`: a deposit at the ceiling reads one line.
 #[derive(Debug)]
 #[repr(C)]
@@ -34,6 +30,7 @@ pub(super) struct Definition {
     pub(super) window: Duration,
     pub(super) cap: u32,
     pub(super) min_per_sec: f64,
+    pub(super) start: u32,
     pub(super) funding: Funding,
 }
 
@@ -41,6 +38,8 @@ pub(super) struct Definition {
 struct Rules {
     ratio: u64,
     cap: u32,
+    /// What it starts with, and the least its ceiling ever is, unless its cap is lower.
+    start: u32,
     funding: Funding,
     window: Window,
     ceiling: u64,
@@ -50,10 +49,10 @@ struct Rules {
 
 impl Ratio {
     pub(super) fn new(definition: Definition, deposits: Deposits, now: Nanos) -> Self {
-        let Definition { ratio, window, cap, min_per_sec, funding } = definition;
+        let Definition { ratio, window, cap, min_per_sec, start: least, funding } = definition;
         let ratio = token::from_f64(ratio);
         let (per_answer, per_call) = per_event(ratio, funding, deposits);
-        let start = token::whole(START.min(cap));
+        let start = token::whole(least.min(cap));
         Self {
             per_answer: AtomicU64::new(per_answer),
             per_call: AtomicU64::new(per_call),
@@ -63,6 +62,7 @@ impl Ratio {
             rules: Mutex::new(Rules {
                 ratio,
                 cap,
+                start: least,
                 funding,
                 window: Window::new(window.into(), now),
                 ceiling: start,
@@ -83,7 +83,12 @@ impl Ratio {
 
     #[inline]
     pub(super) fn withdraw(&self, cost: u32, now: Nanos, healthy: impl FnOnce() -> bool) -> bool {
-        self.purse.withdraw(token::whole(cost)) || self.withdraw_floor(cost, now, healthy)
+        if self.purse.withdraw(token::whole(cost)) {
+            // The floor is there for who has nothing: what it has saved up is not on top of that.
+            let _ = self.floor.has(1, now) && self.floor.take(1, now);
+            return true;
+        }
+        self.withdraw_floor(cost, now, healthy)
     }
 
     pub(super) fn refresh(&self, report: Report, now: Nanos) {
@@ -127,10 +132,11 @@ impl Ratio {
     }
 
     pub(super) fn redefine(&self, definition: Definition, now: Nanos) {
-        let Definition { ratio, window, cap, min_per_sec, funding } = definition;
+        let Definition { ratio, window, cap, min_per_sec, start, funding } = definition;
         let mut rules = self.rules.lock();
         rules.ratio = token::from_f64(ratio);
         rules.cap = cap;
+        rules.start = start;
         rules.funding = funding;
         rules.window.resize(window.into(), now);
         let (per_answer, per_call) = per_event(rules.ratio, funding, self.deposits);
@@ -163,7 +169,7 @@ impl Rules {
     /// What the answers of the last window pay for, at most the cap, at least the start.
     fn ceiling(&self) -> u64 {
         let earned = self.ratio.saturating_mul(self.window.sum());
-        earned.max(token::whole(START)).min(token::whole(self.cap))
+        earned.max(token::whole(self.start)).min(token::whole(self.cap))
     }
 }
 
@@ -181,10 +187,10 @@ fn seconds_worth(per_sec: f64) -> u32 {
     per_sec.ceil() as u32
 }
 
-/// `tokens` were earned over `length`: as much of them as a second's share.
+/// `tokens` were earned over `length`: what a second earns at that rate.
 fn one_second_of(tokens: u64, length: Nanos) -> u64 {
-    let second = Nanos::from_secs(1).as_nanos();
-    let length = length.as_nanos().max(second);
-    // At most `tokens`.
-    (u128::from(tokens) * u128::from(second) / u128::from(length)) as u64
+    let second = u128::from(Nanos::from_secs(1).as_nanos());
+    // A shorter time says too little about a second.
+    let length = u128::from(length.as_nanos()).max(second / 20);
+    u64::try_from(u128::from(tokens) * second / length).unwrap_or(u64::MAX)
 }

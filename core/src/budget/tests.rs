@@ -20,7 +20,14 @@ fn new(definition: &Budget) -> BudgetState {
 
 /// The default of a site, with another ratio, floor or funding.
 fn ratio(ratio: f64, min_per_sec: f64, funding: Funding) -> Budget {
-    Budget::Ratio { ratio, window: Duration::from_secs(10), cap: 100, min_per_sec, funding }
+    Budget::Ratio {
+        ratio,
+        window: Duration::from_secs(10),
+        cap: 100,
+        min_per_sec,
+        start: 5,
+        funding,
+    }
 }
 
 fn pay(budget: &BudgetState, now: Nanos) -> bool {

@@ -1,7 +1,11 @@
 //! What a call site says of itself when asked.
 
 use super::CallSite;
-use crate::{budget::BudgetState, clock::Clock, policy::UNLIMITED};
+use crate::{
+    budget::BudgetState,
+    clock::{Clock, Nanos},
+    policy::UNLIMITED,
+};
 
 /// The budgets of a call site, as they stand: what [`CallSite::budgets`] gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +35,22 @@ pub struct BudgetSnapshot {
     pub bound: f64,
     /// How many attempts of cost 1 it would allow now; infinite if it does not count them.
     pub available: f64,
+}
+
+/// When the calls of a site are hedged, as of now: what [`CallSite::hedge_plan`] gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HedgePlan {
+    /// How long after its primary a hedge is due.
+    pub delay: Nanos,
+    /// The share of those that get that far which are hedged, from 0 to 1.
+    pub probability: f64,
+    /// Fewer than 50 samples: `delay` is the policy's own.
+    pub cold: bool,
+    /// Samples enough for a bound on the safe side, not yet for an estimate.
+    pub warming: bool,
+    /// Hedging is suspended, for it fed an overload or did not help: a tenth goes on as probes.
+    pub suspended: bool,
 }
 
 impl CallSite {
@@ -66,6 +86,38 @@ impl CallSite {
             hedge: terms.policy.hedging().then(|| snapshot(terms.hedge_budget.as_deref())),
             shared: terms.is_budget_shared(),
         }
+    }
+}
+
+impl CallSite {
+    /// When calls are hedged, as of now; `None` where the policy in force does not hedge.
+    /// Thread-safe; two loads.
+    ///
+    /// ```
+    /// use rego::{Engine, Nanos, Policy};
+    ///
+    /// let policy = Policy::builder().idempotent(true).hedge_load(0.02).build()?;
+    /// let engine = Engine::builder().policy("svc.Get", policy).build()?;
+    /// let plan = engine.site("svc.Get").hedge_plan().expect("it hedges");
+    /// assert!(plan.cold);
+    /// assert_eq!(plan.delay, Nanos::from_millis(200));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn hedge_plan(&self) -> Option<HedgePlan> {
+        let terms = self.site.terms();
+        if !terms.policy.hedging() {
+            return None;
+        }
+        let trigger = self.site.latency.trigger();
+        let cold = trigger.is_cold();
+        Some(HedgePlan {
+            delay: if cold { terms.policy.hedge.delay } else { trigger.delay() },
+            probability: if cold { 1.0 } else { trigger.probability().as_share() },
+            cold,
+            warming: trigger.is_warming(),
+            suspended: trigger.is_suspended(),
+        })
     }
 }
 

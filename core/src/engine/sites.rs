@@ -63,7 +63,7 @@ impl Inner {
 pub(super) fn make_site(book: &Book, key: &str, now: Nanos) -> Shared<Site> {
     let own = control::own_budgets(key, now);
     let terms = Shared::new(book.terms(&parsed(key), &own, now));
-    Shared::new(Site::new(key, own, terms))
+    Shared::new(Site::new(key, own, terms).since(now))
 }
 
 fn install(book: &Book, site: &Site, now: Nanos) {

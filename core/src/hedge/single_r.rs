@@ -11,21 +11,19 @@ use crate::{
     curve::{BUCKETS, Curve, Scale},
 };
 
-/// The percentile to shorten.
-pub(super) const OBJECTIVE: f64 = 0.99;
 /// Halvings of a bucket when looking for the time a delay leads to: 3.1 % / 64 = 0.05 %.
 const HALVINGS: u32 = 6;
 /// Delays tried on either side of the best bucket's end, to look inside the buckets.
 const POLISH: u64 = 8;
 
-/// The best delay for at most `budget` extra load; it goes with the probability
+/// The delay that makes the percentile `objective` shortest for at most `budget` extra load; it goes with the probability
 /// `min(1, budget / S(delay))`. `None` if no delay shortens the percentile.
 ///
 /// Delays are tried from the longest down, and the shortest time so far only ever gets shorter:
 /// two pointers, one sweep.
-pub(super) fn delay(curve: &Curve, budget: f64) -> Option<Nanos> {
-    let unhedged = curve.quantile(OBJECTIVE)?;
-    let mut search = Search::new(curve, budget, unhedged);
+pub(super) fn delay(curve: &Curve, budget: f64, objective: f64) -> Option<Nanos> {
+    let unhedged = curve.quantile(objective)?;
+    let mut search = Search::new(curve, budget, objective, unhedged);
     // The longest delay with q = 1 that spends all of the budget; it need not be a bucket's end.
     let spent = curve.quantile(1.0 - budget)?;
     search.try_delay(spent);
@@ -45,6 +43,7 @@ pub(super) fn delay(curve: &Curve, budget: f64) -> Option<Nanos> {
 struct Search<'a> {
     curve: &'a Curve,
     budget: f64,
+    objective: f64,
     /// The shortest time within which the objective is met so far, …
     time: Nanos,
     /// … the delay that does it, …
@@ -55,8 +54,9 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(curve: &'a Curve, budget: f64, time: Nanos) -> Self {
-        let mut search = Self { curve, budget, time, delay: None, better: time, late: 1.0 };
+    fn new(curve: &'a Curve, budget: f64, objective: f64, time: Nanos) -> Self {
+        let mut search =
+            Self { curve, budget, objective, time, delay: None, better: time, late: 1.0 };
         search.raise_the_bar();
         search
     }
@@ -92,7 +92,7 @@ impl<'a> Search<'a> {
     fn is_met(&self, delay: Nanos, probability: f64, time: Nanos, late: f64) -> bool {
         delay < time && {
             let hedged = 1.0 - self.curve.survival(time - delay);
-            1.0 - late + probability * late * hedged >= OBJECTIVE
+            1.0 - late + probability * late * hedged >= self.objective
         }
     }
 

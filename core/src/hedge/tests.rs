@@ -65,7 +65,7 @@ fn warm_it_is_the_estimate() {
 #[test]
 fn cold_never_zero() {
     let open = Limits { fallback: Nanos::ZERO, min_delay: Nanos::ZERO, max_delay: Nanos::ZERO };
-    let rules = [P99, Rule::Load { x: 0.05 }, Rule::Fixed { delay: Nanos::ZERO }];
+    let rules = [P99, Rule::Load { x: 0.05, objective: 0.99 }, Rule::Fixed { delay: Nanos::ZERO }];
     for n in [0, 60, 5_000] {
         let curve = curve_of(&vec![Nanos::ZERO; n], &[]);
         for rule in rules {
@@ -115,40 +115,40 @@ fn a_budget_below_the_tail_needs_a_probability_and_one_above_it_does_not() {
         .collect();
     let curve = curve_of(&pareto, &[]);
     let unhedged = curve.quantile(0.99).expect("events");
-    let tight = plan(Rule::Load { x: 0.01 }, LIMITS, &curve);
+    let tight = plan(Rule::Load { x: 0.01, objective: 0.99 }, LIMITS, &curve);
     assert!(tight.trigger.probability().as_share() < 0.8);
     assert!((rate(&tight) - 0.01).abs() < 1e-4);
-    assert!(time_with(&curve, 0.01, tight.trigger.delay()) < unhedged.mul_f64(0.65));
-    let ample = plan(Rule::Load { x: 0.2 }, LIMITS, &curve);
+    assert!(time_with(&curve, 0.01, 0.99, tight.trigger.delay()) < unhedged.mul_f64(0.65));
+    let ample = plan(Rule::Load { x: 0.2, objective: 0.99 }, LIMITS, &curve);
     assert_eq!(ample.trigger.probability(), Probability::ALWAYS);
     assert!(rate(&ample) <= 0.2 + 1e-6);
 }
 
 /// The time within which 99 % of calls are done, by bisection.
-fn time_with(curve: &Curve, budget: f64, delay: Nanos) -> Nanos {
+fn time_with(curve: &Curve, budget: f64, objective: f64, delay: Nanos) -> Nanos {
     let probability = (budget / curve.survival(delay).max(1e-9)).min(1.0);
     let done = |time: Nanos| {
         let late = curve.survival(time);
         let hedged = if time > delay { 1.0 - curve.survival(time - delay) } else { 0.0 };
         1.0 - late + probability * late * hedged
     };
-    let (mut bad, mut good) = (Nanos::ZERO, curve.quantile(0.99).expect("events"));
+    let (mut bad, mut good) = (Nanos::ZERO, curve.quantile(objective).expect("events"));
     for _ in 0..30 {
         let middle = bad + Nanos::from_nanos((good - bad).as_nanos() / 2);
-        if done(middle) >= 0.99 { good = middle } else { bad = middle }
+        if done(middle) >= objective { good = middle } else { bad = middle }
     }
     good
 }
 
 /// The shortest such time over a grid four times as fine as the buckets.
-fn brute_force(curve: &Curve, budget: f64) -> Nanos {
-    let unhedged = curve.quantile(0.99).expect("events");
+fn brute_force(curve: &Curve, budget: f64, objective: f64) -> Nanos {
+    let unhedged = curve.quantile(objective).expect("events");
     let mut best = unhedged;
     for bucket in 0..=Scale::FINE.index(unhedged) {
         let (lower, upper) = (Scale::FINE.lower(bucket), Scale::FINE.upper(bucket));
         for quarter in 0..4 {
             let delay = lower + (upper - lower).mul_f64(f64::from(quarter) / 4.0);
-            best = best.min(time_with(curve, budget, delay));
+            best = best.min(time_with(curve, budget, objective, delay));
         }
     }
     best
@@ -179,12 +179,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn the_sweep_is_as_good_as_trying_everything(humps in humps(), budget in 0.002f64..0.3) {
-        let curve = curve_with(&humps);
-        let unhedged = curve.quantile(0.99).expect("events");
-        let found = single_r::delay(&curve, budget)
-            .map_or(unhedged, |delay| time_with(&curve, budget, delay));
-        let best = brute_force(&curve, budget);
+    fn the_sweep_is_as_good_as_trying_everything(
+        humps in humps(),
+        budget in 0.002f64..0.3,
+        late in 1e-4f64..0.2,
+    ) {
+        let (curve, objective) = (curve_with(&humps), 1.0 - late);
+        let unhedged = curve.quantile(objective).expect("events");
+        let found = single_r::delay(&curve, budget, objective)
+            .map_or(unhedged, |delay| time_with(&curve, budget, objective, delay));
+        let best = brute_force(&curve, budget, objective);
         prop_assert!(found <= best.mul_f64(1.02), "{found} instead of {best}, unhedged {unhedged}");
     }
 }
@@ -198,7 +202,7 @@ proptest! {
     ) {
         let curve = curve_with(&humps);
         let limits = Limits { max_delay: Nanos::from_micros(max_delay), ..LIMITS };
-        for rule in [Rule::Quantile { p: 1.0 - share }, Rule::Load { x: share }] {
+        for rule in [Rule::Quantile { p: 1.0 - share }, Rule::Load { x: share, objective: 0.99 }] {
             let plan = plan(rule, limits, &curve);
             prop_assert!(rate(&plan) <= share + 1e-4);
             prop_assert!(plan.trigger.delay() <= limits.max_delay);

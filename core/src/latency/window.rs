@@ -14,10 +14,10 @@ use crate::{
 use std::f64::consts::LN_2;
 
 /// Observations count half as much after this time …
-const HALF_LIFE: Nanos = Nanos::from_secs(2);
+const HALF_LIFE: Nanos = Nanos::from_secs(10);
 /// … but not while there are fewer than make this many in the tail: then it takes this time, after
 /// which an idle site forgets too.
-const TAIL_KEPT: f64 = 200.0;
+const TAIL_KEPT: f64 = 400.0;
 const IDLE_HALF_LIFE: Nanos = Nanos::from_secs(600);
 /// The rarest tail that is remembered for.
 const RAREST: f64 = 1e-5;

@@ -43,8 +43,11 @@ pub enum Budget {
         window: Duration,
         /// The highest ceiling, in attempts: 1 to a million.
         cap: u32,
-        /// Granted on top per second, while the site is healthy: 0 to a million.
+        /// Granted per second where the balance is spent, while the site is healthy: 0 to a
+        /// million.
         min_per_sec: f64,
+        /// What it starts with, and the least that it saves up where the cap allows it.
+        start: u32,
         /// What deposits.
         funding: Funding,
     },
@@ -102,19 +105,22 @@ pub struct RatioBudget {
     window: Duration,
     cap: u32,
     min_per_sec: f64,
+    start: u32,
     funding: Funding,
 }
 
 impl Budget {
     /// Extra attempts per answered call, 0 to 1: 0.1 allows one retry for ten answers. Unless
     /// said otherwise: the answers of the last 10 s count, at most 100 attempts are saved up,
-    /// one per second comes on top while the site is healthy, and successes fund it.
+    /// it starts with 5 and saves up 5 at least, one per second comes on top while the site is
+    /// healthy and the balance is spent, and successes fund it.
     pub const fn ratio(ratio: f64) -> RatioBudget {
         RatioBudget {
             ratio,
             window: Duration::from_secs(10),
             cap: 100,
             min_per_sec: 1.0,
+            start: 5,
             funding: Funding::Successes,
         }
     }
@@ -183,12 +189,13 @@ impl Budget {
                     rate("refill_per_sec", refill_per_sec),
                 ]
             }
-            Self::Ratio { ratio, window, cap, min_per_sec, funding: _ } => vec![
+            Self::Ratio { ratio, window, cap, min_per_sec, start, funding: _ } => vec![
                 share("ratio", ratio),
                 (!WINDOW.contains(&window))
                     .then(|| out_of_range("window", format!("{window:?}"), "1 s to 10 min")),
                 count("cap", cap, 1..=MAX_COUNT),
                 rate("min_per_sec", min_per_sec),
+                count("start", start, 0..=MAX_COUNT),
             ],
             Self::InFlight { ratio, min } => {
                 vec![share("ratio", ratio), count("min", min, 0..=MAX_COUNT)]
@@ -248,6 +255,13 @@ impl RatioBudget {
         self
     }
 
+    /// With this many attempts to start with; it also saves up so many at least, as far as the cap
+    /// allows, however seldom it is paid. 5 unless said. A fleet has them once for each process.
+    pub const fn start(mut self, attempts: u32) -> Self {
+        self.start = attempts;
+        self
+    }
+
     /// Every call deposits, whatever becomes of it: for compatibility with other libraries. An
     /// outage then funds its own retries.
     pub const fn funded_by_requests(mut self) -> Self {
@@ -258,7 +272,7 @@ impl RatioBudget {
 
 impl From<RatioBudget> for Budget {
     fn from(budget: RatioBudget) -> Self {
-        let RatioBudget { ratio, window, cap, min_per_sec, funding } = budget;
-        Self::Ratio { ratio, window, cap, min_per_sec, funding }
+        let RatioBudget { ratio, window, cap, min_per_sec, start, funding } = budget;
+        Self::Ratio { ratio, window, cap, min_per_sec, start, funding }
     }
 }

@@ -257,6 +257,21 @@ impl PolicyBuilder {
         self
     }
 
+    /// What [`hedge_load`](Self::hedge_load) makes shortest: this percentile, as a share from 0.5
+    /// to 0.99999; 0.99 unless said.
+    pub fn hedge_objective(mut self, percentile: f64) -> Self {
+        self.draft.hedge.objective = Some(percentile);
+        self
+    }
+
+    /// How many calls a request makes at once, up to 10,000: the
+    /// [objective](Self::hedge_objective) is the request's then, which is as slow as the slowest of
+    /// them.
+    pub fn hedge_fan_out(mut self, calls: u32) -> Self {
+        self.draft.hedge.fan_out = Some(calls);
+        self
+    }
+
     /// Whether the first terminal failure of a group ends it (yes), or attempts in flight may
     /// still win (no).
     pub fn cancel_on_first_terminal(mut self, cancel: bool) -> Self {

@@ -105,6 +105,10 @@ pub struct HedgeDraft {
     pub min_delay: Option<Nanos>,
     /// The trigger's answer is never above this.
     pub max_delay: Option<Nanos>,
+    /// The percentile that a `load` trigger makes shortest, as a share.
+    pub objective: Option<f64>,
+    /// How many calls a request makes at once: the objective is the request's then.
+    pub fan_out: Option<u32>,
     /// Whether the first terminal failure ends the group.
     pub cancel_on_first_terminal: Option<bool>,
     /// The name of the budget that pays for hedges.
@@ -165,6 +169,8 @@ impl HedgeDraft {
         put(&mut self.trigger, &over.trigger);
         put(&mut self.delay, &over.delay);
         put(&mut self.min_delay, &over.min_delay);
+        put(&mut self.objective, &over.objective);
+        put(&mut self.fan_out, &over.fan_out);
         put(&mut self.max_delay, &over.max_delay);
         put(&mut self.cancel_on_first_terminal, &over.cancel_on_first_terminal);
         put(&mut self.budget, &over.budget);

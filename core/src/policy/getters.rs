@@ -167,6 +167,19 @@ impl Policy {
         self.hedge.max_delay.to_duration()
     }
 
+    /// The percentile that a `load` trigger makes shortest, as a share: of requests of
+    /// [so many calls](Self::hedge_fan_out).
+    #[must_use]
+    pub const fn hedge_objective(&self) -> f64 {
+        self.hedge.objective
+    }
+
+    /// How many calls a request makes at once.
+    #[must_use]
+    pub const fn hedge_fan_out(&self) -> u32 {
+        self.hedge.fan_out
+    }
+
     /// Whether the first terminal failure of a group ends it.
     #[must_use]
     pub const fn cancel_on_first_terminal(&self) -> bool {

@@ -10,6 +10,9 @@ use crate::{clock::Nanos, outcome::Class};
 
 const MAX_ATTEMPTS: u32 = 10;
 const MAX_HEDGES: u32 = 3;
+const MIN_OBJECTIVE: f64 = 0.5;
+const MAX_OBJECTIVE: f64 = 0.99999;
+const MAX_FAN_OUT: u32 = 10_000;
 const MAX_COST: u32 = 1_000;
 const MAX_MULTIPLIER: f64 = 10.0;
 const MIN_BACKOFF: Nanos = Nanos::from_micros(10);
@@ -147,6 +150,8 @@ impl Rules {
                 .map_or(default.delay, |asked| self.clamp("hedge.delay", asked, long())),
             min_delay,
             max_delay,
+            objective: draft.objective.map_or(default.objective, |asked| self.objective(asked)),
+            fan_out: draft.fan_out.map_or(default.fan_out, |asked| self.fan_out(asked)),
             cancel_on_first_terminal: draft
                 .cancel_on_first_terminal
                 .unwrap_or(default.cancel_on_first_terminal),
@@ -209,6 +214,27 @@ impl Rules {
         let mut fault = Fault::new(PolicyErrorKind::InvalidValue, "hedge.trigger", message);
         fault.suggestion = per_cent(share);
         self.fault(fault);
+    }
+
+    fn objective(&mut self, asked: f64) -> f64 {
+        let field = "hedge.objective";
+        if !(asked > 0.0 && asked < 1.0) {
+            let message = format!("{asked} is no percentile; 0.5 to 0.99999 is");
+            let mut fault = Fault::new(PolicyErrorKind::InvalidValue, field, message);
+            fault.suggestion = per_cent(asked);
+            self.fault(fault);
+            return Hedge::default().objective;
+        }
+        self.clamp(field, asked, range(MIN_OBJECTIVE, MAX_OBJECTIVE))
+    }
+
+    fn fan_out(&mut self, asked: u32) -> u32 {
+        let field = "hedge.fan_out";
+        if asked == 0 {
+            let message = "a request of 0 calls is none".to_owned();
+            self.fault(Fault::new(PolicyErrorKind::InvalidValue, field, message).suggest("1"));
+        }
+        self.clamp(field, asked.max(1), range(1, MAX_FAN_OUT))
     }
 
     fn refuse_hedging(&mut self) {

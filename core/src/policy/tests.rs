@@ -90,6 +90,8 @@ fn the_builder_says_everything_there_is_to_say() {
         .hedge_delay(ms(30))
         .hedge_min_delay(ms(2))
         .hedge_max_delay(ms(60))
+        .hedge_objective(0.999)
+        .hedge_fan_out(20)
         .cancel_on_first_terminal(false)
         .hedge_budget("hedges")
         .hedge_cost(3)
@@ -136,6 +138,8 @@ fn everything() -> Policy {
             delay: Nanos::from_millis(30),
             min_delay: Nanos::from_millis(2),
             max_delay: Nanos::from_millis(60),
+            objective: 0.999,
+            fan_out: 20,
             cancel_on_first_terminal: false,
             budget: Some("hedges".into()),
             cost: 3,
@@ -444,5 +448,31 @@ proptest! {
         };
         prop_assert!(share > 0.0 && share <= 1.0 && hedge.trigger != Trigger::Quantile(1.0));
         prop_assert!(!hedge.enabled || policy.idempotent == Idempotent::Yes);
+    }
+}
+
+#[test]
+fn an_objective_is_a_percentile_of_requests() {
+    let policy = |objective, fan_out| {
+        Policy::builder()
+            .hedge_load(0.02)
+            .idempotent(true)
+            .hedge_objective(objective)
+            .hedge_fan_out(fan_out)
+            .build()
+    };
+    let good = policy(0.999, 100).expect("both are in range");
+    assert_eq!((good.hedge_objective(), good.hedge_fan_out()), (0.999, 100));
+    let default = Policy::default();
+    assert_eq!((default.hedge_objective(), default.hedge_fan_out()), (0.99, 1));
+    for (objective, fan_out, field) in [
+        (99.0, 1, "hedge.objective"),
+        (f64::NAN, 1, "hedge.objective"),
+        (0.1, 1, "hedge.objective"),
+        (0.99, 0, "hedge.fan_out"),
+        (0.99, 100_000, "hedge.fan_out"),
+    ] {
+        let errors = policy(objective, fan_out).expect_err(field);
+        assert!(errors.to_string().contains(field), "{errors}");
     }
 }

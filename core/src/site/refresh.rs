@@ -18,6 +18,8 @@ pub(super) struct Refresher {
     gate: Gate,
     hedges: Hedges,
     reported: Option<Reported>,
+    /// When the site was made, if anybody said.
+    pub(super) born: Option<Nanos>,
 }
 
 /// Hedges that have ended, and those that won.
@@ -70,10 +72,11 @@ impl Site {
     fn report(&self, terms: &Terms, events: u64, now: Nanos) {
         let mut refresher = self.refresher.lock();
         let next = Reported::of(&self.counters, events, now);
-        // The first report has no beginning: what was before it counts as having just come.
-        let last = refresher.reported.unwrap_or(Reported { at: now, attempts: 0, answered: 0 });
+        // What was before the first report came since the site was made.
+        let born = refresher.born.unwrap_or(now);
+        let last = refresher.reported.unwrap_or(Reported { at: born, attempts: 0, answered: 0 });
         refresher.reported = Some(next);
-        self.health.judge(next.answered);
+        self.health.judge(next.answered, now);
         let report = Report {
             since: last.at,
             // Counters that are read one after the other may be a little apart.
@@ -110,7 +113,10 @@ fn rule(settings: &Hedge) -> Rule {
     match settings.trigger {
         Trigger::Fixed => Rule::Fixed { delay: settings.delay },
         Trigger::Quantile(p) => Rule::Quantile { p },
-        Trigger::Load(x) => Rule::Load { x },
+        // A request is done when all of its calls are.
+        Trigger::Load(x) => {
+            Rule::Load { x, objective: settings.objective.powf(1.0 / f64::from(settings.fan_out)) }
+        }
     }
 }
 

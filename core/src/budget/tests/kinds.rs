@@ -34,6 +34,7 @@ fn a_lower_cap_is_obeyed_from_the_start() {
             window: Duration::from_secs(10),
             cap,
             min_per_sec: 0.0,
+            start: 5,
             funding: Funding::Successes,
         };
         let budget = new(&definition);
@@ -126,6 +127,7 @@ fn a_hedge_budget_is_paid_on_refresh_alone() {
         window: Duration::from_secs(10),
         cap: 10,
         min_per_sec: 0.0,
+        start: 5,
         funding: Funding::Requests,
     };
     let budget = BudgetState::new("hedge", &definition, Deposits::OnRefresh, ZERO);
@@ -146,6 +148,7 @@ fn a_busy_site_gets_all_the_hedges_its_load_allows() {
         window: Duration::from_secs(10),
         cap: 10,
         min_per_sec: 0.0,
+        start: 5,
         funding: Funding::Requests,
     };
     let budget = BudgetState::new("hedge", &definition, Deposits::OnRefresh, ZERO);
@@ -210,6 +213,7 @@ fn numbers_out_of_all_range_are_survived() {
             window: Duration::MAX,
             cap: u32::MAX,
             min_per_sec: wild,
+            start: 5,
             funding: Funding::Successes,
         };
         let budget = new(&definition);

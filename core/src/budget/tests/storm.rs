@@ -61,7 +61,7 @@ impl Client {
         }
         let report =
             Report { since, answered: self.successes - successes, attempts: self.calls - calls };
-        self.health.judge(self.successes);
+        self.health.judge(self.successes, now);
         self.budget.refresh(report, now);
         self.reported = (now, self.successes, self.calls);
     }

@@ -159,7 +159,7 @@ fn delivered_equals_configured_p95_and_p99() {
 #[test]
 fn delivered_load_equals_configured_load() {
     for x in [0.01, 0.05] {
-        let mut study = Study::new(Rule::Load { x }, Losers::Censored, 2, 2_000);
+        let mut study = Study::new(Rule::Load { x, objective: 0.99 }, Losers::Censored, 2, 2_000);
         study.run(40_000, 1.0);
         let delivered = study.run(400_000, 1.0);
         assert!(delivered <= x * 1.05, "{delivered} instead of {x}");

@@ -184,6 +184,8 @@ fn hedge(table: &mut Table<'_, '_>, draft: &mut PolicyDraft) {
     hedge.delay = table.get("hedge.delay", duration);
     hedge.min_delay = table.get("hedge.min_delay", duration);
     hedge.max_delay = table.get("hedge.max_delay", duration);
+    hedge.objective = table.get("hedge.objective", number);
+    hedge.fan_out = table.get("hedge.fan_out", count);
     hedge.cancel_on_first_terminal = table.get("hedge.cancel_on_first_terminal", flag);
     let names = ["hedge.budget", "hedge.budget.", "hedge.budget.name", "hedge.budget.cost"];
     (hedge.budget, hedge.cost) = payment(table, names);
@@ -315,11 +317,13 @@ fn ratio(table: &mut Table<'_, '_>) -> Option<Budget> {
     let window = table.get("window", duration);
     let cap = table.get("cap", count);
     let floor = table.get("min_per_sec", number);
+    let start = table.get("start", count);
     let funding = table.get("funding", |node| values::choice(node, &Funding::ALL, Funding::label));
     let mut budget = Budget::ratio(ratio?);
     budget = window.map_or(budget, |window| budget.window(window.to_duration()));
     budget = cap.map_or(budget, |cap| budget.cap(cap));
     budget = floor.map_or(budget, |floor| budget.min_per_sec(floor));
+    budget = start.map_or(budget, |start| budget.start(start));
     if funding == Some(Funding::Requests) {
         budget = budget.funded_by_requests();
     }

@@ -53,6 +53,8 @@ trigger = { quantile = 0.9 }
 delay = "30ms"
 min_delay = "2ms"
 max_delay = "1h"
+objective = 0.95
+fan_out = 7
 cancel_on_first_terminal = false
 budget = "c"
 "#;
@@ -80,7 +82,8 @@ const FULL_JSON: &str = r#"{
       },
       "hedge": {
         "enabled": true, "max_hedges": 2, "trigger": {"quantile": 0.9}, "delay": "30ms",
-        "min_delay": "2ms", "max_delay": "60m", "cancel_on_first_terminal": false,
+        "min_delay": "2ms", "max_delay": "60m", "objective": 0.95,
+        "fan_out": 7, "cancel_on_first_terminal": false,
         "budget": {"name": "\u0063"}
       }
     }
@@ -127,6 +130,8 @@ fn every_field_can_be_written_in_either_format() {
         .hedge_delay(ms(30))
         .hedge_min_delay(ms(2))
         .hedge_max_delay(ms(3_600_000))
+        .hedge_objective(0.95)
+        .hedge_fan_out(7)
         .cancel_on_first_terminal(false)
         .hedge_budget("c")
         .build()
