@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let c = Boundary::load()?;
     let engine = Engine::builder().clock(rego::ManualClock::default()).build()?;
     let (manual, site) = (engine.manual(), engine.site("user-service.GetUser"));
-    let in_rust = |n: u64| {
+    let in_rust = move |n: u64| {
         for now in (1..=n).map(Nanos::from_nanos) {
             let (_, step) = manual.begin(&site, black_box(Begin::new(now)));
             let Some(Action::Start { attempt, .. }) = step.actions().next() else {
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             black_box(step.expect("it was started")).verdict().expect("it worked");
         }
     };
-    let in_c = |n: u64| assert_eq!((c.calls)(n), 0, "all calls end well");
+    let in_c = move |n: u64| assert_eq!((c.calls)(n), 0, "all calls end well");
     let measured = measure(vec![Lane::new(RUST, in_rust), Lane::new(C, in_c)], TURNS);
     let bound = TIMES.max(1.0 + MORE / measured.nanos(RUST));
     let mut rows =

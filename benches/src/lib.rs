@@ -1,59 +1,126 @@
 //! Measuring lanes side by side: all of them in one process, in turn, many times over, so that
 //! whatever else the machine does falls on all alike. What is compared are ratios within a turn.
+//!
+//! One module for each benchmark: its lanes, and what they are measured against. A benchmark is run
+//! as criterion's report, or with `--json` as one table for which all lanes of a group are
+//! measured in turn.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, Instant},
-};
+pub mod budgets;
+pub mod call_path;
+pub mod contention;
+pub mod race;
+pub mod record;
+mod row;
+pub mod timers;
+mod two;
+
+pub use row::{Row, to_json};
+
+use std::time::{Duration, Instant};
+
+use criterion::Criterion;
 
 /// How long one lane runs in one turn.
 const TURN: Duration = Duration::from_micros(500);
 
-/// Something to measure: does its thing as often as it is told.
-pub struct Lane<'a> {
+/// How often the lanes of a table are run in turn, unless a group says otherwise.
+pub const TURNS: usize = 201;
+
+/// Something to measure: does its thing as often as it is told, and says how long that took.
+pub struct Lane {
     name: &'static str,
-    work: Box<dyn FnMut(u64) + 'a>,
+    work: Box<dyn FnMut(u64) -> Duration>,
     /// How often it does its thing in one turn.
     times: u64,
 }
 
-impl<'a> Lane<'a> {
+impl Lane {
     /// A lane whose `work` does its thing as often as the argument says.
-    pub fn new(name: &'static str, work: impl FnMut(u64) + 'a) -> Self {
+    pub fn new(name: &'static str, mut work: impl FnMut(u64) + 'static) -> Self {
+        Self::timed(name, move |times| {
+            let started = Instant::now();
+            work(times);
+            started.elapsed()
+        })
+    }
+
+    /// A lane whose `work` says for itself how long it took: what else it does is not measured.
+    pub fn timed(name: &'static str, work: impl FnMut(u64) -> Duration + 'static) -> Self {
         Self { name, work: Box::new(work), times: 1 }
     }
 
-    /// Its name and its work.
-    #[must_use]
-    pub fn into_parts(self) -> (&'static str, Box<dyn FnMut(u64) + 'a>) {
-        (self.name, self.work)
+    /// A lane whose `work` is done by two threads at once, as often by each as the argument says;
+    /// what counts is the slower one's time.
+    pub fn two(name: &'static str, work: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        Self::timed(name, two::on_two_threads(work))
     }
 
-    /// Finds out how often fits a turn; warms it up.
+    /// Finds out how often fits a turn; warms it up. A slow first time is not believed.
     fn calibrate(&mut self) {
-        loop {
-            let started = Instant::now();
-            (self.work)(self.times);
-            let took = started.elapsed();
-            if took * 2 > TURN {
-                return;
-            }
+        let fills = |took: Duration| took * 2 > TURN;
+        let _ = (self.work)(1);
+        while !(fills((self.work)(self.times)) && fills((self.work)(self.times))) {
             self.times *= 2;
         }
     }
 
     /// ns each.
     fn turn(&mut self) -> f64 {
-        let started = Instant::now();
-        (self.work)(self.times);
-        started.elapsed().as_secs_f64() * 1e9 / self.times as f64
+        (self.work)(self.times).as_secs_f64() * 1e9 / self.times as f64
     }
 }
 
-impl std::fmt::Debug for Lane<'_> {
+impl std::fmt::Debug for Lane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Lane").field(&self.name).finish()
     }
+}
+
+/// Lanes that are measured in turn, and the figures that follow from them.
+pub struct Group {
+    /// What they have in common.
+    pub name: &'static str,
+    /// The lanes, the baseline first.
+    pub lanes: Vec<Lane>,
+    /// What is made of them besides what each took.
+    pub rows: fn(&Measured) -> Vec<Row>,
+    /// How often they are run in turn.
+    pub turns: usize,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("name", &self.name).field("lanes", &self.lanes).finish()
+    }
+}
+
+/// A benchmark's `main`: its groups one after the other, as criterion's report or as a table. A
+/// group is made when its turn comes, so that nothing of the others is about.
+pub fn run(bench: &str, groups: &[fn() -> Group]) {
+    if std::env::args().any(|argument| argument == "--json") {
+        let rows: Vec<Row> = groups.iter().flat_map(|group| table(group())).collect();
+        println!("{}", to_json(&rows));
+        return;
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    for group in groups {
+        let Group { name, lanes, .. } = group();
+        let mut report = criterion.benchmark_group(format!("{bench}: {name}"));
+        for Lane { name, mut work, .. } in lanes {
+            report.bench_function(name, |bencher| bencher.iter_custom(&mut work));
+        }
+        report.finish();
+    }
+    criterion.final_summary();
+}
+
+/// The rows of a group: its goals, then its lanes.
+#[must_use]
+pub fn table(group: Group) -> Vec<Row> {
+    let measured = measure(group.lanes, group.turns);
+    let mut rows = (group.rows)(&measured);
+    rows.extend(measured.rows());
+    rows
 }
 
 /// What lanes took: ns each, turn by turn.
@@ -66,7 +133,7 @@ pub struct Measured {
 
 /// Runs the lanes in turn, `turns` times.
 #[must_use]
-pub fn measure(mut lanes: Vec<Lane<'_>>, turns: usize) -> Measured {
+pub fn measure(mut lanes: Vec<Lane>, turns: usize) -> Measured {
     lanes.iter_mut().for_each(Lane::calibrate);
     let mut took = vec![Vec::with_capacity(turns); lanes.len()];
     for _ in 0..turns {
@@ -112,70 +179,9 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// One figure, and what it may be at most.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// The goal it belongs to.
-    pub id: &'static str,
-    /// What was measured.
-    pub what: String,
-    /// What it came to.
-    pub value: f64,
-    /// What it may be at most, if that is a goal.
-    pub bound: Option<f64>,
-}
-
-impl Row {
-    /// A ratio and its bound.
-    #[must_use]
-    pub fn goal(id: &'static str, what: &str, value: f64, bound: f64) -> Self {
-        Self { id, what: what.to_owned(), value, bound: Some(bound) }
-    }
-
-    /// Whether the goal is met; there may be none.
-    #[must_use]
-    pub fn ok(&self) -> bool {
-        self.bound.is_none_or(|bound| self.value <= bound)
-    }
-}
-
-/// The rows as a JSON array, a row a line.
-#[must_use]
-pub fn to_json(rows: &[Row]) -> String {
-    let mut json = String::from("[");
-    for (index, row) in rows.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        let bound = row.bound.map_or("null".to_owned(), |bound| format!("{bound:.2}"));
-        let Row { id, what, value, .. } = row;
-        let ok = row.ok();
-        write!(
-            json,
-            "{comma}\n  {{\"id\": {id:?}, \"what\": {what:?}, \"value\": {value:.3}, \"bound\": \
-             {bound}, \"ok\": {ok}}}"
-        )
-        .expect("writing to a string does not fail");
-    }
-    json + "\n]"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rows_are_json() {
-        let rows = [
-            Row::goal("G1", "run beside \"a pair\"", 0.5, 0.8),
-            Row { id: "lane", what: "nothing, ns".to_owned(), value: 1.0, bound: None },
-            Row::goal("G2", "by key", 1.5, 1.0),
-        ];
-        let expected = r#"[
-  {"id": "G1", "what": "run beside \"a pair\"", "value": 0.500, "bound": 0.80, "ok": true},
-  {"id": "lane", "what": "nothing, ns", "value": 1.000, "bound": null, "ok": true},
-  {"id": "G2", "what": "by key", "value": 1.500, "bound": 1.00, "ok": false}
-]"#;
-        assert_eq!(to_json(&rows), expected);
-    }
 
     #[test]
     fn ratios_are_taken_turn_by_turn() {

@@ -4,7 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
-use crate::{client::Url, scenario::Scenario};
+use crate::{
+    check::{self, CheckArgs},
+    client::Url,
+    scenario::Scenario,
+};
 
 /// See a resilience engine make a bad backend good, with the price beside the gain
 #[derive(Debug, Parser)]
@@ -22,6 +26,9 @@ pub(crate) enum Command {
     /// Load a bad backend, with and without a policy, and compare (the default)
     #[command(after_help = AFTER)]
     Run(RunArgs),
+    /// Check policy documents: errors, doubts, and what each policy can cost at worst
+    #[command(after_help = check::AFTER)]
+    Check(CheckArgs),
 }
 
 /// What to load, how hard, and where the results go.
@@ -66,6 +73,10 @@ pub(crate) struct RunArgs {
     /// Write a report with a percentile plot: one file, no network
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) html: Option<PathBuf>,
+
+    /// Write a picture of the first lane's calls and one of the last's: without.svg, with.svg
+    #[arg(long, value_name = "FOLDER", help_heading = "Results")]
+    pub(crate) pictures: Option<PathBuf>,
 }
 
 const AFTER: &str = "\
@@ -99,14 +110,15 @@ impl Cli {
     /// # Errors
     ///
     /// What clap has to say, which may be the help that was asked for.
-    pub(crate) fn read() -> Result<RunArgs, clap::Error> {
+    pub(crate) fn read() -> Result<Command, clap::Error> {
         let cli = Self::try_parse()?;
-        let args = match cli.command {
-            Some(Command::Run(args)) => args,
-            None => cli.run,
+        let command = cli.command.unwrap_or(Command::Run(cli.run));
+        let checked = match &command {
+            Command::Run(args) => args.check(),
+            Command::Check(_) => Ok(()),
         };
-        match args.check() {
-            Ok(()) => Ok(args),
+        match checked {
+            Ok(()) => Ok(command),
             Err(message) => Err(Self::command().error(ErrorKind::ValueValidation, message)),
         }
     }

@@ -4,6 +4,7 @@
 
 mod args;
 mod backend;
+mod check;
 mod client;
 mod lanes;
 mod load;
@@ -18,22 +19,26 @@ mod stop;
 
 use std::process::ExitCode;
 
-use args::Cli;
+use args::{Cli, Command};
 use run::Ended;
 
 const FAILED: u8 = 1;
 const BAD_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let args = match Cli::read() {
-        Ok(args) => args,
+    let command = match Cli::read() {
+        Ok(command) => command,
         Err(error) if error.use_stderr() => {
             eprintln!("rego: {}; try rego --help", args::in_one_line(&error));
             return ExitCode::from(BAD_USAGE);
         }
         Err(help) => help.exit(),
     };
-    match run::run(&args) {
+    let ended = match &command {
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(args),
+    };
+    match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Broken) => ExitCode::from(FAILED),
         Ok(Ended::Interrupted) => ExitCode::from(stop::INTERRUPTED),

@@ -1,6 +1,7 @@
 //! What a run found out, and the forms it is given in.
 
 mod checks;
+mod dots;
 mod hlog;
 mod html;
 mod json;
@@ -9,7 +10,10 @@ mod plot;
 mod tests;
 mod text;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    io::{self, Write},
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     backend::Tally,
@@ -20,6 +24,7 @@ use crate::{
 };
 
 pub(crate) use checks::checks;
+pub(crate) use dots::dots;
 pub(crate) use hlog::write as write_hlog;
 pub(crate) use html::page;
 pub(crate) use json::json;
@@ -94,5 +99,14 @@ impl LaneReport {
     /// Extra attempts the budgets could have granted at most; `None` if they do not limit that.
     pub(crate) fn bound(&self) -> Option<u64> {
         self.account.policy.as_ref().map_or(Some(0), |policy| policy.bound)
+    }
+}
+
+/// Prints; whoever stopped reading has seen enough.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{BufWriter, Write},
     path::Path,
     sync::Arc,
     thread,
@@ -187,6 +187,8 @@ struct Outputs {
     json: bool,
     hlog: Option<(String, File)>,
     html: Option<(String, File)>,
+    /// Of the first lane, and of the last.
+    pictures: Option<[(String, File); 2]>,
 }
 
 impl Outputs {
@@ -199,12 +201,18 @@ impl Outputs {
             json: args.json,
             hlog: args.hlog.as_deref().map(open).transpose()?,
             html: args.html.as_deref().map(open).transpose()?,
+            pictures: match &args.pictures {
+                Some(folder) => {
+                    Some([open(&folder.join("without.svg"))?, open(&folder.join("with.svg"))?])
+                }
+                None => None,
+            },
         })
     }
 
     fn write(self, report: &Report) -> Result<(), String> {
         let text = if self.json { report::json(report) + "\n" } else { report::text(report) };
-        print(&text).map_err(|error| format!("cannot write the report: {error}"))?;
+        report::print(&text).map_err(|error| format!("cannot write the report: {error}"))?;
         if let Some((path, file)) = self.hlog {
             report::write_hlog(report, BufWriter::new(file))
                 .map_err(|error| format!("cannot write {path}: {error}"))?;
@@ -213,15 +221,12 @@ impl Outputs {
             file.write_all(report::page(report).as_bytes())
                 .map_err(|error| format!("cannot write {path}: {error}"))?;
         }
+        let lanes = [report.lanes.first(), report.lanes.last()];
+        for ((path, mut file), lane) in self.pictures.into_iter().flatten().zip(lanes) {
+            let picture = lane.map_or_else(String::new, |lane| report::dots(report, lane));
+            file.write_all(picture.as_bytes())
+                .map_err(|error| format!("cannot write {path}: {error}"))?;
+        }
         Ok(())
-    }
-}
-
-/// Prints; whoever stopped reading has seen enough.
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
     }
 }

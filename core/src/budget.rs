@@ -172,6 +172,19 @@ impl BudgetState {
         now: Nanos,
         healthy: impl FnOnce() -> bool,
     ) -> BudgetDecision {
+        let decision = self.draw(shard, cost, now, healthy);
+        self.count_refusal(shard, decision)
+    }
+
+    /// As [`BudgetState::withdraw`], and a refusal is not counted: then this only reads.
+    #[inline]
+    pub fn draw(
+        &self,
+        shard: Shard,
+        cost: u32,
+        now: Nanos,
+        healthy: impl FnOnce() -> bool,
+    ) -> BudgetDecision {
         debug_assert!(cost >= 1, "policies have no cost below 1");
         let paid = match &*self.kind {
             Kind::Unlimited => true,
@@ -180,7 +193,7 @@ impl BudgetState {
             Kind::Throttle(throttle) => throttle.allows(),
             Kind::InFlight(_) | Kind::Concurrency(_) => return BudgetDecision::Allowed,
         };
-        self.decide(shard, paid)
+        self.count_grant(shard, paid)
     }
 
     /// Takes a place for an extra attempt that is about to be launched. Each one allowed is given
@@ -189,7 +202,10 @@ impl BudgetState {
     /// Budgets that are paid always allow here.
     pub fn reserve(&self, shard: Shard) -> BudgetDecision {
         match &*self.kind {
-            Kind::InFlight(room) | Kind::Concurrency(room) => self.decide(shard, room.reserve()),
+            Kind::InFlight(room) | Kind::Concurrency(room) => {
+                let decision = self.count_grant(shard, room.reserve());
+                self.count_refusal(shard, decision)
+            }
             _ => BudgetDecision::Allowed,
         }
     }
@@ -223,7 +239,7 @@ impl BudgetState {
 
     /// How many extra attempts were allowed.
     pub fn grants(&self) -> u64 {
-        // Acquire: what paid for a grant happened before its count (Release in `decide`).
+        // Acquire: what paid for a grant happened before its count (Release in `count_grant`).
         self.tallies.iter().map(|tally| tally.grants.load(Ordering::Acquire)).sum()
     }
 
@@ -274,18 +290,22 @@ impl BudgetState {
     }
 
     #[inline]
-    fn decide(&self, shard: Shard, allowed: bool) -> BudgetDecision {
-        let tally = &self.tallies[shard.index()];
-        if allowed {
-            // Release: the payment happens-before an audit that sees the count (Acquire in
-            // `grants`).
-            tally.grants.fetch_add(1, Ordering::Release);
-            BudgetDecision::Allowed
-        } else {
-            // Relaxed: a count.
-            tally.denials.fetch_add(1, Ordering::Relaxed);
-            BudgetDecision::Denied
+    fn count_grant(&self, shard: Shard, allowed: bool) -> BudgetDecision {
+        if !allowed {
+            return BudgetDecision::Denied;
         }
+        // Release: the payment happens-before an audit that sees the count (Acquire in `grants`).
+        self.tallies[shard.index()].grants.fetch_add(1, Ordering::Release);
+        BudgetDecision::Allowed
+    }
+
+    #[inline]
+    fn count_refusal(&self, shard: Shard, decision: BudgetDecision) -> BudgetDecision {
+        if !decision.is_allowed() {
+            // Relaxed: a count.
+            self.tallies[shard.index()].denials.fetch_add(1, Ordering::Relaxed);
+        }
+        decision
     }
 }
 

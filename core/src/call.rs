@@ -95,7 +95,7 @@ impl Call {
 
     /// A call that [begins](Self::begin) or is [refused](Self::refuse) next. For drivers that keep
     /// it in its place from the first: moving it costs as much as the machine does.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn prepare(with: &With<'_>, now: Nanos, deadline: Nanos, seed: u64) -> Self {
         let own = now + with.terms.policy.retry.overall_timeout;
         Self {
@@ -103,8 +103,7 @@ impl Call {
             now,
             wake: Nanos::NEVER,
             legs: Legs::default(),
-            #[expect(clippy::cast_possible_truncation, reason = "32 bits of seed are enough")]
-            seed: (seed ^ (seed >> 32)) as u32,
+            seed: folded(seed),
             asked: 0,
             unfinished: Unfinished::default(),
             group: Group::Open,
@@ -113,8 +112,14 @@ impl Call {
         }
     }
 
+    /// Another seed, for drivers that draw one when it is needed: before the first failure is
+    /// settled or the first hedge is due.
+    pub(crate) fn sow(&mut self, seed: u64) {
+        self.seed = folded(seed);
+    }
+
     /// The first attempt, or none if the deadline has passed already.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&mut self, with: &mut With<'_>) -> Step {
         with.terms.begin(with.shard);
         if self.now >= self.deadline {
@@ -131,7 +136,7 @@ impl Call {
     }
 
     /// An attempt ended. Doubled and unknown ones change nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn on_outcome(
         &mut self,
         with: &mut With<'_>,
@@ -384,4 +389,9 @@ impl Call {
         self.see(now);
         self.finish(with, verdict)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "32 bits of seed are enough")]
+const fn folded(seed: u64) -> u32 {
+    (seed ^ (seed >> 32)) as u32
 }

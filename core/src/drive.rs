@@ -13,6 +13,8 @@ pub(crate) mod manual;
 mod plain;
 pub(crate) mod pool;
 mod seed;
+#[cfg(rego_loom)]
+pub(crate) mod stage;
 mod tell;
 #[cfg(test)]
 mod tests;

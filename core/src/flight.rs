@@ -80,6 +80,10 @@ use word::{Seat, Word};
 const PUBLISH: Ordering =
     if cfg!(rego_break = "flight_ready_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
 
+// Acquire: as `post` says. Relaxed: a break that the models must find.
+const LATE: Ordering =
+    if cfg!(rego_break = "flight_late_relaxed") { Ordering::Relaxed } else { Ordering::Acquire };
+
 /// The state word of one call in the air. Thread-safe.
 pub struct Flight {
     word: AtomicU64,
@@ -273,6 +277,9 @@ impl Flight {
         // The caller's ordering, with its reason.
         self.step(order, |word| {
             if !word.is_live(generation) {
+                // Acquire: the holder's last looks at the seats, before `end` released them,
+                // happen-before what a late finisher does with its own.
+                self.word.load(LATE);
                 return (None, Drive::Late);
             }
             let next = event(word);

@@ -105,15 +105,20 @@ pub mod manual {
     };
 }
 
-/// The shared rooms, for the models of the `loom-tests` crate and nobody else.
-#[cfg(rego_loom)]
+/// The shared rooms, for the models of the `loom-tests` crate, for the benchmarks, and nobody else.
+#[cfg(any(rego_loom, feature = "rooms"))]
 #[doc(hidden)]
 pub mod rooms {
     pub mod budget {
         pub use crate::{budget::*, sync::Shard};
     }
+    #[cfg(rego_loom)]
     pub mod cancel {
         pub use crate::drive::{Raised, Signal};
+    }
+    #[cfg(rego_loom)]
+    pub mod drive {
+        pub use crate::drive::stage::Stage;
     }
     pub mod flight {
         pub use crate::flight::*;
@@ -124,9 +129,11 @@ pub mod rooms {
             latency::*,
         };
     }
+    #[cfg(rego_loom)]
     pub mod registry {
         pub use crate::registry::*;
     }
+    #[cfg(rego_loom)]
     pub mod ring {
         pub use crate::observe::ring::*;
     }
@@ -135,6 +142,8 @@ pub mod rooms {
     }
     pub mod sync {
         pub use crate::sync::Shard;
+        #[cfg(all(feature = "counted", not(rego_loom)))]
+        pub use crate::sync::changes;
     }
     pub mod timer {
         pub use crate::timer::*;

@@ -7,6 +7,8 @@ mod document;
 mod draft;
 mod error;
 mod getters;
+#[cfg(feature = "documents")]
+mod lints;
 mod normalize;
 mod words;
 

@@ -7,6 +7,8 @@
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "this room is the door")]
 
 mod cell;
+#[cfg(all(feature = "counted", not(rego_loom)))]
+mod counted;
 mod mutex;
 mod parker;
 mod shard;
@@ -18,7 +20,7 @@ pub(crate) use parker::{Parker, Unparker};
 pub use shard::{SHARDS, Shard};
 pub(crate) use swap::{Swap, SwapGuard};
 
-pub(crate) use crossbeam_utils::CachePadded;
+pub(crate) use crossbeam_utils::{Backoff, CachePadded};
 
 #[cfg(rego_loom)]
 use loom::{sync as real, thread};
@@ -37,10 +39,48 @@ pub(crate) fn this_thread() -> ThreadId {
     thread::current().id()
 }
 
-// Aliases, because `clippy::disallowed_types` looks through a re-export and would find every user.
-pub(crate) type AtomicBool = real::atomic::AtomicBool;
+#[cfg(all(feature = "counted", not(rego_loom)))]
+pub use counted::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, changes};
+
+/// The atomics as they are. Aliases, because `clippy::disallowed_types` looks through a re-export
+/// and would find every user.
+#[cfg(any(not(feature = "counted"), rego_loom))]
+mod plain {
+    use super::real::atomic;
+
+    pub(crate) type AtomicBool = atomic::AtomicBool;
+    pub(crate) type AtomicU8 = atomic::AtomicU8;
+    pub(crate) type AtomicU32 = atomic::AtomicU32;
+    pub(crate) type AtomicU64 = atomic::AtomicU64;
+    pub(crate) type AtomicUsize = atomic::AtomicUsize;
+}
+#[cfg(any(not(feature = "counted"), rego_loom))]
+pub(crate) use plain::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
+
 pub(crate) type AtomicPtr<T> = real::atomic::AtomicPtr<T>;
-pub(crate) type AtomicU8 = real::atomic::AtomicU8;
-pub(crate) type AtomicU32 = real::atomic::AtomicU32;
-pub(crate) type AtomicU64 = real::atomic::AtomicU64;
-pub(crate) type AtomicUsize = real::atomic::AtomicUsize;
+
+/// A store into a word that others change by read-modify-writes.
+///
+/// A read-modify-write comes right after what it has read, so a store that is not read by it comes
+/// before or after the pair of them. The model checker knows no such order: it lets a thread read
+/// the exchange that its own store came after. So there, the store is an exchange itself.
+pub(crate) trait Overwrite<T> {
+    fn overwrite(&self, value: T, order: Ordering);
+}
+
+macro_rules! overwrite {
+    ($atomic:ty, $value:ty) => {
+        impl Overwrite<$value> for $atomic {
+            #[inline]
+            fn overwrite(&self, value: $value, order: Ordering) {
+                #[cfg(not(rego_loom))]
+                self.store(value, order);
+                #[cfg(rego_loom)]
+                self.swap(value, order);
+            }
+        }
+    };
+}
+
+overwrite!(AtomicBool, bool);
+overwrite!(AtomicU64, u64);

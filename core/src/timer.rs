@@ -24,8 +24,8 @@
 //! - *advance*: become the driver, or be told to look again in a tick. For each shard whose *min*
 //!   has come: *min* := never, **then** take the whole intake. The other way round, a timer pushed
 //!   in between would lose its *min*, and nobody would come for it. The dead are dropped, the
-//!   survivors go to the wheel, whatever is due fires. A shard whose time has not come is left
-//!   alone.
+//!   survivors set aside for the wheel, and whatever is due fires. A shard whose time has not come
+//!   is left alone.
 //! - *too many dead*: when more slots are dead than not, and 4 096 more, the driver takes every
 //!   intake and sweeps the wheel. Every 1 024th arming of a shard looks whether that is so and has
 //!   the driver woken, and so does one that makes the slab grow; one that finds it full sweeps.
@@ -283,11 +283,14 @@ impl<'a> Turn<'a> {
         let timers = self.timers;
         self.wheel(|wheel| {
             let now = wheel.turn_to(&timers.slab, now);
-            for intake in &timers.intakes {
-                // Relaxed: one that is lowered just now is seen by `publish`, at the latest.
-                if crowded || intake.min(Ordering::Relaxed) <= now {
-                    wheel.take_in(&timers.slab, intake.take());
-                }
+            // Relaxed: one that is lowered just now is seen by `publish`, at the latest.
+            let is_due = |intake: &Intake| crowded || intake.min(Ordering::Relaxed) <= now;
+            let mut due = timers.intakes.iter().filter(|intake| is_due(intake)).peekable();
+            if due.peek().is_some() {
+                wheel.file_young(&timers.slab);
+            }
+            for intake in due {
+                wheel.take_in(&timers.slab, intake.take());
             }
             if crowded {
                 wheel.sweep(&timers.slab);

@@ -199,3 +199,23 @@ fn calls_and_places_share_a_word() {
         assert_eq!(budget.grants() + budget.denials(), 2);
     });
 }
+
+#[test]
+fn a_throttle_counts_every_failure_and_every_success() {
+    explore("budget: a throttle, two failures, a success, one asks", || {
+        let budget = new(Budget::Throttle { max_tokens: 4, token_ratio: 0.5 });
+        budget.failure();
+        let threads = [
+            spawn(&budget, BudgetState::failure),
+            spawn(&budget, BudgetState::failure),
+            spawn(&budget, BudgetState::later_success),
+        ];
+        let asking = spawn(&budget, |b| _ = pay(b, 0, 1));
+        join(threads);
+        join([asking]);
+        // 4 - 3 + 0.5 are left: one failure and a half more than half of them.
+        assert!(!pay(&budget, 0, 1));
+        (0..2).for_each(|_| budget.later_success());
+        assert!(pay(&budget, 0, 1), "half a token is more than half");
+    });
+}

@@ -6,6 +6,7 @@
 mod abi;
 mod check;
 mod generate;
+mod instructions;
 mod install;
 mod recipes;
 mod shell;
@@ -81,8 +82,15 @@ const TASKS: &[Task] = &[
         name: "goals",
         usage: "[--json]",
         about: "the performance goals as rows, met or not",
-        needs: Some("benches/src/bin/goals.rs"),
+        needs: Some("benches/peers/Cargo.toml"),
         run: recipes::goals,
+    },
+    Task {
+        name: "instructions",
+        usage: "[--bless]",
+        about: "what the hot paths take, counted and compared",
+        needs: Some("core/examples/instructions.rs"),
+        run: instructions::run,
     },
     Task {
         name: "loom",

@@ -11,17 +11,23 @@ pub(crate) fn stress(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     root.cargo(&test).env("REGO_STRESS", "full").go()
 }
 
-/// One benchmark, as criterion's report or as a plain table in JSON.
+/// One benchmark, as criterion's report or as a plain table in JSON; `peers` is the table of other
+/// libraries, which are no part of the workspace.
 pub(crate) fn bench(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     let manifest = fs::read_to_string(root.join("benches/Cargo.toml"))
         .map_err(|error| Failure::Failed(format!("cannot read benches/Cargo.toml: {error}")))?;
-    let known = bench_names(&manifest);
+    let mut known = bench_names(&manifest);
+    known.push(PEERS);
     let list = format!("benchmarks: {}", known.join(", "));
     let (name, rest) = arguments
         .split_first()
         .ok_or_else(|| Failure::Usage(format!("bench NAME [--json]\n{list}")))?;
     if !known.contains(name) {
         return Err(Failure::Usage(format!("there is no benchmark `{name}`\n{list}")));
+    }
+    let json = flag(rest, Some("--json"))?;
+    if *name == PEERS {
+        return peers(root, if json { &["--json"] } else { &[] });
     }
     if *name == "boundary" {
         // Where cargo puts what is built like a benchmark: target/release.
@@ -30,20 +36,32 @@ pub(crate) fn bench(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
         let soname = format!("target/release/librego.so.{}", crate::install::SOVERSION);
         root.program("ln", &["-sf", "librego.so", &soname]).go()?;
     }
-    let mut command = vec!["bench", "-p", "rego-benches", "--bench", name];
-    if flag(rest, Some("--json"))? {
+    let mut command = vec!["bench", "-q", "-p", "rego-benches", "--bench", name];
+    if json {
         command.extend(["--", "--json"]);
     }
-    root.cargo(&command).go()
+    root.cargo(&command).quietly(json).go()
 }
 
-/// The goals, measured in one run.
+/// The goals, measured in one run. How many shared words a success changes is counted by another
+/// build, for counting takes time.
 pub(crate) fn goals(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
-    let mut command = vec!["run", "--release", "-q", "-p", "rego-benches", "--bin", "goals"];
-    if flag(arguments, Some("--json"))? {
-        command.extend(["--", "--json"]);
+    let json = flag(arguments, Some("--json"))?;
+    let example = ["-p", "rego-engine", "--features", "counted", "--example", "shared_writes"];
+    let writes = root.cargo(&[&["run", "-q"], &example[..]].concat()).capture()?;
+    let mut command = vec!["goals", "--writes", writes.trim()];
+    if json {
+        command.push("--json");
     }
-    root.cargo(&command).go()
+    peers(root, &command)
+}
+
+const PEERS: &str = "peers";
+
+fn peers(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
+    let manifest = ["--manifest-path", "benches/peers/Cargo.toml", "--target-dir", "target/peers"];
+    let run = [&["run", "--release", "-q"], &manifest[..], &["--"], arguments].concat();
+    root.cargo(&run).quietly(arguments.contains(&"--json")).go()
 }
 
 /// The real source under the model checker, with a target folder of its own because everything is

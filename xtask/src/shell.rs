@@ -66,6 +66,8 @@ impl Root {
 pub(crate) struct Run {
     command: Command,
     line: String,
+    /// Nothing but its own output is printed.
+    quiet: bool,
 }
 
 impl Run {
@@ -75,7 +77,7 @@ impl Run {
             command.current_dir(folder);
         }
         let words = std::iter::once(name).chain(arguments.iter().copied()).map(quote);
-        Self { command, line: words.collect::<Vec<_>>().join(" ") }
+        Self { command, line: words.collect::<Vec<_>>().join(" "), quiet: false }
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -89,9 +91,17 @@ impl Run {
         self
     }
 
+    /// Does not print the command, for those whose output a program reads.
+    pub(crate) fn quietly(mut self, quiet: bool) -> Self {
+        self.quiet = quiet;
+        self
+    }
+
     /// Runs it with this program's own input and output.
     pub(crate) fn go(mut self) -> Result<(), Failure> {
-        println!("$ {self}");
+        if !self.quiet {
+            println!("$ {self}");
+        }
         let status = self.command.status().map_err(|error| self.not_started(&error))?;
         if status.success() { Ok(()) } else { Err(self.failed(status)) }
     }
@@ -116,6 +126,16 @@ impl Run {
         }
         String::from_utf8(output.stdout)
             .map_err(|_| Failure::Failed(format!("`{self}` printed something that is not UTF-8")))
+    }
+
+    /// Runs it in silence and returns what it said on its error stream.
+    pub(crate) fn capture_errors(mut self) -> Result<String, Failure> {
+        let output = self.command.output().map_err(|error| self.not_started(&error))?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            return Ok(said);
+        }
+        Err(Failure::Failed(format!("`{self}` failed ({}):\n{said}", output.status)))
     }
 
     /// Whether it can be run at all: its output is thrown away.

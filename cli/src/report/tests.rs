@@ -187,3 +187,17 @@ fn a_run_that_was_interrupted_early_can_be_shown() {
     assert!(page(&report).contains("</html>"));
     assert_eq!(json(&report), "{\"scenario\":\"stragglers\",\"seed\":7,\"lanes\":[]}");
 }
+
+#[test]
+fn a_picture_stands_alone_and_shows_what_was_slow_or_failed() {
+    let report = report(Scenario::Stragglers);
+    let picture = dots(&report, &report.lanes[0]);
+    assert!(picture.starts_with("<svg xmlns=") && picture.ends_with("</svg>\n"));
+    assert!(!picture.contains("http://") || picture.matches("http://").count() == 1, "no network");
+    assert!(picture.len() < 50_000, "{}", picture.len());
+    // Seven calls of the test's thousand failed: all are there.
+    let failed = picture.split("class=\"failed\"").nth(1).expect("a path of its own");
+    assert_eq!(failed.matches("h0").count(), 7);
+    let slow = report.lanes[0].samples.iter().filter(|it| it.latency.as_millis() > 91).count();
+    assert!(picture.matches("h0").count() >= slow);
+}

@@ -89,6 +89,11 @@ impl Gcra {
         let mut full_at = self.full_at.load(Ordering::Acquire);
         loop {
             let Some(next) = self.judge(full_at, attempts, now) else { return false };
+            if cfg!(rego_break = "budget_check_then_act") {
+                // Relaxed: as below.
+                self.full_at.store(next, Ordering::Relaxed);
+                return true;
+            }
             // Relaxed: it publishes nothing, and what it was judged by was acquired with the value.
             // Acquire on failure: as above.
             match self.full_at.compare_exchange_weak(
@@ -106,6 +111,9 @@ impl Gcra {
     /// Whether [`Gcra::take`] would have been granted.
     #[inline]
     pub(super) fn has(&self, attempts: u32, now: Nanos) -> bool {
+        if acquire(&self.tolerance) == 0 {
+            return false;
+        }
         // Acquire: as in `take`.
         self.judge(self.full_at.load(Ordering::Acquire), attempts, now).is_some()
     }

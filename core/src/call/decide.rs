@@ -132,7 +132,7 @@ impl Call {
     }
 
     /// Launches the primary of a group and arms its hedge.
-    #[inline]
+    #[inline(always)]
     pub(super) fn launch_primary(
         &mut self,
         with: &mut With<'_>,
@@ -150,14 +150,14 @@ impl Call {
     }
 
     /// The next id. It is taken by the leg that is added for it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn deal_id(&mut self) -> AttemptId {
         let attempt = AttemptId::new(self.attempts());
         self.unfinished.insert(attempt);
         attempt
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn launch(
         &self,
         with: &With<'_>,
@@ -177,7 +177,7 @@ impl Call {
     }
 
     /// The server answered the first attempt: what funds budgets.
-    #[inline]
+    #[inline(always)]
     pub(super) fn deposit(&self, with: &With<'_>) {
         with.terms.deposit(with.shard);
     }

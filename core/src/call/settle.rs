@@ -14,7 +14,7 @@ use crate::{
 impl Call {
     /// The first attempt answered the call, and there is no other: one bucket, one deposit, no
     /// note.
-    #[inline]
+    #[inline(always)]
     pub(super) fn win_alone(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
         self.see(now);
         with.site.latency.record(with.shard, self.now - self.legs.primary_started());

@@ -24,6 +24,7 @@ use crate::{
 };
 
 /// Runs a call on this thread. Writes its timeline if asked.
+#[inline]
 pub(crate) fn run<T, E, F>(
     host: &Host,
     site: &Site,
@@ -41,60 +42,168 @@ where
     }
     let terms = site.terms();
     let mut notes = Notes::new();
-    let mut teller = Teller::start(host, site, started);
+    let teller = Teller::start(host, site, started);
     let mut with = with(host, site, &terms, options, started, &mut notes);
-    let deadline = options.deadline(started);
-    let mut call = Call::prepare(&with, started, deadline, host.seeds.next());
-    let mut step = match options.is_cancelled() {
+    let mut call = Call::prepare(&with, started, options.deadline(started), 0);
+    let step = match options.is_cancelled() {
         true => call.refuse(&mut with, Verdict::Cancelled),
         false => call.begin(&mut with),
     };
-    let mut now = started;
-    let mut kept = Kept::Nothing;
-    let verdict = loop {
-        step = match step {
-            Step::Launch(launch) => {
-                let ran = attempt(host, options, launch, call.retries_left(&with), &mut op);
-                now = host.clock.now();
-                release(&terms, launch.reserved);
-                let step = settle(&mut call, &mut with, options, launch.attempt, &ran, now);
-                if call.answer() == Some(launch.attempt) {
-                    discard(site, std::mem::replace(&mut kept, ran.result));
-                }
-                step
-            }
-            Step::Wait(until) => {
-                now = wait(host, options, until);
-                match options.is_cancelled() {
-                    true => call.on_cancel(&mut with, now),
-                    false => call.on_time(&mut with, now),
-                }
-            }
-            Step::Done(verdict) => break verdict,
-            Step::Over => unreachable!("the loop ends with Done"),
-        };
-        teller.tell(site, with.notes);
+    let unread = !teller.listens() && timeline.is_none();
+    let driver = Driver { host, site, options, terms: &terms, teller };
+    let Step::Launch(first) = step else {
+        return driver.rest(call, &mut with, step, Kept::Nothing, started, op, timeline);
     };
-    if teller.listens() || timeline.is_some() {
-        let ended = Ended {
-            site,
-            terms: &terms,
-            call: &call,
-            notes: &notes,
-            verdict,
-            started,
-            first_started: started,
-            ended: now,
-        };
-        teller.end(&ended);
-        if let Some(timeline) = timeline {
-            *timeline = Some(ended.timeline());
-        }
+    // The first turn of the loop in `rest`: most calls end with it, and then nothing is moved.
+    let (step, ran, now) = driver.turn(&mut call, &mut with, first, &mut op);
+    match ran {
+        Kept::Result(Ok(value)) if unread && step == Step::Done(Verdict::Success) => Ok(value),
+        ran => driver.rest(call, &mut with, step, ran, now, op, timeline),
     }
-    conclude(verdict, &call, kept)
 }
 
-#[inline]
+/// What stays as it is during a call.
+struct Driver<'a> {
+    host: &'a Host,
+    site: &'a Site,
+    options: &'a Options,
+    terms: &'a Terms,
+    teller: Teller<'a>,
+}
+
+impl Driver<'_> {
+    /// Runs an attempt and tells the machine how it ended, and when.
+    #[inline(always)]
+    fn turn<T, E, F>(
+        &self,
+        call: &mut Call,
+        with: &mut With<'_>,
+        launch: Launch,
+        op: &mut F,
+    ) -> (Step, Kept<T, E>, Nanos)
+    where
+        F: FnMut(&Attempt<'_>) -> Result<T, E>,
+        E: 'static,
+    {
+        let ran = attempt(self.host, self.options, launch, call.retries_left(with), op);
+        let now = self.host.clock.now();
+        release(self.terms, launch.reserved);
+        let step = self.settle(call, with, launch.attempt, &ran, now);
+        (step, ran.result, now)
+    }
+
+    /// The loop, from what the first attempt led to.
+    #[cold]
+    #[inline(never)]
+    #[expect(clippy::too_many_arguments, reason = "where the first turn left off")]
+    fn rest<T, E, F>(
+        mut self,
+        mut call: Call,
+        with: &mut With<'_>,
+        mut step: Step,
+        first: Kept<T, E>,
+        mut now: Nanos,
+        mut op: F,
+        timeline: Option<&mut Option<Timeline>>,
+    ) -> Result<T, Error<E>>
+    where
+        F: FnMut(&Attempt<'_>) -> Result<T, E>,
+        E: 'static,
+    {
+        let mut kept = first;
+        self.teller.tell(self.site, with.notes);
+        let verdict = loop {
+            step = match step {
+                Step::Launch(launch) => {
+                    let (step, ran, then) = self.turn(&mut call, with, launch, &mut op);
+                    now = then;
+                    if call.answer() == Some(launch.attempt) {
+                        discard(self.site, std::mem::replace(&mut kept, ran));
+                    }
+                    step
+                }
+                Step::Wait(until) => {
+                    now = wait(self.host, self.options, until);
+                    match self.options.is_cancelled() {
+                        true => call.on_cancel(with, now),
+                        false => call.on_time(with, now),
+                    }
+                }
+                Step::Done(verdict) => break verdict,
+                Step::Over => unreachable!("the loop ends with Done"),
+            };
+            self.teller.tell(self.site, with.notes);
+        };
+        if self.teller.listens() || timeline.is_some() {
+            let ended = Ended {
+                site: self.site,
+                terms: self.terms,
+                call: &call,
+                notes: with.notes,
+                verdict,
+                started: with.started,
+                first_started: with.started,
+                ended: now,
+            };
+            self.teller.end(&ended);
+            if let Some(timeline) = timeline {
+                *timeline = Some(ended.timeline());
+            }
+        }
+        conclude(verdict, &call, kept)
+    }
+
+    /// Tells the machine how an attempt ended. A plain success goes straight through: facts and
+    /// outcome are constants, and none of them is moved.
+    #[inline(always)]
+    fn settle<T, E: 'static>(
+        &self,
+        call: &mut Call,
+        with: &mut With<'_>,
+        attempt: AttemptId,
+        ran: &Ran<T, E>,
+        now: Nanos,
+    ) -> Step {
+        if let Kept::Result(Ok(_)) = &ran.result
+            && ran.report.is_none()
+            && self.terms.classifier.is_built_in()
+        {
+            with.facts = Some(Completion::ok());
+            return call.on_outcome(with, attempt, Outcome::success(), now);
+        }
+        self.settle_judged(call, with, attempt, ran, now)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn settle_judged<T, E: 'static>(
+        &self,
+        call: &mut Call,
+        with: &mut With<'_>,
+        attempt: AttemptId,
+        ran: &Ran<T, E>,
+        now: Nanos,
+    ) -> Step {
+        if attempt == AttemptId::FIRST {
+            // Nothing was drawn so far: a call that succeeds at once needs no seed.
+            call.sow(self.host.seeds.next());
+        }
+        let (outcome, facts) = match &ran.result {
+            Kept::Result(result) => {
+                let idempotent = with.rules.idempotent;
+                judge(with.site, with.terms, idempotent, attempt, result, ran.report)
+            }
+            Kept::Panic(_) | Kept::Nothing => (panicked(), Some(Completion::panic())),
+        };
+        with.facts = facts;
+        if self.options.is_cancelled() {
+            return call.on_last_outcome(with, attempt, outcome, now);
+        }
+        call.on_outcome(with, attempt, outcome, now)
+    }
+}
+
+#[inline(always)]
 fn with<'a>(
     host: &Host,
     site: &'a Site,
@@ -103,8 +212,9 @@ fn with<'a>(
     started: Nanos,
     notes: &'a mut Notes,
 ) -> With<'a> {
+    let shard = Shard::current();
     if terms.policy.hedge.enabled {
-        cannot_hedge(host, site, started);
+        cannot_hedge(host, site, shard, started);
     }
     With {
         site,
@@ -115,7 +225,7 @@ fn with<'a>(
             no_hedging: Some(HedgeReason::NoExecutor),
         },
         started,
-        shard: Shard::current(),
+        shard,
         notes,
         facts: None,
         abandoned: AttemptSet::EMPTY,
@@ -123,8 +233,8 @@ fn with<'a>(
 }
 
 #[cold]
-fn cannot_hedge(host: &Host, site: &Site, now: Nanos) {
-    site.counters.hedge_skipped(HedgeReason::NoExecutor);
+fn cannot_hedge(host: &Host, site: &Site, shard: Shard, now: Nanos) {
+    site.counters.could_not_hedge(shard);
     host.warn(site, now, Warning::NoExecutor);
 }
 
@@ -134,7 +244,7 @@ struct Ran<T, E> {
     report: Option<Report>,
 }
 
-#[inline]
+#[inline(always)]
 fn attempt<T, E, F>(
     host: &Host,
     options: &Options,
@@ -152,35 +262,6 @@ where
         Err(payload) => Kept::Panic(payload),
     };
     Ran { result, report: attempt.reported() }
-}
-
-/// Tells the machine how an attempt ended. A plain success goes straight through: facts and
-/// outcome are constants, and none of them is moved.
-#[inline]
-fn settle<T, E: 'static>(
-    call: &mut Call,
-    with: &mut With<'_>,
-    options: &Options,
-    attempt: AttemptId,
-    ran: &Ran<T, E>,
-    now: Nanos,
-) -> Step {
-    let (outcome, facts) = match &ran.result {
-        Kept::Result(Ok(_)) if ran.report.is_none() && with.terms.classifier.is_built_in() => {
-            with.facts = Some(Completion::ok());
-            return call.on_outcome(with, attempt, Outcome::success(), now);
-        }
-        Kept::Result(result) => {
-            let idempotent = with.rules.idempotent;
-            judge(with.site, with.terms, idempotent, attempt, result, ran.report)
-        }
-        Kept::Panic(_) | Kept::Nothing => (panicked(), Some(Completion::panic())),
-    };
-    with.facts = facts;
-    if options.is_cancelled() {
-        return call.on_last_outcome(with, attempt, outcome, now);
-    }
-    call.on_outcome(with, attempt, outcome, now)
 }
 
 /// Drops what an earlier attempt produced: the host's code, and the call goes on whatever it does.

@@ -131,7 +131,18 @@ impl Document {
 
     /// Reads a document as for [`Document::parse`], with a person there to read the errors: what
     /// would be clamped by more than a factor of 2, and hedging without a declaration of
-    /// idempotency, are errors too.
+    /// idempotency, are errors too; what is valid and hardly meant is a
+    /// [warning](Document::warnings): timeouts that undo each other, hedges that never come,
+    /// budgets that limit nothing.
+    ///
+    /// ```
+    /// use rego::{Document, Format, PolicyErrorKind};
+    ///
+    /// let text = "schema = 1\n[defaults.retry]\nattempt_timeout = \"30s\"\n";
+    /// let document = Document::check(text, Format::Toml, "p.toml")?;
+    /// assert_eq!(document.warnings()[0].kind, PolicyErrorKind::Doubtful);
+    /// # Ok::<(), rego::PolicyErrors>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -187,7 +198,8 @@ impl Document {
     }
 
     /// What is in force otherwise than it was written, in the order of the text: unknown fields
-    /// of a remote document, values clamped by more than a factor of 2, hedging that is off.
+    /// of a remote document, values clamped by more than a factor of 2, hedging that is off. From
+    /// [`Document::check`]: what is valid and hardly meant.
     #[must_use]
     pub fn warnings(&self) -> &[PolicyError] {
         &self.warnings

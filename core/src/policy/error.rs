@@ -62,6 +62,31 @@ pub enum PolicyErrorKind {
     UnknownBudget,
     /// No classifier of this name.
     UnknownClassifier,
+    /// Valid, and hardly meant: a warning of [`Document::check`](super::Document::check).
+    Doubtful,
+}
+
+impl PolicyErrorKind {
+    /// The name used in reports: `unknown_field`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::TooLarge => "too_large",
+            Self::Missing => "missing",
+            Self::UnknownSchema => "unknown_schema",
+            Self::UnknownField => "unknown_field",
+            Self::Duplicate => "duplicate",
+            Self::InvalidKey => "invalid_key",
+            Self::WrongType => "wrong_type",
+            Self::InvalidValue => "invalid_value",
+            Self::OutOfRange => "out_of_range",
+            Self::NotIdempotent => "not_idempotent",
+            Self::UnknownBudget => "unknown_budget",
+            Self::UnknownClassifier => "unknown_classifier",
+            Self::Doubtful => "doubtful",
+        }
+    }
 }
 
 /// Everything that is wrong with a policy or a document, in the order of the text.

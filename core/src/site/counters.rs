@@ -15,7 +15,7 @@ use crate::{
     clock::Nanos,
     notes::AttemptKind,
     outcome::{CancelReason, Outcome, OutcomeKind, Reason},
-    sync::{AtomicU64, Ordering},
+    sync::{AtomicU64, CachePadded, Ordering, SHARDS, Shard},
     verdict::{BudgetDecision, HedgeReason, Verdict},
 };
 
@@ -59,6 +59,8 @@ pub(crate) struct Counters {
     failures: [[AtomicU64; 4]; KINDS],
     cancelled: [[AtomicU64; 5]; KINDS],
     skipped: [AtomicU64; HedgeReason::ALL.len()],
+    /// Of those the ones without an executor, by shard.
+    could_not_hedge: [CachePadded<AtomicU64>; SHARDS],
     /// By the kind of attempt that was to be paid for.
     budget: [[AtomicU64; BudgetDecision::ALL.len()]; KINDS],
     /// Calls that failed, by the kind of attempt whose result was returned; the last for none.
@@ -158,12 +160,21 @@ impl Counters {
         self.cancelled[kind as usize].iter().map(get).sum()
     }
 
+    /// A call that its policy would hedge is made on its caller's thread, which cannot: so it may be
+    /// every call of a site, and each thread counts on its own line.
+    #[inline]
+    pub(crate) fn could_not_hedge(&self, shard: Shard) {
+        add(&self.could_not_hedge[shard.index()], 1);
+    }
+
     pub(crate) fn hedge_skipped(&self, reason: HedgeReason) {
         add(&self.skipped[reason as usize], 1);
     }
 
     pub(crate) fn hedges_skipped(&self, reason: HedgeReason) -> u64 {
-        get(&self.skipped[reason as usize])
+        let by_shard = self.could_not_hedge.iter().map(|count| get(count)).sum::<u64>();
+        let others = get(&self.skipped[reason as usize]);
+        if reason == HedgeReason::NoExecutor { others + by_shard } else { others }
     }
 
     pub(crate) fn budget(&self, kind: AttemptKind, decision: BudgetDecision) {
@@ -212,6 +223,7 @@ impl Default for Counters {
             failures: array::from_fn(|_| zeros()),
             cancelled: array::from_fn(|_| zeros()),
             skipped: zeros(),
+            could_not_hedge: array::from_fn(|_| CachePadded::new(AtomicU64::new(0))),
             budget: array::from_fn(|_| zeros()),
             failed_via: zeros(),
             attempts: array::from_fn(|_| Durations::default()),
@@ -244,7 +256,11 @@ impl Reasons {
         for (place, count) in self.codes.iter().zip(&self.counts) {
             // Relaxed: a code is a number that stands for itself; nothing else hangs on it.
             let mut taken = place.load(Ordering::Relaxed);
-            if taken == 0 {
+            if taken == 0 && cfg!(rego_break = "site_check_then_act") {
+                // Relaxed: as below.
+                place.store(code, Ordering::Relaxed);
+                taken = code;
+            } else if taken == 0 {
                 // Relaxed: as above; whoever loses the race finds the winner's code.
                 taken = match place.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed)
                 {

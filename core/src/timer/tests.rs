@@ -211,7 +211,8 @@ fn a_million_outstanding_come_and_go_in_the_same_memory() {
 #[test]
 fn few_timers_ever_touch_the_wheel() {
     let timers = Timers::new(1 << 20);
-    // 100 000 calls a second of 5 ms each with a deadline of 100 ms.
+    // 100 000 calls a second of 5 ms each with a deadline of 100 ms; one in a hundred hangs, and has
+    // ten seconds.
     let mut alive = std::collections::VecDeque::new();
     let mut armed = 0;
     for call in 0..200_000_u64 {
@@ -220,12 +221,18 @@ fn few_timers_ever_touch_the_wheel() {
             let _ = timers.advance(now, &mut |_| unreachable!("all are cancelled in time"));
         }
         armed += 1;
+        if call % 100 == 0 {
+            let _ = timers.arm(HERE, now + Nanos::from_secs(10), call).unwrap();
+            continue;
+        }
         alive.push_back(timers.arm(HERE, now + Nanos::from_millis(100), call).unwrap().id);
         if alive.len() > 500 {
             assert!(timers.cancel(alive.pop_front().unwrap()));
         }
     }
-    assert!(timers.filed() * 100 <= armed * 6, "{} of {armed}", timers.filed());
+    timers.check();
+    // Those that hang, and of the others none.
+    assert!(timers.filed() * 100 <= armed, "{} of {armed}", timers.filed());
     assert!(timers.filed() > 0);
 }
 

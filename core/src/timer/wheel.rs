@@ -13,6 +13,10 @@
 //! Each slot knows the earliest deadline that was put in, to the nanosecond, so the next deadline
 //! is read off without a search. It may be a dead timer's, and then is too early, never too late.
 //!
+//! Most timers die young, and one that the driver meets for the first time may be about to: so it is
+//! not filed yet but set aside, with the others of its intake, until the driver takes the next.
+//! Those that are dead by then never touch the wheel; those whose time comes first fire from there.
+//!
 //! A slot is an array of deadlines and indices, not a list through the timers: moving a million of
 //! them reads memory in order, where a list would wait for each before it knows the next.
 
@@ -28,6 +32,9 @@ const LEVELS: usize = ((u64::BITS - TICK_BITS) / DIGIT_BITS) as usize;
 /// An empty slot keeps room for so many, and gives back what is more.
 const ROOM: usize = 512;
 
+/// So many set aside are looked through for one that is due; if there are more, all are filed.
+const FEW_YOUNG: usize = 4_096;
+
 /// Plain data: who may touch it is the affair of [`Timers`](super::Timers).
 pub(super) struct Wheel {
     /// The latest time it was turned to.
@@ -36,6 +43,8 @@ pub(super) struct Wheel {
     occupied: [u64; LEVELS],
     /// Of all levels, one after the other.
     slots: Box<[Slot]>,
+    /// Timers of the last intake, set aside.
+    young: Slot,
     /// Timers whose time has come, not fired yet.
     due: VecDeque<u32>,
     /// Timers on their way from one slot to another; empty, but for its room, between two turns.
@@ -63,6 +72,7 @@ impl Wheel {
             now: Nanos::ZERO,
             occupied: [0; LEVELS],
             slots: (0..LEVELS * SLOTS).map(|_| Slot::new()).collect(),
+            young: Slot::new(),
             due: VecDeque::new(),
             moving: Vec::new(),
             buried: 0,
@@ -78,7 +88,20 @@ impl Wheel {
         self.filed
     }
 
-    /// Takes over the timers of an intake, each to where it belongs.
+    /// Files what was set aside and still lives: another intake comes.
+    pub(super) fn file_young(&mut self, slab: &Slab<Entry>) {
+        let mut young = mem::replace(&mut self.young, Slot::new()).timers;
+        for timer in young.drain(..) {
+            if self.keep(slab, timer) {
+                self.filed += 1;
+                self.insert(timer);
+            }
+        }
+        young.shrink_to(ROOM);
+        self.young.timers = young;
+    }
+
+    /// Takes over the timers of an intake.
     pub(super) fn take_in(&mut self, slab: &Slab<Entry>, intake: u32) {
         let mut rest = intake;
         while let Some(index) = rest.checked_sub(1)
@@ -87,8 +110,7 @@ impl Wheel {
             rest = entry.next();
             let timer = Timer { deadline: entry.deadline(), index };
             if self.keep(slab, timer) {
-                self.filed += 1;
-                self.insert(timer);
+                self.young.push(timer);
             }
         }
     }
@@ -104,6 +126,9 @@ impl Wheel {
             self.take_out(level, slot);
         }
         self.put_back(slab);
+        if self.young.earliest <= self.now {
+            self.look_through_young(slab);
+        }
         self.now
     }
 
@@ -133,7 +158,8 @@ impl Wheel {
         if !self.due.is_empty() {
             return Nanos::ZERO;
         }
-        self.first().map_or(Nanos::NEVER, |(level, slot)| self.slots[level * SLOTS + slot].earliest)
+        let filed = self.first().map(|(level, slot)| self.slots[level * SLOTS + slot].earliest);
+        filed.map_or(self.young.earliest, |filed| filed.min(self.young.earliest))
     }
 
     /// Asserts everything that is said above.
@@ -151,6 +177,12 @@ impl Wheel {
                 assert!(deadline >= *earliest, "the earliest is a lower bound");
                 assert_eq!(self.place(deadline), place, "it lies where it belongs");
             }
+        }
+        for &Timer { deadline, index } in &self.young.timers {
+            let entry = slab.get(index).expect("what is set aside was armed");
+            assert!(!entry.is_free(), "only the driver frees");
+            assert!(deadline > self.now, "what is due was taken out");
+            assert!(deadline >= self.young.earliest, "the earliest is a lower bound");
         }
     }
 
@@ -177,9 +209,24 @@ impl Wheel {
     fn insert(&mut self, timer: Timer) {
         let (level, number) = self.place(timer.deadline);
         self.occupied[level] |= 1 << number;
-        let slot = &mut self.slots[level * SLOTS + number];
-        slot.earliest = slot.earliest.min(timer.deadline);
-        slot.timers.push(timer);
+        self.slots[level * SLOTS + number].push(timer);
+    }
+
+    /// Takes out of those set aside what is due or dead; files them all if they are many.
+    fn look_through_young(&mut self, slab: &Slab<Entry>) {
+        if self.young.timers.len() > FEW_YOUNG {
+            return self.file_young(slab);
+        }
+        let mut young = mem::replace(&mut self.young, Slot::new()).timers;
+        let mut earliest = Nanos::NEVER;
+        young.retain(|timer| {
+            let stays = self.keep(slab, *timer);
+            if stays {
+                earliest = earliest.min(timer.deadline);
+            }
+            stays
+        });
+        self.young = Slot { timers: young, earliest };
     }
 
     fn take_out(&mut self, level: usize, slot: usize) {
@@ -224,6 +271,11 @@ impl Wheel {
 impl Slot {
     const fn new() -> Self {
         Self { timers: Vec::new(), earliest: Nanos::NEVER }
+    }
+
+    fn push(&mut self, timer: Timer) {
+        self.earliest = self.earliest.min(timer.deadline);
+        self.timers.push(timer);
     }
 }
 

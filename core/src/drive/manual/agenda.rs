@@ -19,7 +19,7 @@ use super::slot::{Machine, Slot};
 use crate::{
     clock::Nanos,
     flight::FlightId,
-    sync::{AtomicU32, AtomicU64, Ordering, Shard},
+    sync::{AtomicU32, AtomicU64, Ordering, Overwrite, Shard},
     timer::{TimerId, Timers},
 };
 
@@ -29,6 +29,9 @@ const CLOSED: u64 = 0;
 const AT_ONCE: u64 = 1;
 /// In *head*: nothing can be listed any more.
 const NO_MORE: u32 = u32::MAX;
+
+/// How many dead timers there is room for besides: more than are left lying before a sweep.
+const UNCLEARED: usize = if cfg!(rego_loom) { 4 } else { 8_192 };
 
 pub(super) struct Agenda {
     /// Calls with news: the slot of the last one + 1, or 0.
@@ -67,7 +70,7 @@ impl Agenda {
             head: AtomicU32::new(0),
             known: AtomicU64::new(Nanos::NEVER.as_nanos()),
             // One for each call, and as many that are dead and not cleared away.
-            timers: Timers::new(2 * max_flights + 8_192),
+            timers: Timers::new(2 * max_flights + UNCLEARED),
             notify,
         }
     }
@@ -141,12 +144,17 @@ impl Agenda {
     /// The host is at work: it needs no bell.
     pub(super) fn be_awake(&self) {
         // Relaxed: whoever lowered it before has rung; whoever finds this is seen by `rest`.
-        self.known.store(AT_ONCE, Ordering::Relaxed);
+        self.known.overwrite(AT_ONCE, Ordering::Relaxed);
     }
 
     /// The host comes again by `next`, or before if this says so.
     pub(super) fn rest(&self, next: Nanos) -> bool {
         let next = next.as_nanos().max(AT_ONCE + 1);
+        if cfg!(rego_break = "manual_rest_unheeding") {
+            // AcqRel: as below, but what was put down meanwhile is not looked for.
+            self.known.swap(next, Ordering::AcqRel);
+            return true;
+        }
         // AcqRel: see the module. Acquire: the last look below comes after everything that was put
         // down by those who found the loop awake.
         self.known.swap(next, Ordering::AcqRel);

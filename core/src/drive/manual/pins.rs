@@ -73,6 +73,15 @@ impl Pins {
     }
 
     fn change(&self, generation: Generation, change: impl Fn(u64) -> u64) -> Result<u64, Stale> {
+        if cfg!(rego_break = "manual_pins_check_then_act") {
+            // Acquire, Release: as below.
+            let pins = self.0.load(Ordering::Acquire);
+            if !is_kept(pins, generation) {
+                return Err(Stale);
+            }
+            self.0.store(change(pins), Ordering::Release);
+            return Ok(change(pins));
+        }
         // AcqRel: Acquire pairs with `keep`; Release as `unpin`. Relaxed on failure: a guess.
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |pins| {

@@ -6,7 +6,7 @@ use crate::{
     completion::Completion,
     flight::{Generation, Stale, Ticket},
     outcome::Outcome,
-    sync::{AtomicU64, Cell, Ordering},
+    sync::{AtomicU64, Cell, Ordering, Overwrite},
 };
 
 /// The attempt was asked to stop.
@@ -61,7 +61,7 @@ impl Seat {
             unsafe { *cell = Some(launch) };
         });
         // Relaxed: whoever has the id has it from the thread that does this.
-        self.marks.store(whose(generation, ticket), Ordering::Relaxed);
+        self.marks.overwrite(whose(generation, ticket), Ordering::Relaxed);
     }
 
     /// What was launched here. Only for the holder, and for whoever has claimed the attempt.
@@ -87,7 +87,7 @@ impl Seat {
     /// for its own finisher if that came late.
     pub(super) fn take(&self) -> Option<(Launch, End)> {
         // Relaxed: the attempt is over whoever sees it when.
-        self.marks.store(0, Ordering::Relaxed);
+        self.marks.overwrite(0, Ordering::Relaxed);
         let launch = self.launch.with_mut(|cell| {
             // SAFETY: because the result was published by `ready` and taken (Acquire), or never
             // published and still the finisher's own; either way nobody else is at this seat.
@@ -107,6 +107,12 @@ impl Seat {
         ticket: Ticket,
         mark: u64,
     ) -> Result<(), Stale> {
+        if cfg!(rego_break = "manual_mark_check_then_act") {
+            self.marks(generation, ticket).ok_or(Stale)?;
+            // Release: as below.
+            self.marks.fetch_or(mark, Ordering::Release);
+            return Ok(());
+        }
         // Release: what was done before an attempt is asked to stop, or said to be queued or
         // started, happens-before what is done on seeing it. Relaxed on failure: a guess.
         self.marks

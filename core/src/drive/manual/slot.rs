@@ -13,7 +13,7 @@ use crate::{
     outcome::CancelReason,
     site::{Site, Terms},
     slab::Linked,
-    sync::{Arc, AtomicBool, AtomicU32, Cell, Ordering},
+    sync::{Arc, AtomicBool, AtomicU32, Cell, Ordering, Overwrite},
 };
 
 /// One slot of the slab.
@@ -176,7 +176,7 @@ impl Slot {
     /// The call has been taken off the list.
     pub(super) fn unlist(&self) {
         // Release: pairs with `list`.
-        self.listed.store(false, Ordering::Release);
+        self.listed.overwrite(false, Ordering::Release);
     }
 
     /// Only for the holder of the flight.

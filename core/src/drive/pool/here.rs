@@ -17,9 +17,17 @@ impl Here {
     /// Offers an attempt to the caller. False if it has gone or has one already: then the attempt
     /// is still the offerer's.
     pub(super) fn offer(&self, ticket: Ticket) -> bool {
+        let mine = ticket.get() + 1;
+        if cfg!(rego_break = "pool_offer_check_then_act") {
+            // Orderings: as below.
+            let may = self.0.load(Ordering::Relaxed) == NOTHING;
+            if may {
+                self.0.store(mine, Ordering::Release);
+            }
+            return may;
+        }
         // Release: what the offerer did happens-before the caller's run of it. Relaxed on failure:
         // nothing is read.
-        let mine = ticket.get() + 1;
         self.0.compare_exchange(NOTHING, mine, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 

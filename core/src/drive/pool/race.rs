@@ -28,6 +28,9 @@ use crate::{
     verdict::Verdict,
 };
 
+/// The loom models' negative control: the caller looks before there is anything to see.
+const UNPARK_FIRST: bool = cfg!(rego_break = "pool_unpark_first");
+
 /// Everything one call in the air needs, in one allocation.
 ///
 /// The machine belongs to the holder of the flight; once the flight is over it belongs to the
@@ -169,6 +172,9 @@ where
                 over
             });
             if over {
+                if UNPARK_FIRST {
+                    self.caller.unpark();
+                }
                 self.end(hold, &mut spent);
                 break;
             }
@@ -177,7 +183,9 @@ where
                 Err(still) => hold = still,
             }
         }
-        self.caller.unpark();
+        if !UNPARK_FIRST {
+            self.caller.unpark();
+        }
         self.set_alarm();
         self.run_hooks(raised);
         spent.into_iter().for_each(|result| self.discard(result));

@@ -17,7 +17,7 @@ use crate::{
     listener::Warning,
     notes::Timeline,
     site::Site,
-    sync::{Arc as Shared, Parker},
+    sync::{Arc as Shared, Backoff, Parker},
     verdict::{HedgeReason, Verdict},
 };
 
@@ -74,6 +74,9 @@ where
         let race = Arc::clone(race);
         token.signal().on_raise(move || race.cancel())
     });
+    // Going to sleep and being woken costs tens of microseconds where processors halt, so a few of
+    // them are spent looking first, as channels do.
+    let look = Backoff::new();
     while !race.flight.is_over(race.generation) {
         if let Some(ticket) = race.here.take() {
             race.run_here(ticket);
@@ -82,6 +85,8 @@ where
         let until = race.wake_at();
         if !until.is_never() && race.host.clock.now() >= until {
             race.knock_time();
+        } else if !look.is_completed() {
+            look.snooze();
         } else {
             race.host.clock.park_until(parker, until);
         }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{
-    super::{Budget, Policy, PolicyDraft, PolicyError, PolicyErrorKind, error::Fault, normalize},
+    super::{
+        Budget, Policy, PolicyDraft, PolicyError, PolicyErrorKind, Strictness, error::Fault,
+        lints::lints, normalize,
+    },
     sections::{Found, Layer},
     suggest::closest,
     table::Reader,
@@ -63,12 +66,12 @@ fn merged(
     let mut draft = PolicyDraft::default();
     layers.iter().for_each(|layer| draft.overlay(&layer.draft));
     let normal = normalize::normalize(&draft, reader.strictness);
-    for (fault, is_error) in normal
-        .faults
-        .into_iter()
-        .map(|fault| (fault, true))
-        .chain(normal.warnings.into_iter().map(|fault| (fault, false)))
-    {
+    let mut warnings = normal.warnings;
+    if reader.strictness == Strictness::Check && normal.faults.is_empty() {
+        warnings.extend(lints(&normal.policy));
+    }
+    let faults = normal.faults.into_iter().map(|fault| (fault, true));
+    for (fault, is_error) in faults.chain(warnings.into_iter().map(|fault| (fault, false))) {
         let Some((at, field)) = place(layers, &fault) else { continue };
         // What stands in a layer that many keys share is told once.
         if !told.insert((at, field.clone())) {

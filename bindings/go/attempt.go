@@ -1,0 +1,202 @@
+package rego
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Attempt is the attempt that a context belongs to. Its methods may be called by any goroutine;
+// what is said after the attempt has returned comes too late, and does no harm.
+type Attempt struct{ c *attemptContext }
+
+type attemptKey struct{}
+
+// AttemptFromContext returns the attempt whose operation got ctx, or a context made from it; false
+// if it belongs to none.
+func AttemptFromContext(ctx context.Context) (Attempt, bool) {
+	c, ok := ctx.Value(attemptKey{}).(*attemptContext)
+	return Attempt{c}, ok
+}
+
+// Key returns the call's key.
+func (a Attempt) Key() Key { return Key{a.c.key} }
+
+// Number returns the attempt's number in its call, in launch order from 0.
+func (a Attempt) Number() int { return int(a.c.number) }
+
+// RetryIndex returns the attempt's retry group; 0 for the first.
+func (a Attempt) RetryIndex() int { return int(a.c.retryIndex) }
+
+// HedgeIndex returns the attempt's place in its group: 0 for the primary, then the hedges.
+func (a Attempt) HedgeIndex() int { return int(a.c.hedgeIndex) }
+
+// IsHedge tells whether the attempt was launched because an earlier one of its group is slow.
+func (a Attempt) IsHedge() bool { return a.c.hedgeIndex > 0 }
+
+// Remaining returns how much time the attempt has left, 0 if none; false if it has no deadline.
+func (a Attempt) Remaining() (time.Duration, bool) {
+	at := a.c.deadline
+	if at >= 1<<63 {
+		return 0, false
+	}
+	return time.Duration(at - min(at, a.c.eng.now())), true
+}
+
+// Report tells the facts of how the attempt ends, instead of those of its error: also of one that
+// returns no error, such as an HTTP response of status 503. The last report counts.
+func (a Attempt) Report(facts Completion) {
+	a.c.said.Store(&verdictOf{facts: facts})
+}
+
+// Decide tells what follows from the attempt's end, past any classifier. The last word counts.
+func (a Attempt) Decide(outcome Outcome) {
+	a.c.said.Store(&verdictOf{outcome: outcome, decided: true})
+}
+
+// Hold keeps the attempt's context alive after the attempt has returned, until release is called,
+// the attempt loses, or the caller's context ends: for results that go on using it, such as streams.
+// Its deadline holds on. Without it the context ends when the operation returns.
+func (a Attempt) Hold() (release func()) {
+	a.c.held.Store(true)
+	return a.c.end
+}
+
+// verdictOf is what the operation itself said of its end.
+type verdictOf struct {
+	facts   Completion
+	outcome Outcome
+	decided bool
+}
+
+// attemptContext is the context of one attempt. It is all that a call allocates: what ends it, a
+// real context below it, is made when somebody asks for it, which operations that do not wait never
+// do.
+type attemptContext struct {
+	parent     context.Context
+	eng        *engine
+	key        *key
+	id         uint64
+	deadline   uint64
+	below      atomic.Pointer[ending]
+	said       atomic.Pointer[verdictOf]
+	number     uint32
+	retryIndex uint8
+	hedgeIndex uint8
+	liftable   bool
+	held       atomic.Bool
+}
+
+// ending is a context that can be ended.
+type ending struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	// Frees what waits for the deadline.
+	release func() bool
+}
+
+// ended is below all contexts of attempts that have returned.
+var ended = func() *ending {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(nil)
+	return &ending{ctx: ctx, cancel: cancel, release: func() bool { return true }}
+}()
+
+func (c *attemptContext) Deadline() (time.Time, bool) {
+	at := c.eng.timeOf(c.deadline)
+	return at, !at.IsZero()
+}
+
+func (c *attemptContext) Done() <-chan struct{} {
+	return c.end0().ctx.Done()
+}
+
+func (c *attemptContext) Err() error {
+	e := c.below.Load()
+	if e == nil {
+		if err := c.parent.Err(); err != nil {
+			return err
+		}
+		if c.eng.now() < c.deadline {
+			return nil
+		}
+		e = c.end0()
+	}
+	err := e.ctx.Err()
+	if err == context.Canceled && context.Cause(e.ctx) == context.DeadlineExceeded && c.parent.Err() == nil {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+func (c *attemptContext) Value(key any) any {
+	if key == (attemptKey{}) {
+		return c
+	}
+	if e := c.below.Load(); e != nil && e != ended {
+		// With it comes what context.Cause and contexts made from this one look for.
+		return e.ctx.Value(key)
+	}
+	return c.parent.Value(key)
+}
+
+// end0 is what ends the context, made if it has not been yet.
+func (c *attemptContext) end0() *ending {
+	if e := c.below.Load(); e != nil {
+		return e
+	}
+	e := c.newEnding()
+	if c.below.CompareAndSwap(nil, e) {
+		return e
+	}
+	e.stop(nil)
+	return c.below.Load()
+}
+
+func (c *attemptContext) newEnding() *ending {
+	ctx, cancel := context.WithCancelCause(c.parent)
+	at, ok := c.Deadline()
+	switch {
+	case !ok:
+		return &ending{ctx, cancel, func() bool { return true }}
+	case c.eng.clock == nil && !c.liftable:
+		timed, release := context.WithDeadline(ctx, at)
+		return &ending{timed, cancel, func() bool { release(); return true }}
+	}
+	wait := at.Sub(c.eng.clockNow())
+	if wait <= 0 {
+		cancel(context.DeadlineExceeded)
+		return &ending{ctx, cancel, func() bool { return true }}
+	}
+	timer := c.eng.afterFunc(wait, func() { cancel(context.DeadlineExceeded) })
+	return &ending{ctx, cancel, timer.Stop}
+}
+
+func (e *ending) stop(cause error) {
+	e.cancel(cause)
+	e.release()
+}
+
+// cancel ends the context, with a cause.
+func (c *attemptContext) cancel(cause error) {
+	c.end0().stop(cause)
+}
+
+// returned ends the context of an attempt that has returned, unless it is held.
+func (c *attemptContext) returned() {
+	if !c.held.Load() {
+		c.end()
+	}
+}
+
+func (c *attemptContext) end() {
+	// The real context stays, if there is one: its cause is to be read.
+	if !c.below.CompareAndSwap(nil, ended) {
+		c.below.Load().stop(nil)
+	}
+}
+
+// lift takes the deadline away from a context that is liftable.
+func (c *attemptContext) lift() {
+	c.end0().release()
+}

@@ -1,0 +1,308 @@
+package rego
+
+// #include <rego.h>
+import "C"
+
+import (
+	"context"
+	"runtime"
+	"unsafe"
+)
+
+// call is one call of the engine, driven by one goroutine at a time: what [run] has on its stack.
+type call struct {
+	ctx  context.Context
+	exec *Executor
+	eng  *engine
+	key  *key
+	opts *callOptions
+	keep bool
+	id   C.rego_call
+	step C.rego_step
+	done outcome
+	// What attempts returned, for those who keep the call.
+	errs []failed
+}
+
+// outcome is how a call ended.
+type outcome struct {
+	verdict  Verdict
+	attempts uint32
+	// The number of the attempt whose result is the call's, counted from 1; 0 if there is none.
+	answer     uint64
+	retryAfter uint64
+}
+
+// result is what an attempt returned.
+type result[T any] struct {
+	number uint32
+	value  T
+	err    error
+}
+
+// run is the call, whichever way it goes.
+func run[T any, O operation[T]](ctx context.Context, exec *Executor, key Key, op O, opts []CallOption, tl *Timeline) (T, error) {
+	c := call{ctx: ctx, exec: exec, key: key.site(), opts: &exec.call, keep: tl != nil}
+	if len(opts) > 0 {
+		c.opts = withOptions(exec.call, opts)
+	}
+	if err := c.begin(); err != nil {
+		var zero T
+		return zero, err
+	}
+	if c.eng == nil {
+		return passThrough[T](&c, op)
+	}
+	value, err := drive[T](&c, op)
+	if tl != nil {
+		c.readTimeline(tl)
+	}
+	return value, err
+}
+
+// drive runs the attempts of a call that has begun: in this goroutine, unless they may overlap.
+func drive[T any, O operation[T]](c *call, op O) (T, error) {
+	var earlier []result[T]
+	for c.next() {
+		if c.mayOverlap() {
+			return fly(c, op, earlier)
+		}
+		a := c.launch(0)
+		value, err := attempt[T](c, a, op)
+		c.note(a.number, err)
+		if c.finish(a, endOf(c.opts, a, value, err), err) {
+			if c.done.answer == uint64(a.number)+1 || c.done.answer == 0 {
+				discardAll(c.opts, earlier)
+				return value, c.conclude(err, c.done.answer != 0)
+			}
+			earlier = append(earlier, result[T]{a.number, value, err})
+			return answerOf(c, earlier)
+		}
+		if c.opts.provisional != nil {
+			c.opts.provisional(value)
+		}
+		earlier = append(earlier, result[T]{a.number, value, err})
+	}
+	return answerOf(c, earlier)
+}
+
+// attempt calls the operation. One that does not return, because it panics or ends its goroutine,
+// is finished all the same, and goes on.
+func attempt[T any, O operation[T]](c *call, a *attemptContext, op O) (value T, err error) {
+	returned := false
+	defer func() {
+		a.returned()
+		if !returned {
+			c.abandon(a)
+		}
+	}()
+	value, err = op.call(a)
+	returned = true
+	return value, err
+}
+
+// answerOf is what the call returns, once it is done, of the results there are.
+func answerOf[T any](c *call, results []result[T]) (value T, err error) {
+	found := false
+	for i, r := range results {
+		if uint64(r.number)+1 == c.done.answer {
+			value, err, found = r.value, r.err, true
+			results[i].number = ^uint32(0)
+		}
+	}
+	for _, r := range results {
+		if r.number != ^uint32(0) && c.opts.discard != nil {
+			c.opts.discard(boxed(r.value), r.err)
+		}
+	}
+	return value, c.conclude(err, found)
+}
+
+func discardAll[T any](o *callOptions, results []result[T]) {
+	if o.discard == nil {
+		return
+	}
+	for _, r := range results {
+		o.discard(boxed(r.value), r.err)
+	}
+}
+
+// passThrough is one plain attempt, past an engine that cannot take it.
+func passThrough[T any, O operation[T]](c *call, op O) (T, error) {
+	return op.call(c.ctx)
+}
+
+func withOptions(defaults callOptions, opts []CallOption) *callOptions {
+	for _, opt := range opts {
+		if opt != nil {
+			opt.applyCall(&defaults)
+		}
+	}
+	return &defaults
+}
+
+// begin begins the call. An error is the call's; without an error and an engine it passes through.
+func (c *call) begin() error {
+	c.eng = c.exec.engine.Load()
+	if c.eng == nil {
+		if c.exec.broken != nil {
+			return nil
+		}
+		return ErrClosed
+	}
+	if c.ctx.Err() != nil {
+		c.done.verdict = VerdictCancelled
+		if c.ctx.Err() == context.DeadlineExceeded {
+			c.done.verdict = VerdictDeadlineExceeded
+		}
+		return c.conclude(nil, false)
+	}
+	var begin C.rego_begin
+	begin.struct_size = C.uint32_t(unsafe.Sizeof(begin))
+	begin.now = C.rego_time(c.eng.now())
+	begin.idempotent = c.opts.idempotent
+	begin.priority = c.opts.priority
+	if c.keep {
+		begin.flags = C.REGO_BEGIN_KEEP
+	}
+	if at, ok := c.ctx.Deadline(); ok {
+		begin.deadline = C.rego_time(c.eng.engineTime(at))
+	}
+	c.step.struct_size = C.uint32_t(unsafe.Sizeof(c.step))
+	s := C.rego_call_begin(c.eng.c, c.eng.number(c.key), &begin, &c.id, &c.step)
+	if s != C.REGO_STATUS_OK {
+		c.eng = nil
+	}
+	return nil
+}
+
+// next brings the call to its next attempt, whose start is the step's first action then, through
+// the wait before it. False if the call is done.
+func (c *call) next() bool {
+	for {
+		for i := range min(int(c.step.n_actions), len(c.step.actions)) {
+			action := &c.step.actions[i]
+			switch action.kind {
+			case C.REGO_ACTION_START:
+				c.step.actions[0] = *action
+				return true
+			case C.REGO_ACTION_DONE:
+				c.end(action)
+				return false
+			}
+		}
+		if c.step.flags == 0 {
+			c.wait(uint64(c.step.wake_at))
+		}
+		if s := C.rego_call_poll(c.eng.c, c.id, C.rego_time(c.eng.now()), &c.step); s != C.REGO_STATUS_OK {
+			c.lost()
+			return false
+		}
+	}
+}
+
+// wait waits for a time, or for the end of the context, which cancels the call.
+func (c *call) wait(at uint64) {
+	if at == never {
+		// There is always the call's deadline: without it nothing would ever come.
+		at = c.eng.now()
+	}
+	woken := make(chan struct{})
+	timer := c.eng.afterFunc(c.eng.until(at), func() { close(woken) })
+	defer timer.Stop()
+	select {
+	case <-woken:
+	case <-c.ctx.Done():
+		c.eng.cancelIfGone(c.ctx, c.id, &end{}, &c.step)
+	}
+}
+
+// mayOverlap tells whether the attempt about to start may have to share its time with another.
+func (c *call) mayOverlap() bool {
+	return c.opts.detached || c.step.wake_at < c.step.actions[0].deadline
+}
+
+// launch makes the context of the attempt that an action of the step starts.
+func (c *call) launch(nth int) *attemptContext {
+	return newAttempt(c.ctx, c.eng, c.key, c.opts, &c.step.actions[nth])
+}
+
+func newAttempt(ctx context.Context, eng *engine, k *key, o *callOptions, start *C.rego_action) *attemptContext {
+	return &attemptContext{
+		parent:     ctx,
+		eng:        eng,
+		key:        k,
+		id:         uint64(start.attempt),
+		deadline:   uint64(start.deadline),
+		number:     uint32(start.number),
+		retryIndex: uint8(start.retry_index),
+		hedgeIndex: uint8(start.hedge_index),
+		liftable:   o.liftable,
+	}
+}
+
+// finish tells the engine of an attempt's end, and whether the call is done by it.
+func (c *call) finish(a *attemptContext, e end, err error) bool {
+	if err != nil && c.eng.cancelIfGone(c.ctx, c.id, &e, &c.step) && c.isDone() {
+		late := newStep()
+		tell(c.eng, a, &e, &late)
+		return true
+	}
+	if !tell(c.eng, a, &e, &c.step) {
+		c.lost()
+		c.done.answer = uint64(a.number) + 1
+		return true
+	}
+	return c.isDone()
+}
+
+// isDone tells whether the step ends the call.
+func (c *call) isDone() bool {
+	for i := range min(int(c.step.n_actions), len(c.step.actions)) {
+		if action := &c.step.actions[i]; action.kind == C.REGO_ACTION_DONE {
+			c.end(action)
+			return true
+		}
+	}
+	return false
+}
+
+// abandon finishes an attempt that does not return, and with it the call.
+func (c *call) abandon(a *attemptContext) {
+	tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, &c.step)
+	if c.keep {
+		C.rego_call_end(c.eng.c, c.id)
+	}
+	runtime.KeepAlive(c.eng)
+}
+
+func (c *call) end(action *C.rego_action) {
+	c.done = outcome{
+		verdict:    Verdict(action.reason),
+		attempts:   uint32(action.number),
+		answer:     uint64(action.result),
+		retryAfter: uint64(action.retry_after),
+	}
+	runtime.KeepAlive(c.eng)
+}
+
+// lost is for a call that the engine does not know any more, as after a fork.
+func (c *call) lost() {
+	c.done = outcome{verdict: VerdictPassThrough}
+}
+
+// conclude is the error of a call that is done.
+func (c *call) conclude(last error, answered bool) error {
+	if c.done.verdict == VerdictSuccess || answered && last == nil && c.done.verdict != VerdictCancelled {
+		return last
+	}
+	e := &Error{
+		Key:        Key{c.key},
+		Verdict:    c.done.verdict,
+		Attempts:   int(c.done.attempts),
+		RetryAfter: durationOf(c.done.retryAfter),
+		Last:       last,
+	}
+	e.Cause = context.Cause(c.ctx)
+	return e
+}

@@ -1,0 +1,287 @@
+package rego_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	rego "github.com/rego-resilience/rego/bindings/go"
+	"github.com/rego-resilience/rego/bindings/go/regotest"
+)
+
+const policies = `
+schema = 1
+[defaults.retry]
+max_attempts = 3
+initial_backoff = "10ms"
+jitter = "none"
+budget = "unlimited"
+[policies."svc.Hedged"]
+idempotent = true
+[policies."svc.Hedged".hedge]
+enabled = true
+trigger = "fixed"
+delay = "20ms"
+budget = "unlimited"
+[policies."svc.Timed".retry]
+max_attempts = 2
+initial_backoff = "10ms"
+jitter = "none"
+budget = "unlimited"
+attempt_timeout = "50ms"
+[policies."svc.Once".retry]
+max_attempts = 1
+`
+
+var (
+	get    = rego.ParseKey("svc.Get")
+	hedged = rego.ParseKey("svc.Hedged")
+	timed  = rego.ParseKey("svc.Timed")
+	errBad = errors.New("bad")
+)
+
+func newExecutor(t testing.TB, opts ...rego.Option) *rego.Executor {
+	t.Helper()
+	exec, err := rego.NewExecutor(append([]rego.Option{rego.WithPolicies(policies), rego.WithSeed(7)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = exec.Close() })
+	return exec
+}
+
+func verdictOf(t *testing.T, err error) *rego.Error {
+	t.Helper()
+	var e *rego.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("%v is no *rego.Error", err)
+	}
+	return e
+}
+
+func TestASuccessIsReturnedAsItIs(t *testing.T) {
+	exec := newExecutor(t)
+	value, err := rego.DoValueWith(t.Context(), exec, get, func(ctx context.Context) (int, error) {
+		a, ok := rego.AttemptFromContext(ctx)
+		if !ok || a.Number() != 0 || a.RetryIndex() != 0 || a.IsHedge() || a.Key() != get {
+			t.Errorf("not the first attempt of its key: %v %v", a, ok)
+		}
+		if left, ok := a.Remaining(); !ok || left <= 29*time.Second || left > 30*time.Second {
+			t.Errorf("the overall timeout leaves %v, %v", left, ok)
+		}
+		return 42, nil
+	})
+	if value != 42 || err != nil {
+		t.Fatal(value, err)
+	}
+}
+
+func TestWhatWouldNotMendIsNotRetried(t *testing.T) {
+	exec := newExecutor(t)
+	for _, attempt := range []func(rego.Attempt) error{
+		func(a rego.Attempt) error { a.Report(rego.HTTP(404)); return errBad },
+		func(a rego.Attempt) error { a.Decide(rego.Outcome{Kind: rego.NonRetryable}); return errBad },
+	} {
+		calls := 0
+		err := rego.DoWith(t.Context(), exec, get, func(ctx context.Context) error {
+			calls++
+			a, _ := rego.AttemptFromContext(ctx)
+			return attempt(a)
+		})
+		if calls != 1 || !errors.Is(err, rego.ErrNonRetryable) || !errors.Is(err, errBad) {
+			t.Fatal(calls, err)
+		}
+	}
+}
+
+func TestAClassifierThatPanicsFailsTheAttempt(t *testing.T) {
+	exec := newExecutor(t, rego.WithClassifier(func(any, error) rego.Completion { panic("classifier") }))
+	err := rego.DoWith(t.Context(), exec, get, func(context.Context) error { return errBad })
+	if !errors.Is(err, rego.ErrNonRetryable) {
+		t.Fatal(err)
+	}
+}
+
+func TestTheCallersEndCancelsAndItsCauseComesBack(t *testing.T) {
+	why := errors.New("the user left")
+	for name, opts := range map[string][]rego.CallOption{"inline": nil, "detached": {rego.WithDetached()}} {
+		for _, key := range []rego.Key{get, hedged} {
+			t.Run(name+" "+key.String(), func(t *testing.T) {
+				exec := newExecutor(t)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				var cause atomic.Value
+				returned := make(chan struct{})
+				err := rego.DoWith(ctx, exec, key, func(ctx context.Context) error {
+					if a, _ := rego.AttemptFromContext(ctx); a.IsHedge() {
+						<-ctx.Done()
+						return ctx.Err()
+					}
+					cancel(why)
+					<-ctx.Done()
+					cause.Store(context.Cause(ctx))
+					close(returned)
+					return ctx.Err()
+				}, opts...)
+				<-returned
+				if !errors.Is(err, why) || !errors.Is(err, rego.ErrCancelled) || !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				if cause.Load() != why {
+					t.Error(cause.Load())
+				}
+			})
+		}
+	}
+}
+
+func TestACancelEndsTheBackoff(t *testing.T) {
+	clock := regotest.NewClock()
+	exec := newExecutor(t, rego.WithClock(clock))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		clock.WaitForTimers(1)
+		cancel()
+	}()
+	err := rego.DoWith(ctx, exec, get, func(context.Context) error { return errBad })
+	if e := verdictOf(t, err); e.Verdict != rego.VerdictCancelled || e.Attempts != 1 {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, errBad) {
+		t.Fatal(err)
+	}
+}
+
+func TestAContextThatHasEndedRunsNothing(t *testing.T) {
+	exec := newExecutor(t)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	for ctx, want := range map[context.Context]error{cancelled: context.Canceled, late: context.DeadlineExceeded} {
+		err := rego.DoWith(ctx, exec, get, func(context.Context) error { t.Error("ran"); return nil })
+		if e := verdictOf(t, err); e.Attempts != 0 || !errors.Is(err, want) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestADeadlineIsTheCalls(t *testing.T) {
+	exec := newExecutor(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	want, _ := ctx.Deadline()
+	err := rego.DoWith(ctx, exec, get, func(ctx context.Context) error {
+		if at, ok := ctx.Deadline(); !ok || at.Sub(want).Abs() > time.Microsecond {
+			t.Errorf("%v, not %v", at, want)
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	e := verdictOf(t, err)
+	if e.Verdict != rego.VerdictDeadlineExceeded || !e.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+}
+
+func TestPanicsGoOnInTheCaller(t *testing.T) {
+	for name, opts := range map[string][]rego.CallOption{"inline": nil, "detached": {rego.WithDetached()}} {
+		for _, key := range []rego.Key{get, hedged} {
+			t.Run(name+" "+key.String(), func(t *testing.T) {
+				exec := newExecutor(t)
+				func() {
+					defer func() {
+						if value := recover(); value != "boom" {
+							t.Error(value)
+						}
+					}()
+					_ = rego.DoWith(t.Context(), exec, key, func(context.Context) error { panic("boom") }, opts...)
+					t.Error("went on")
+				}()
+				// The next call works.
+				if err := rego.DoWith(t.Context(), exec, key, func(context.Context) error { return nil }); err != nil {
+					t.Error(err)
+				}
+				if text, err := exec.Metrics(); err != nil || !strings.Contains(text, "panicked") {
+					t.Error(err, text)
+				}
+			})
+		}
+	}
+}
+
+func TestAGoroutineThatEndsInAnAttemptEnds(t *testing.T) {
+	for name, opts := range map[string][]rego.CallOption{"inline": nil, "detached": {rego.WithDetached()}} {
+		for _, key := range []rego.Key{get, hedged} {
+			t.Run(name+" "+key.String(), func(t *testing.T) {
+				exec := newExecutor(t, rego.WithMaxLiveCalls(1))
+				for range 3 {
+					ended := make(chan bool)
+					go func() {
+						returned := false
+						defer func() { ended <- returned }()
+						_, _ = rego.DoWithTimelineWith(t.Context(), exec, key, func(context.Context) error {
+							runtime.Goexit()
+							return nil
+						}, opts...)
+						returned = true
+					}()
+					if <-ended {
+						t.Error("the caller's goroutine went on")
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAClosedExecutorAnswersSo(t *testing.T) {
+	exec := newExecutor(t)
+	if err := exec.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := rego.DoWith(t.Context(), exec, get, func(context.Context) error { return nil }); err != rego.ErrClosed {
+		t.Fatal(err)
+	}
+	if _, err := exec.Metrics(); err != rego.ErrClosed {
+		t.Fatal(err)
+	}
+	if err := exec.LoadPolicies(policies); err != rego.ErrClosed {
+		t.Fatal(err)
+	}
+}
+
+func TestCallsBeyondTheLimitPassThrough(t *testing.T) {
+	exec := newExecutor(t, rego.WithMaxLiveCalls(1))
+	calls := 0
+	err := rego.DoWith(t.Context(), exec, get, func(ctx context.Context) error {
+		return rego.DoWith(ctx, exec, get, func(context.Context) error { calls++; return errBad })
+	}, rego.WithClassifier(func(any, error) rego.Completion { return rego.Completion{} }))
+	if calls != 1 || !errors.Is(err, rego.ErrPassThrough) || !errors.Is(err, errBad) {
+		t.Fatal(calls, err)
+	}
+}
+
+func TestOptionsOutOfRangeAreNamed(t *testing.T) {
+	for name, opt := range map[string]rego.Option{
+		"max live calls": rego.WithMaxLiveCalls(1 << 24), "max keys": rego.WithMaxKeys(0), "events": rego.WithEvents(-1),
+	} {
+		if _, err := rego.NewExecutor(opt); err == nil || !strings.Contains(err.Error(), name) {
+			t.Error(name, err)
+		}
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+// goroutine is the number of this goroutine.
+func goroutine() string {
+	var buffer [64]byte
+	text := string(buffer[:runtime.Stack(buffer[:], false)])
+	return strings.Fields(text)[1]
+}

@@ -1,0 +1,3 @@
+module github.com/rego-resilience/rego/bindings/go
+
+go 1.24
