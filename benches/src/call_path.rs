@@ -153,7 +153,6 @@ pub(crate) fn builder(clock: Clock, policy: &PolicyBuilder) -> EngineBuilder {
 }
 
 /// Everything a call can have: a shared budget, timeouts, a classifier.
-#[must_use]
 pub fn policy() -> PolicyBuilder {
     Policy::builder()
         .max_attempts(4)

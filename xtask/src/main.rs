@@ -6,8 +6,8 @@
 mod abi;
 mod check;
 mod generate;
-mod instructions;
 mod install;
+mod instructions;
 mod recipes;
 mod shell;
 mod test;

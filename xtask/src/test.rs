@@ -5,8 +5,7 @@ mod tally;
 use std::fs;
 
 use crate::{
-    abi,
-    instructions,
+    abi, instructions,
     shell::{Failure, Root, Run},
 };
 use tally::Tally;

@@ -13,6 +13,7 @@ mod event_loop;
 mod fly;
 mod forget;
 mod hand_over;
+mod hear;
 mod id;
 mod no_room;
 mod pins;

@@ -12,6 +12,7 @@ mod alarm;
 mod caller;
 mod executor;
 mod finish;
+mod hear;
 mod here;
 mod race;
 mod seat;

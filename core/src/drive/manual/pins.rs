@@ -74,11 +74,12 @@ impl Pins {
 
     fn change(&self, generation: Generation, change: impl Fn(u64) -> u64) -> Result<u64, Stale> {
         if cfg!(rego_break = "manual_pins_check_then_act") {
-            // Acquire, Release: as below.
+            // Acquire: as below.
             let pins = self.0.load(Ordering::Acquire);
             if !is_kept(pins, generation) {
                 return Err(Stale);
             }
+            // Release: as below.
             self.0.store(change(pins), Ordering::Release);
             return Ok(change(pins));
         }

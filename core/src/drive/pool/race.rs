@@ -9,7 +9,7 @@ use super::{
     alarm::Alarm,
     executor::{Executor, Runs, Task},
     here::Here,
-    seat::{End, Order, Seat},
+    seat::{Order, Seat},
     stand_aside::InHand,
 };
 use crate::{
@@ -22,7 +22,6 @@ use crate::{
     },
     flight::{Flight, Generation, Hold, News, SEATS, Ticket},
     notes::{AttemptId, AttemptSet, Notes},
-    outcome::OutcomeKind,
     site::{Counter, Site, Terms},
     sync::{Arc as Shared, AtomicU64, Cell, Ordering, Shard, Unparker},
     verdict::Verdict,
@@ -52,7 +51,7 @@ pub(super) struct Race<T, E, F> {
     pub(super) here: Here,
     pub(super) alarm: Alarm,
     pub(super) machine: Cell<Machine<T, E>>,
-    seats: [Seat<T, E>; SEATS],
+    pub(super) seats: [Seat<T, E>; SEATS],
     pub(super) op: F,
 }
 
@@ -64,7 +63,7 @@ pub(super) struct Machine<T, E> {
     /// it waits until the flight is let go.
     pub(super) spent: Vec<Kept<T, E>>,
     /// Launched, and not known to have started.
-    queued: AttemptSet,
+    pub(super) queued: AttemptSet,
     /// Asked to stop, and not ended.
     pub(super) given_up: AttemptSet,
     pub(super) told: usize,
@@ -271,75 +270,6 @@ where
         contain(&self.site, || {
             let _ = self.executor.execute(task);
         });
-    }
-
-    fn hear(&self, machine: &mut Machine<T, E>, news: News, raised: &mut Raised) -> Step {
-        self.learn_starts(machine);
-        match news {
-            News::Ready(ticket) => self.hear_end(machine, ticket, raised),
-            News::Cancel => {
-                let now = self.host.clock.now();
-                self.with(machine, raised, |call, with| call.on_cancel(with, now))
-            }
-            News::Time => {
-                let now = self.host.clock.now();
-                self.with(machine, raised, |call, with| call.on_time(with, now))
-            }
-        }
-    }
-
-    fn hear_end(&self, machine: &mut Machine<T, E>, ticket: Ticket, raised: &mut Raised) -> Step {
-        let seat = self.seat(ticket);
-        let (Some(order), Some(end)) = (seat.order(), seat.take_end()) else {
-            unreachable!("a result that is ready has been written")
-        };
-        let attempt = order.launch.attempt;
-        release(&self.terms, order.launch.reserved);
-        if machine.given_up.remove(attempt) {
-            self.site.abandoned_ended();
-        }
-        let (outcome, facts, result, at) = match end {
-            End::Ran { outcome, facts, result, at } => (outcome, facts, result, at),
-            End::NotRun => {
-                let now = self.host.clock.now();
-                return self
-                    .with(machine, raised, |call, with| call.on_rejected(with, attempt, now));
-            }
-        };
-        let success = outcome.kind == OutcomeKind::Success;
-        machine.in_hand = Some(InHand { attempt, success, result });
-        machine.ended = machine.ended.max(at);
-        let step = self.with(machine, raised, |call, with| {
-            with.facts = facts;
-            call.on_outcome(with, attempt, outcome, at)
-        });
-        let result = machine.in_hand.take().map_or(Kept::Nothing, |ended| ended.result);
-        let spent = match machine.call.answer() == Some(attempt) {
-            true => std::mem::replace(&mut machine.kept, result),
-            false => result,
-        };
-        if !matches!(spent, Kept::Nothing) {
-            machine.spent.push(spent);
-        }
-        step
-    }
-
-    /// Attempts start without telling: their times are picked up here.
-    fn learn_starts(&self, machine: &mut Machine<T, E>) {
-        for seat in &self.seats {
-            let Some(order) = seat.order() else { continue };
-            let attempt = order.launch.attempt;
-            if !machine.queued.contains(attempt) {
-                continue;
-            }
-            if let Some(started) = seat.started() {
-                machine.queued.remove(attempt);
-                machine.call.on_started(attempt, started);
-                if attempt == AttemptId::FIRST {
-                    machine.first_started = Some(started);
-                }
-            }
-        }
     }
 
     /// Runs an event on the machine, and notes whom it asks to stop.
