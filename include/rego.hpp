@@ -207,6 +207,7 @@ class key {
   constexpr key() noexcept = default;
   static constexpr key adopt(::rego_key raw) noexcept { return key(raw); }
   constexpr ::rego_key raw() const noexcept { return raw_; }
+  ::rego_key release() noexcept { return std::exchange(raw_, 0); }
 
  private:
   constexpr explicit key(::rego_key raw) noexcept : raw_(raw) {}

@@ -47,14 +47,10 @@ pub(super) enum Task {
 }
 
 /// Those of the process.
-pub(super) static TASKS: Tasks = Tasks {
-    chunks: [const { OnceLock::new() }; CHUNKS],
-    made: AtomicU32::new(0),
-    free: AtomicU64::new(0),
-};
+pub(super) static TASKS: Tasks<Task> = Tasks::new();
 
-pub(super) struct Tasks {
-    chunks: [OnceLock<Box<[Place]>>; CHUNKS],
+pub(super) struct Tasks<T> {
+    chunks: [OnceLock<Box<[Place<T>]>>; CHUNKS],
     /// How many places there are.
     made: AtomicU32,
     /// tag:32 | index + 1 of the first free place, or 0.
@@ -66,15 +62,15 @@ const CHUNK: usize = 256;
 const INDEX: u64 = 0xffff_ffff;
 const TAG: u64 = 1 << 32;
 
-struct Place {
+struct Place<T> {
     word: AtomicU64,
     next: AtomicU32,
-    task: UnsafeCell<Option<Task>>,
+    task: UnsafeCell<Option<T>>,
 }
 
 // SAFETY: because the task belongs to whoever has moved the word from `FULL`, or has taken the
-// place from the list of free ones; `Task` may go from thread to thread.
-unsafe impl Sync for Place {}
+// place from the list of free ones; it may go from thread to thread.
+unsafe impl<T: Send> Sync for Place<T> {}
 
 const EMPTY: u64 = 0;
 const FULL: u64 = 1;
@@ -84,9 +80,17 @@ const LEFT: u64 = 3;
 const FIRST_GENERATION: u64 = 1;
 const GENERATIONS: u64 = OURS - 1;
 
-impl Tasks {
+impl<T> Tasks<T> {
+    const fn new() -> Self {
+        Self {
+            chunks: [const { OnceLock::new() }; CHUNKS],
+            made: AtomicU32::new(0),
+            free: AtomicU64::new(0),
+        }
+    }
+
     /// Puts a task in; `None` if there are a million already.
-    pub(super) fn insert(&self, task: Task) -> Option<u64> {
+    pub(super) fn insert(&self, task: T) -> Option<u64> {
         let (index, place) = self.pop().or_else(|| self.grow())?;
         // SAFETY: because the place was taken out of the free ones.
         unsafe { *place.task.get() = Some(task) };
@@ -98,7 +102,7 @@ impl Tasks {
     }
 
     /// Takes a task out, if it is there still.
-    pub(super) fn take(&self, id: u64) -> Option<Task> {
+    pub(super) fn take(&self, id: u64) -> Option<T> {
         let (index, place, generation) = self.find(id)?;
         let full = word(generation, FULL);
         // Acquire: pairs with `insert`. Relaxed on failure: nothing is read.
@@ -124,7 +128,7 @@ impl Tasks {
     }
 
     /// Looks at a task, which stays. `None` if there is none, or another thread looks at it.
-    pub(super) fn lend<R>(&self, id: u64, look: impl FnOnce(&Task) -> R) -> Option<R> {
+    pub(super) fn lend<R>(&self, id: u64, look: impl FnOnce(&T) -> R) -> Option<R> {
         let (index, place, generation) = self.find(id)?;
         let (full, lent) = (word(generation, FULL), word(generation, LENT));
         // Acquire: pairs with `insert`. Relaxed on failure: nothing is read.
@@ -139,7 +143,7 @@ impl Tasks {
         answer
     }
 
-    fn empty(&self, index: u32, place: &Place, generation: u64) -> Option<Task> {
+    fn empty(&self, index: u32, place: &Place<T>, generation: u64) -> Option<T> {
         // SAFETY: because this thread has moved the word from `FULL`, or was left the place.
         let task = unsafe { (*place.task.get()).take() };
         let next = if generation == GENERATIONS { FIRST_GENERATION } else { generation + 1 };
@@ -149,7 +153,7 @@ impl Tasks {
         task
     }
 
-    fn find(&self, id: u64) -> Option<(u32, &Place, u64)> {
+    fn find(&self, id: u64) -> Option<(u32, &Place<T>, u64)> {
         if id & OURS == 0 {
             return None;
         }
@@ -157,12 +161,12 @@ impl Tasks {
         Some((index, self.place(index)?, id & GENERATIONS))
     }
 
-    fn place(&self, index: u32) -> Option<&Place> {
+    fn place(&self, index: u32) -> Option<&Place<T>> {
         let index = usize::try_from(index).ok()?;
         self.chunks.get(index / CHUNK)?.get()?.get(index % CHUNK)
     }
 
-    fn pop(&self) -> Option<(u32, &Place)> {
+    fn pop(&self) -> Option<(u32, &Place<T>)> {
         // Acquire: what the place's last user did happens-before its next use.
         let mut seen = self.free.load(Ordering::Acquire);
         loop {
@@ -180,7 +184,7 @@ impl Tasks {
         }
     }
 
-    fn push(&self, index: u32, place: &Place) {
+    fn push(&self, index: u32, place: &Place<T>) {
         // Relaxed: only compared and copied; the exchange confirms it.
         let mut seen = self.free.load(Ordering::Relaxed);
         loop {
@@ -197,7 +201,7 @@ impl Tasks {
         }
     }
 
-    fn grow(&self) -> Option<(u32, &Place)> {
+    fn grow(&self) -> Option<(u32, &Place<T>)> {
         // Relaxed: only the number matters.
         let index = self.made.fetch_add(1, Ordering::Relaxed);
         let number = usize::try_from(index).ok()?;
@@ -211,7 +215,7 @@ impl Tasks {
     }
 }
 
-impl Place {
+impl<T> Place<T> {
     const fn new() -> Self {
         Self {
             word: AtomicU64::new(word(FIRST_GENERATION, EMPTY)),
@@ -223,4 +227,70 @@ impl Place {
 
 const fn word(generation: u64, state: u64) -> u64 {
     generation << 8 | state
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Arc, Barrier},
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_task_is_taken_once() {
+        static TABLE: Tasks<&str> = Tasks::new();
+        let id = TABLE.insert("one").expect("there is room");
+        assert_eq!(TABLE.lend(id, |task| *task), Some("one"));
+        assert_eq!(TABLE.take(id), Some("one"));
+        assert_eq!(TABLE.take(id), None);
+        assert_eq!(TABLE.lend(id, |task| *task), None);
+        // The place is used again, under another number.
+        let other = TABLE.insert("other").expect("there is room");
+        assert_eq!(other >> 32, id >> 32);
+        assert_eq!(TABLE.take(id), None);
+        for forged in [0, 1, u64::MAX, other ^ OURS, other + 1, other | CALL, other ^ 1 << 40] {
+            assert_eq!(TABLE.take(forged), None, "{forged:x}");
+        }
+        assert_eq!(TABLE.take(other), Some("other"));
+    }
+
+    #[test]
+    fn a_task_that_is_taken_while_it_is_lent_goes_afterwards() {
+        static TABLE: Tasks<Arc<()>> = Tasks::new();
+        let task = Arc::new(());
+        let id = TABLE.insert(Arc::clone(&task)).expect("there is room");
+        let looked = TABLE.lend(id, |_| {
+            assert!(TABLE.lend(id, |_| ()).is_none(), "one at a time");
+            assert!(TABLE.take(id).is_none());
+            Arc::strong_count(&task)
+        });
+        assert_eq!(looked, Some(2));
+        assert_eq!(Arc::strong_count(&task), 1);
+        assert_eq!(TABLE.take(id), None);
+    }
+
+    #[test]
+    fn threads_share_the_places() {
+        static TABLE: Tasks<u64> = Tasks::new();
+        let start = Arc::new(Barrier::new(4));
+        let threads: Vec<_> = (0..4_u64)
+            .map(|number| {
+                let start = Arc::clone(&start);
+                thread::spawn(move || {
+                    start.wait();
+                    for turn in 0..20_000 {
+                        let value = number << 32 | turn;
+                        let id = TABLE.insert(value).expect("there is room");
+                        assert_eq!(TABLE.lend(id, |task| *task), Some(value));
+                        assert_eq!(TABLE.take(id), Some(value));
+                        assert_eq!(TABLE.take(id), None);
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        assert!(TABLE.made.load(Ordering::Relaxed) <= 4, "places are used again");
+    }
 }
