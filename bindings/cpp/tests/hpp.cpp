@@ -26,6 +26,7 @@ static rego::engine make() {
           rego::policy("svc.Get").max_attempts(3).initial_backoff(1ms).line("retry.jitter = \"none\"").retry_budget("unlimited"),
           rego::policy("svc.Slow").max_attempts(3).initial_backoff(20s).max_backoff(20s).retry_budget("unlimited"),
           rego::policy("svc.Hedged").idempotent().hedge_after(2ms).hedge_budget("unlimited"),
+          rego::policy("svc.Patient").idempotent().hedge_after(10s).hedge_budget("unlimited"),
       })
       .value();
   return engine;
@@ -78,7 +79,7 @@ static void hedges_run_on_the_pool() {
   CHECK(outcome->ok() && outcome->value().size() == 100 && losers == 1);
   how.inline_first = true;
   const auto here = std::this_thread::get_id();
-  auto inlined = engine.call(engine.key("svc.Hedged").value(), threads, [&](const rego::attempt &) {
+  auto inlined = engine.call(engine.key("svc.Patient").value(), threads, [&](const rego::attempt &) {
     return std::this_thread::get_id() == here;
   }, how);
   CHECK(inlined->ok() && inlined->value());
