@@ -25,7 +25,8 @@ type Event struct {
 	// Why, in the words of telemetry: a verdict, a sort of attempt, an outcome, the reason of a
 	// cancel, what a budget said, why a hedge was skipped.
 	Reason string
-	// AttemptEnded: the sort of failure and the facts, such as "http_503".
+	// AttemptEnded: the sort of failure, if it was one, and the facts, such as "http_503", if they
+	// are known.
 	Failure, Facts string
 	// BudgetAsked: for a retry or a hedge.
 	For string
@@ -113,7 +114,10 @@ func (e *engine) event(c *C.rego_event) Event {
 	case AttemptLaunched, WouldHave:
 		event.Reason = named(attemptKinds[:], reason)
 	case AttemptEnded:
-		event.Reason, event.Failure = named(outcomeKinds[:], reason), named(failures[:], uint32(c.detail))
+		event.Reason = named(outcomeKinds[:], reason)
+		if OutcomeKind(reason) != Success {
+			event.Failure = named(failures[:], uint32(c.detail))
+		}
 		event.Facts, event.Late = facts(uint32(c.completion), int32(c.code)), c.count != 0
 		event.Took = durationOf(uint64(c.at - c.time))
 	case CancelRequested:

@@ -90,8 +90,8 @@ func ExampleAttemptFromContext() {
 
 func ExampleDoValueWithTimeline() {
 	found, timeline, err := rego.DoValueWithTimeline[user](context.Background(), rego.ParseKey("user-service.GetUser"), fetchUser)
-	fmt.Println(found.Name, err, timeline.Verdict, len(timeline.Attempts), timeline.Attempts[0].Facts)
-	// Output: Ada <nil> success 1 ok
+	fmt.Println(found.Name, err, timeline.Verdict, len(timeline.Attempts), timeline.Attempts[0].Outcome)
+	// Output: Ada <nil> success 1 success
 }
 
 func ExampleRoundTripper() {
@@ -149,6 +149,7 @@ func ExampleExecutor_LogEvents() {
 	_ = exec.LogEvents(ended, logger, time.Second)
 	// Output:
 	// level=DEBUG msg=call_started key=user-service.Ping call=0
+	// level=DEBUG msg=attempt_ended key=user-service.Ping call=0 attempt=0 reason=success
 	// level=DEBUG msg=call_ended key=user-service.Ping call=0 attempt=0 reason=success count=1
 }
 
