@@ -184,8 +184,8 @@ impl Call {
         self.lose_leg(with, attempt, outcome)
     }
 
-    /// An attempt ended on the thread of its caller, who has taken the call back meanwhile: a
-    /// success still counts, after anything else there is nothing more to decide or to pay for.
+    /// An attempt ended whose caller has taken the call back meanwhile: a success still counts, after
+    /// anything else there is nothing more to decide or to pay for.
     #[cold]
     pub(crate) fn on_last_outcome(
         &mut self,

@@ -184,6 +184,23 @@ fn an_attempt_that_overstays_is_cancelled_and_its_success_still_wins() {
 }
 
 #[test]
+fn what_an_attempt_makes_of_its_cancel_does_not_outrank_it() {
+    let ends = [
+        (Completion::cancelled(), Verdict::Cancelled),
+        (Completion::http(503), Verdict::Cancelled),
+        (Completion::http(404), Verdict::Cancelled),
+        (Completion::ok(), Verdict::Success),
+    ];
+    for (facts, verdict) in ends {
+        let engine = engine(Policy::builder().max_attempts(3));
+        let (manual, call, step) = begin(&engine, Begin::new(T0));
+        manual.cancel(call).unwrap();
+        let step = manual.finish(only_start(&step), T0, &facts, 0).unwrap();
+        assert_eq!(step.verdict(), Some(verdict), "{facts:?}");
+    }
+}
+
+#[test]
 fn a_cancel_is_seen_by_attempts_at_once_and_by_the_next_poll() {
     let engine = engine(policy());
     let (manual, call, step) = begin(&engine, Begin::new(T0));

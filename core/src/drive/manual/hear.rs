@@ -59,9 +59,14 @@ impl Pilot<'_> {
         if outcome.kind == OutcomeKind::Success {
             machine.in_hand = Some((ticket, end.result));
         }
+        let taken_back = self.slot.flight.is_cancelled(self.id.generation());
         let step = self.event(machine, |call, with| {
             with.facts = end.facts;
-            call.on_outcome(with, attempt, outcome, end.at)
+            // A cancel that has come and not been heard yet outranks all but a success.
+            match taken_back {
+                true => call.on_last_outcome(with, attempt, outcome, end.at),
+                false => call.on_outcome(with, attempt, outcome, end.at),
+            }
         });
         machine.in_hand = None;
         if machine.call().answer() == Some(attempt) {

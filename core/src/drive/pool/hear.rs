@@ -65,9 +65,14 @@ where
         let success = outcome.kind == OutcomeKind::Success;
         machine.in_hand = Some(InHand { attempt, success, result });
         machine.ended = machine.ended.max(at);
+        let taken_back = self.flight.is_cancelled(self.generation);
         let step = self.with(machine, raised, |call, with| {
             with.facts = facts;
-            call.on_outcome(with, attempt, outcome, at)
+            // A cancel that has come and not been heard yet outranks all but a success.
+            match taken_back {
+                true => call.on_last_outcome(with, attempt, outcome, at),
+                false => call.on_outcome(with, attempt, outcome, at),
+            }
         });
         let result = machine.in_hand.take().map_or(Kept::Nothing, |ended| ended.result);
         let spent = match machine.call.answer() == Some(attempt) {
