@@ -218,7 +218,7 @@ pub(crate) fn own_budgets(key: &str, now: Nanos) -> Own {
 /// Every process of a fleet has a start and a floor of its own, and a server that is nearly full
 /// has to bear all of them after an outage: `docs/adr/0011`.
 fn own_retry_budget() -> Budget {
-    Budget::ratio(0.1).start(2).min_per_sec(0.1).into()
+    Budget::ratio(0.1).into()
 }
 
 /// What a site's hedges may cost unless its policy names a budget: what its trigger asks for.
