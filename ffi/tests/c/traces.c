@@ -182,6 +182,7 @@ static int check(const char *folder, const char *name, const char *wrong) {
   char path[512], line[LINE], kept[LINE];
   int differ = 0, at = 0;
   size_t heard = 0;
+  n_answers = 0;
   snprintf(path, sizeof path, "%s/%s", folder, name);
   FILE *file = fopen(path, "r");
   while (file != NULL && fgets(line, sizeof line, file) != NULL) {
@@ -200,7 +201,10 @@ static int check(const char *folder, const char *name, const char *wrong) {
       }
       continue;
     }
-    differ += heard != n_answers;
+    if (heard != n_answers) {
+      differ++;
+      if (wrong == NULL) fprintf(stderr, "%s:%d: %zu answers before it, and not %zu\n", path, at, n_answers, heard);
+    }
     memcpy(kept, line, sizeof kept);
     split(line);
     heard = 0;
