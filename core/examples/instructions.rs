@@ -82,6 +82,7 @@ fn begin_finish(times: u64) {
 }
 
 /// Races on the caller's thread, each with a hedge armed that is not needed.
+#[expect(clippy::disallowed_methods, reason = "a host's own threads")]
 fn race_armed(times: u64) {
     let policy = Policy::builder().idempotent(true).hedge_after(Duration::from_millis(100));
     let engine = Engine::builder()

@@ -17,12 +17,13 @@ const NEAR: usize = if cfg!(rego_loom) { 1 } else { 2 };
 /// A flight's seats. Those that few calls need are made with the first of them.
 pub(super) struct Seats<T, E> {
     near: [Seat<T, E>; NEAR],
-    far: Cell<Option<Box<[Seat<T, E>]>>>,
+    /// Empty until one of them is needed.
+    far: Cell<Vec<Seat<T, E>>>,
 }
 
 impl<T, E> Seats<T, E> {
     pub(super) fn new() -> Self {
-        Self { near: std::array::from_fn(|_| Seat::new()), far: Cell::new(None) }
+        Self { near: std::array::from_fn(|_| Seat::new()), far: Cell::new(Vec::new()) }
     }
 
     /// Prepares the ticket's seat, which is free. Only for the holder, which has not handed the
@@ -33,7 +34,7 @@ impl<T, E> Seats<T, E> {
             self.far.with_mut(|far| {
                 // SAFETY: because only the holder writes here, once, before the first ticket of a
                 // far seat is handed on: nobody else reads it yet.
-                unsafe { *far = Some(seats) };
+                unsafe { *far = seats };
             });
         }
         self.of(ticket).prepare(order);
@@ -57,7 +58,7 @@ impl<T, E> Seats<T, E> {
         self.far.with(|far| {
             // SAFETY: because it is written once, by the holder: the caller is the holder itself, or
             // was handed its ticket after that. It stays as long as `self`.
-            unsafe { (*far).as_deref() }.unwrap_or_default()
+            unsafe { &*far }.as_slice()
         })
     }
 }
