@@ -195,8 +195,9 @@ where
         if by == By::Another && !UNPARK_FIRST {
             self.caller.unpark();
         }
-        // The caller looks at the time itself, unless hooks of the host's keep it.
-        if !over && (by == By::Another || !raised.is_empty()) {
+        // The caller looks at the time itself, unless code of the host's keeps it.
+        let kept_up = !(raised.is_empty() && spent.is_empty());
+        if !over && (by == By::Another || kept_up) {
             self.set_alarm();
         }
         self.run_hooks(raised);
