@@ -5,7 +5,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-use rego::{AttemptKind, Nanos};
+use rego::{AttemptKind, Nanos, Timeline};
 
 use crate::{
     agenda::{Agenda, Event},
@@ -43,6 +43,8 @@ pub(crate) struct World<'a> {
     /// Stamps that have been dealt out.
     stamps: u32,
     outcome: Outcome,
+    /// How long the slowest call took, and what happened in it; `None` if nobody wants to know.
+    slowest: Option<(Nanos, Option<Timeline>)>,
     audit: Audit,
 }
 
@@ -174,6 +176,7 @@ impl<'a> World<'a> {
             in_the_air: 0,
             stamps: 0,
             outcome: Outcome::new(),
+            slowest: None,
             audit: Audit::default(),
         };
         world.open();
