@@ -102,6 +102,8 @@ Scenarios:
   outage      for five seconds in the middle every attempt fails: 503, or a reset connection
   pushback    one call in 25 is told 429 or 503 with Retry-After
   correlated  two calls in a hundred are slow wherever they are sent
+  slow        25 ms at the median, one attempt in twenty takes four times as long
+  instant     answers at once: what a call costs besides the service
 
 Examples:
   rego                                       the default: stragglers, about a minute

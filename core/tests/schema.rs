@@ -66,19 +66,16 @@ hedge = { trigger = { quantile = 0.95 } }
 "#;
 
 /// What a schema does not see, by the document that shows it: each has an error of its own kind.
-const NOT_OF_ITS_SHAPE: [&str; 29] = [
+const NOT_OF_ITS_SHAPE: &[&str] = &[
     // Ranges.
     "attempts_too_many.toml",
     "attempts_zero.toml",
     "backoffs_of_two_layers.toml",
-    "budget_ranges.toml",
     "clamps_beyond_two.toml",
     "duration_extremes.toml",
-    "hedges_zero.toml",
     "inherited_fault_told_once.toml",
     "long_key.toml",
     "long_name.toml",
-    "names.toml",
     // Whole numbers with a point, and what JSON has no word for.
     "attempts_not_whole.toml",
     "multiplier_nan.toml",
@@ -90,9 +87,7 @@ const NOT_OF_ITS_SHAPE: [&str; 29] = [
     "hedging_not_idempotent.toml",
     "hedging_not_idempotent_by_layers.toml",
     // What is no JSON or no TOML: there is nothing to compare.
-    "deep.json",
     "deep_brackets.toml",
-    "deep_dots.toml",
     "duplicate_field.toml",
     "duplicate_table.toml",
     "duplicates.json",
@@ -164,13 +159,12 @@ fn malformed_documents_are_refused() {
     };
     let unknown: Vec<_> = accepted.iter().filter(|name| !known(name)).collect();
     assert!(unknown.is_empty(), "accepted: {unknown:?}");
-    for known in NOT_OF_ITS_SHAPE {
-        let is_seen = |name: &String| match known.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
-            None => known == name,
-        };
-        assert!(accepted.iter().any(is_seen), "{known} is refused, or not there any more");
-    }
+    let is_seen = |known: &&str| match known.strip_suffix('*') {
+        Some(start) => accepted.iter().any(|name| name.starts_with(start)),
+        None => accepted.iter().any(|name| name == known),
+    };
+    let stale: Vec<_> = NOT_OF_ITS_SHAPE.iter().filter(|known| !is_seen(known)).collect();
+    assert!(stale.is_empty(), "refused, or not there any more: {stale:?}");
     assert!(refused >= 25, "only {refused}");
 }
 
