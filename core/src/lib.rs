@@ -78,6 +78,8 @@ pub use engine::{
 };
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use listener::{CallEnded, Warning};
+#[cfg(feature = "documents")]
+pub use notes::TimelineError;
 pub use notes::{
     AttemptId, AttemptKind, AttemptLine, AttemptRecord, AttemptSet, Attribute, CallFacts, Event,
     MAX_NOTES, NotDone, Note, Notes, Paid, PolicyRecord, Remark, Timeline, TimelineRecord,
@@ -94,8 +96,6 @@ pub use policy::{
     PolicyDraft, PolicyError, PolicyErrorKind, PolicyErrors, RatioBudget, RetryDraft, Strictness,
     Trigger, UnknownMode,
 };
-#[cfg(feature = "documents")]
-pub use notes::TimelineError;
 #[cfg(feature = "documents")]
 pub use policy::{Document, Format, Matched, Origin};
 pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};

@@ -112,11 +112,9 @@ fn tell(f: &mut fmt::Formatter<'_>, remark: &Remark, started: Nanos) -> fmt::Res
         NotDone::HedgeSkipped { reason } if reason == HedgeReason::Denied.label() => Ok(()),
         NotDone::HedgeSkipped { reason } => writeln!(f, "  {at:>8}  no hedge: {reason}"),
         NotDone::WouldHave { kind } => writeln!(f, "  {at:>8}  would have launched a {kind}"),
-        NotDone::WouldNotFit { wait } => writeln!(
-            f,
-            "  {at:>8}  a backoff of {} would have passed the deadline",
-            short(*wait)
-        ),
+        NotDone::WouldNotFit { wait } => {
+            writeln!(f, "  {at:>8}  a backoff of {} would have passed the deadline", short(*wait))
+        }
         NotDone::Unknown => Ok(()),
     }
 }

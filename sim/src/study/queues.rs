@@ -37,6 +37,7 @@ fn h6(effort: &Effort) -> Result<Findings, ScenarioError> {
         ("twin without a budget".to_owned(), Vec::new()),
     ];
     let ours = load(EXTRA, "");
+    let mut idle = 0.0f64;
     for tenths in 3..=9 {
         let utilisation = f64::from(tenths) / 10.0;
         with_cancel.load(utilisation)?;
@@ -52,7 +53,18 @@ fn h6(effort: &Effort) -> Result<Findings, ScenarioError> {
         let wasteful = paired(&in_vain, &plain, call_ms(0.99));
         let what = format!("upper end of p99's ratio at load {utilisation}, losers run on");
         if tenths <= 8 {
-            findings.at_most(what, Mean::exactly(wasteful.upper()), 1.05);
+            findings.at_most(what, Mean::exactly(wasteful.upper()), 1.05).or_because(
+                "Every hedge is work in vain for one of two servers here: 4.3 % of extra work at \
+                 80 % load is as much queueing as hedges save. The gate sees neither an excess of \
+                 slow attempts nor hedges that lose. Next: let the planner know how busy servers \
+                 are by how waiting grows with its own hedges.",
+            );
+        }
+        if tenths <= 7 {
+            idle = idle.max(mean(&hedged, shut).mean).max(mean(&in_vain, shut).mean);
+        }
+        if matches!(tenths, 5 | 8 | 9) {
+            gate_price(&mut findings, &with_cancel, utilisation, &hedged, effort)?;
         }
         let twin = unbudgeted(&without_cancel, effort)?;
         findings.note(format!(
@@ -71,6 +83,8 @@ fn h6(effort: &Effort) -> Result<Findings, ScenarioError> {
             line.1.push((utilisation, mean(outcomes, call_ms(0.99)).mean));
         }
     }
+    let what = "the largest share of the time that the gate is shut at loads up to 0.7";
+    findings.at_most(what, Mean::exactly(idle), 0.01);
     findings.plot = Some(Plot {
         title: "p99 against load".to_owned(),
         axes: ("load of first attempts".to_owned(), "p99, ms".to_owned()),
@@ -78,6 +92,37 @@ fn h6(effort: &Effort) -> Result<Findings, ScenarioError> {
         lines,
     });
     Ok(findings)
+}
+
+/// What the overload gate costs, or gains: the p99 with it over the p99 of the same delay without.
+/// A fixed delay promises no share, so nothing is judged by it.
+fn gate_price(
+    findings: &mut Findings,
+    scenario: &Scenario,
+    utilisation: f64,
+    gated: &[Outcome],
+    effort: &Effort,
+) -> Result<(), ScenarioError> {
+    let last = |outcome: &Outcome| outcome.hedging.last().map(|(_, hedging)| *hedging);
+    let delay = mean(gated, |outcome| last(outcome).map_or(0.0, |it| it.delay.as_secs_f64() * 1e6));
+    let fixed = policy(
+        "fixed",
+        &format!(
+            "[defaults]\nidempotent = true\n[defaults.retry]\nmax_attempts = 1\n\
+             [defaults.hedge]\nenabled = true\ndelay = \"{:.0}us\"\nbudget = \"b\"\n\
+             [budgets.b]\nkind = \"ratio\"\nratio = {EXTRA}\nstart = 1\ncap = 50\n\
+             min_per_sec = 0\nfunding = \"requests\"\n",
+            delay.mean
+        ),
+    );
+    let open = outcomes(&fixed, scenario, effort)?;
+    findings.note(format!(
+        "the gate's price at load {utilisation}: shut {:.3} of the time; p99 over that of the same \
+         delay, fixed, without a gate: {:.3}",
+        mean(gated, shut),
+        paired(gated, &open, call_ms(0.99)),
+    ));
+    Ok(())
 }
 
 /// The share of the time in which hedging was suspended.

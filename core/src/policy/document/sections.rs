@@ -13,8 +13,8 @@ use super::{
     table::{Reader, Table, Written, join},
     tree::{Entry, Node, Value},
     values::{
-        COUNT, Choice, DURATION, FLAG, IDEMPOTENT, NUMBER, Plain, Read, TEXT, TIMEOUT, Wrong, count,
-        quoted,
+        COUNT, Choice, DURATION, FLAG, IDEMPOTENT, NUMBER, Plain, Read, TEXT, TIMEOUT, Wrong,
+        count, quoted,
     },
 };
 use crate::{key::Key, outcome::Class};

@@ -158,11 +158,7 @@ impl<'r, 't> Table<'r, 't> {
     }
 
     /// The value of a field, or `None` if it is missing or wrong, which the reader is told.
-    pub(super) fn get<T>(
-        &mut self,
-        field: &'static str,
-        kind: impl Kind<Value = T>,
-    ) -> Option<T> {
+    pub(super) fn get<T>(&mut self, field: &'static str, kind: impl Kind<Value = T>) -> Option<T> {
         self.get_as(field, field, kind)
     }
 
@@ -181,11 +177,7 @@ impl<'r, 't> Table<'r, 't> {
     }
 
     /// As [`Table::get`], of a value that must be there.
-    pub(super) fn need<T>(
-        &mut self,
-        field: &'static str,
-        kind: impl Kind<Value = T>,
-    ) -> Option<T> {
+    pub(super) fn need<T>(&mut self, field: &'static str, kind: impl Kind<Value = T>) -> Option<T> {
         if self.find(field).is_none() {
             let (kind, suggestion) = (PolicyErrorKind::Missing, None);
             self.refuse(Wrong { kind, message: format!("`{field}` is missing"), suggestion });
