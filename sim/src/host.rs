@@ -242,7 +242,11 @@ impl Rego {
         self.process(now, out);
     }
 
+    /// Most of the time nothing is due, and the loop knows.
     fn process(&mut self, now: Nanos, out: &mut Vec<Do>) {
+        if self.events.next_deadline() > now {
+            return;
+        }
         while let Some(action) = self.events.process(now) {
             out.push(translate(action));
         }

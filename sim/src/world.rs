@@ -275,7 +275,8 @@ impl<'a> World<'a> {
         }
         let state = *state;
         self.requests.remove(request);
-        if state.measured {
+        // A request of one call is that call: see `close`.
+        if state.measured && self.scenario.fan_out > 1 {
             self.outcome.request(self.now - state.started, state.good);
         }
         if self.scenario.arrivals.workers.is_some() {
@@ -299,6 +300,10 @@ impl<'a> World<'a> {
             for client in &layer.clients {
                 self.outcome.spent.add(&client.spent(self.now));
             }
+        }
+        if self.scenario.fan_out == 1 {
+            self.outcome.requests = self.outcome.latency.clone();
+            self.outcome.good_requests = self.outcome.good;
         }
         self.outcome.places = self.places();
         self.audit.close(&self.outcome.spent);

@@ -1,5 +1,7 @@
 //! Hedging where it costs: servers with queues.
 
+use rego::Nanos;
+
 use super::{
     Effort, Findings, Mean, Plot, Study, call_ms, load, mean, outcomes, paired, policy, scenario,
 };
@@ -64,7 +66,8 @@ fn h6(effort: &Effort) -> Result<Findings, ScenarioError> {
             idle = idle.max(mean(&hedged, shut).mean).max(mean(&in_vain, shut).mean);
         }
         if matches!(tenths, 5 | 8 | 9) {
-            gate_price(&mut findings, &with_cancel, utilisation, &hedged, effort)?;
+            gate_price(&mut findings, utilisation, &hedged, &plain);
+            price_of_finding(&mut findings, &with_cancel, utilisation, &hedged, effort)?;
         }
         let twin = unbudgeted(&without_cancel, effort)?;
         findings.note(format!(
@@ -94,18 +97,44 @@ fn h6(effort: &Effort) -> Result<Findings, ScenarioError> {
     Ok(findings)
 }
 
-/// What the overload gate costs, or gains: the p99 with it over the p99 of the same delay without.
-/// A fixed delay promises no share, so nothing is judged by it.
-fn gate_price(
+/// What the gate costs: how much of the time it is shut, and the p99 over the one that calls have
+/// while it is open. What calls have while it is shut is taken to be what they have without hedges.
+fn gate_price(findings: &mut Findings, utilisation: f64, gated: &[Outcome], plain: &[Outcome]) {
+    let dearer = gated.iter().zip(plain).map(|(gated, plain)| {
+        let shut = shut(gated);
+        let late = |outcome: &Outcome, nanos: u64| 1.0 - outcome.latency.quantile_below(nanos);
+        let is_met =
+            |nanos: u64| late(gated, nanos) - shut * late(plain, nanos) <= 0.01 * (1.0 - shut);
+        let with = gated.quantile(0.99).as_nanos();
+        let (mut bad, mut good) = (0, with);
+        while good - bad > with / 1_000 {
+            let middle = u64::midpoint(bad, good);
+            if is_met(middle) { good = middle } else { bad = middle }
+        }
+        let open = Nanos::from_nanos(good);
+        gated.quantile(0.99).as_secs_f64() / open.as_secs_f64()
+    });
+    let dearer: Vec<f64> = dearer.collect();
+    findings.note(format!(
+        "the gate's price at load {utilisation}: shut {:.3} of the time, p99 {:.3} times that of the \
+         time it is open",
+        mean(gated, shut),
+        Mean::of(&dearer),
+    ));
+}
+
+/// What it costs that the delay is not told: the p99 over that of the delay that was found in the
+/// end, fixed and told in advance, with a budget of its own for the same share.
+fn price_of_finding(
     findings: &mut Findings,
     scenario: &Scenario,
     utilisation: f64,
-    gated: &[Outcome],
+    found: &[Outcome],
     effort: &Effort,
 ) -> Result<(), ScenarioError> {
-    let last = |outcome: &Outcome| outcome.hedging.last().map(|(_, hedging)| *hedging);
-    let delay = mean(gated, |outcome| last(outcome).map_or(0.0, |it| it.delay.as_secs_f64() * 1e6));
-    let fixed = policy(
+    let last = |outcome: &Outcome| outcome.hedging.last().map(|(_, hedging)| hedging.delay);
+    let delay = mean(found, |outcome| last(outcome).map_or(0.0, |it| it.as_secs_f64() * 1e6));
+    let told = policy(
         "fixed",
         &format!(
             "[defaults]\nidempotent = true\n[defaults.retry]\nmax_attempts = 1\n\
@@ -115,12 +144,13 @@ fn gate_price(
             delay.mean
         ),
     );
-    let open = outcomes(&fixed, scenario, effort)?;
+    let told = outcomes(&told, scenario, effort)?;
     findings.note(format!(
-        "the gate's price at load {utilisation}: shut {:.3} of the time; p99 over that of the same \
-         delay, fixed, without a gate: {:.3}",
-        mean(gated, shut),
-        paired(gated, &open, call_ms(0.99)),
+        "the price of finding the delay at load {utilisation}: p99 {:.3} times that of {:.1} ms told in \
+         advance, which hedges {:.4}",
+        paired(found, &told, call_ms(0.99)),
+        delay.mean / 1e3,
+        mean(&told, Outcome::hedge_rate).mean,
     ));
     Ok(())
 }
