@@ -313,6 +313,11 @@ impl Call {
         with.terms.end();
     }
 
+    /// The latest time seen.
+    pub(crate) fn now(&self) -> Nanos {
+        self.now
+    }
+
     /// When the call must be over.
     pub(crate) fn deadline(&self) -> Nanos {
         self.deadline

@@ -70,7 +70,11 @@ pub(crate) const BUILDS: &[&[Control]] = &[
         control("pool_offer_check_then_act", "pool", "an_attempt_that_nobody_runs_is_its_callers"),
         control("manual_pins_check_then_act", "manual", "what_is_kept_is_there_while_it_is_read"),
     ],
-    &[control("manual_rest_unheeding", "manual", "a_loop_that_rests_is_woken")],
+    &[
+        control("manual_rest_unheeding", "manual", "a_loop_that_rests_is_woken"),
+        control("pool_bell_relaxed", "pool", "a_time_that_is_set_rings_the_bell"),
+    ],
+    &[control("pool_bell_anybodys", "pool", "a_bell_is_set_by_its_own_call_alone")],
 ];
 
 /// Runs `command` with the workspace's own packages broken like this; the others are not built
