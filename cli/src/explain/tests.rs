@@ -78,7 +78,7 @@ fn a_trace_has_every_attempt_on_a_line_of_its_own() {
         serde_json::from_str(&chrome::json(&records(&format!("[{RECORD},{RECORD}]"))))
             .expect("JSON");
     let events = trace["traceEvents"].as_array().expect("a list");
-    let of = |phase: &str| events.iter().filter(move |event| event["ph"] == phase);
+    let of = |phase: &'static str| events.iter().filter(move |event| event["ph"] == phase);
     for event in events {
         assert!(event["name"].is_string() && event["pid"].is_u64() && event["tid"].is_u64());
         let is_timed = event["ph"] != "M";
