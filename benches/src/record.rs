@@ -6,10 +6,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use rego::{
-    Nanos,
+    Completion, Engine, ManualClock, Nanos, Policy,
+    manual::{Action, Begin, Step},
     rooms::{
         latency::{Latency, Sharding},
         sync::Shard,
@@ -31,6 +33,8 @@ pub const CENSOR: &str = "censor";
 pub const TRIGGER: &str = "trigger read";
 /// A thread that is about to wait takes all in and plans.
 pub const REFRESH: &str = "refresh, nothing to plan";
+/// The same, of a site that finds delay and probability within a load.
+pub const PLAN: &str = "refresh and plan within a load";
 
 fn recording() -> Group {
     Group { name: "recording", lanes: lanes(), rows: goals, turns: TURNS }
@@ -44,6 +48,7 @@ pub fn goals(measured: &Measured) -> Vec<Row> {
         Row::goal("G6", "record: two threads / one", two, 1.1),
         Row::goal("G6", "trigger read, ns", measured.nanos(TRIGGER), 1.0),
         Row::goal("H12", "record, ns", measured.nanos(RECORD), 5.0),
+        Row::goal("H12", "refresh and plan of one site, µs", measured.nanos(PLAN) / 1e3, 50.0),
     ]
 }
 
@@ -85,7 +90,58 @@ pub fn lanes() -> Vec<Lane> {
                 }
             }
         }),
+        Lane::timed(PLAN, planned()),
     ]
+}
+
+/// A site whose calls take from 1 to 250 ms, on an event loop: ten calls, then one whose beginning
+/// refreshes, because its host is about to wait. Only that one's beginning is measured.
+fn planned() -> impl FnMut(u64) -> Duration {
+    let policy = Policy::builder().max_attempts(1).idempotent(true).hedge_load(0.05);
+    let engine = Engine::builder()
+        .clock(ManualClock::new())
+        .ignore_environment()
+        .policy("svc.Get", policy.build().expect("it is well formed"))
+        .build()
+        .expect("it is well formed");
+    let (site, manual) = (engine.site("svc.Get"), engine.manual());
+    let mut events = manual.event_loop(|| {});
+    let (mut now, mut luck) = (Nanos::ZERO, 1_u64);
+    let mut refresh = move || {
+        let mut took = Duration::ZERO;
+        for nth in 0..=10 {
+            if nth == 10 {
+                now = now + Nanos::from_millis(150);
+            }
+            let started = Instant::now();
+            let (_, step) = events.begin(&site, Begin::new(now));
+            took = started.elapsed();
+            luck = luck.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let octaves = (luck >> 40) as f64 / (1 << 24) as f64 * 8.0;
+            let end = now + Nanos::from_millis(1).mul_f64(octaves.exp2());
+            let attempt = only_start(&step);
+            let _done = manual.finish(attempt, end, &Completion::ok(), 0).expect("it was started");
+            while events.process(now).is_some() {}
+        }
+        let plan = site.hedge_plan().expect("it hedges");
+        (took, plan.cold || plan.warming)
+    };
+    while refresh().1 {}
+    move |times| {
+        let all = (0..times).map(|_| refresh());
+        all.fold(Duration::ZERO, |sum, (took, is_new)| {
+            assert!(!is_new, "there are enough samples to plan with");
+            sum + took
+        })
+    }
+}
+
+fn only_start(step: &Step) -> rego::manual::AttemptRef {
+    let mut starts = step.actions().filter_map(|action| match action {
+        Action::Start { attempt, .. } => Some(attempt),
+        _ => None,
+    });
+    starts.next().expect("a call begins with an attempt")
 }
 
 /// This many observations.

@@ -7,7 +7,9 @@ use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use crate::{
     check::{self, CheckArgs},
     client::Url,
+    explain::{self, ExplainArgs},
     scenario::Scenario,
+    schema,
     sim::args::{self as sim, SimArgs},
 };
 
@@ -33,6 +35,12 @@ pub(crate) enum Command {
     /// Check policy documents: errors, doubts, and what each policy can cost at worst
     #[command(after_help = check::AFTER)]
     Check(CheckArgs),
+    /// Draw what happened in a call, from its timeline as JSON
+    #[command(after_help = explain::AFTER)]
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of policy documents
+    #[command(after_help = schema::AFTER)]
+    Schema,
 }
 
 /// What to load, how hard, and where the results go.
@@ -78,6 +86,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) html: Option<PathBuf>,
 
+    /// Write the slowest call of each lane with a policy, one JSON object a line: rego explain
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) timelines: Option<PathBuf>,
+
     /// Draw the first lane's calls and the last's: without.svg, with.svg
     #[arg(long, value_name = "FOLDER", help_heading = "Results")]
     pub(crate) pictures: Option<PathBuf>,
@@ -90,6 +102,8 @@ Scenarios:
   outage      for five seconds in the middle every attempt fails: 503, or a reset connection
   pushback    one call in 25 is told 429 or 503 with Retry-After
   correlated  two calls in a hundred are slow wherever they are sent
+  slow        25 ms at the median, one attempt in twenty takes four times as long
+  instant     answers at once: what a call costs besides the service
 
 Examples:
   rego                                       the default: stragglers, about a minute
@@ -119,8 +133,7 @@ impl Cli {
         let command = cli.command.unwrap_or(Command::Run(cli.run));
         let checked = match &command {
             Command::Run(args) => args.check(),
-            Command::Sim(_) => Ok(()),
-            Command::Check(_) => Ok(()),
+            _ => Ok(()),
         };
         match checked {
             Ok(()) => Ok(command),

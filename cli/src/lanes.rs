@@ -53,6 +53,8 @@ pub(crate) struct PolicyAccount {
     pub(crate) bound: Option<u64>,
     /// The slowest call, attempt by attempt.
     pub(crate) waterfall: Option<String>,
+    /// The same as JSON.
+    pub(crate) timeline: Option<String>,
 }
 
 /// A call without a policy: one attempt.

@@ -6,6 +6,7 @@ mod args;
 mod backend;
 mod check;
 mod client;
+mod explain;
 mod lanes;
 mod load;
 mod policy;
@@ -14,6 +15,7 @@ mod report;
 mod run;
 mod scenario;
 mod schedule;
+mod schema;
 mod sim;
 mod stats;
 mod stop;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
         Command::Sim(args) => sim::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Schema => schema::run(),
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,

@@ -187,6 +187,7 @@ struct Outputs {
     json: bool,
     hlog: Option<(String, File)>,
     html: Option<(String, File)>,
+    timelines: Option<(String, File)>,
     /// Of the first lane, and of the last.
     pictures: Option<[(String, File); 2]>,
 }
@@ -201,6 +202,7 @@ impl Outputs {
             json: args.json,
             hlog: args.hlog.as_deref().map(open).transpose()?,
             html: args.html.as_deref().map(open).transpose()?,
+            timelines: args.timelines.as_deref().map(open).transpose()?,
             pictures: match &args.pictures {
                 Some(folder) => {
                     Some([open(&folder.join("without.svg"))?, open(&folder.join("with.svg"))?])
@@ -219,6 +221,12 @@ impl Outputs {
         }
         if let Some((path, mut file)) = self.html {
             file.write_all(report::page(report).as_bytes())
+                .map_err(|error| format!("cannot write {path}: {error}"))?;
+        }
+        if let Some((path, mut file)) = self.timelines {
+            let policies = report.lanes.iter().filter_map(|lane| lane.account.policy.as_ref());
+            let lines = policies.filter_map(|policy| policy.timeline.as_deref());
+            file.write_all(lines.map(|line| format!("{line}\n")).collect::<String>().as_bytes())
                 .map_err(|error| format!("cannot write {path}: {error}"))?;
         }
         let lanes = [report.lanes.first(), report.lanes.last()];

@@ -18,6 +18,11 @@ pub(crate) enum Scenario {
     Pushback,
     /// Two calls in a hundred are slow wherever they are sent.
     Correlated,
+    /// 25 ms at the median, one attempt in twenty takes four times as long: `sim/scenarios/slow.toml`
+    /// is the same in virtual time.
+    Slow,
+    /// Answers at once: what a call costs besides the service.
+    Instant,
 }
 
 /// What becomes of one attempt.
@@ -59,6 +64,10 @@ const BROWNOUT_FACTOR: f64 = 10.0;
 const OUTAGE: Duration = Duration::from_secs(5);
 const OUTAGE_SHARE: f64 = 5.0 / 11.0;
 const PUSHED_BACK: f64 = 0.04;
+const SLOW_MEDIAN: Duration = Duration::from_millis(25);
+const SLOW_SPREAD: f64 = 0.3;
+const SLOW_STRAGGLERS: f64 = 0.05;
+const SLOW_FACTOR: f64 = 4.0;
 
 /// What a draw is for: draws for different purposes are independent.
 #[derive(Clone, Copy)]
@@ -91,6 +100,12 @@ impl Model {
             }
             Scenario::Outage if within(at, self.outage()) => failure(&mut own),
             Scenario::Pushback => self.pushback(call, usual),
+            Scenario::Slow => {
+                let usual = lognormal(SLOW_MEDIAN, SLOW_SPREAD, &mut own);
+                let slow = usual.mul_f64(SLOW_FACTOR);
+                Fate::Answer { after: if own.f64() < SLOW_STRAGGLERS { slow } else { usual } }
+            }
+            Scenario::Instant => Fate::Answer { after: Duration::ZERO },
             Scenario::Brownout | Scenario::Outage => Fate::Answer { after: usual },
         }
     }
@@ -105,7 +120,7 @@ impl Model {
         match self.scenario {
             Scenario::Brownout => Some(self.brownout()),
             Scenario::Outage => Some(self.outage()),
-            Scenario::Stragglers | Scenario::Pushback | Scenario::Correlated => None,
+            _ => None,
         }
     }
 
@@ -146,6 +161,8 @@ impl fmt::Display for Scenario {
             Self::Outage => "outage",
             Self::Pushback => "pushback",
             Self::Correlated => "correlated",
+            Self::Slow => "slow",
+            Self::Instant => "instant",
         })
     }
 }
@@ -156,9 +173,13 @@ fn within(at: Option<Duration>, (begin, end): (Duration, Duration)) -> bool {
 
 /// Lognormal: 10 ms at the median, 14 ms at the 95th percentile.
 fn service_time(rng: &mut Rng) -> Duration {
+    lognormal(MEDIAN, SPREAD, rng)
+}
+
+fn lognormal(median: Duration, spread: f64, rng: &mut Rng) -> Duration {
     let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
     let normal = radius * (std::f64::consts::TAU * rng.f64()).cos();
-    MEDIAN.mul_f64((SPREAD * normal).exp())
+    median.mul_f64((spread * normal).exp())
 }
 
 fn or_straggler(usual: Duration, share: f64, rng: &mut Rng) -> Duration {
@@ -208,6 +229,9 @@ mod tests {
                 (0..500).map(|call| model.fate(at, call, (call % 3) as u32)).collect()
             };
             assert_eq!(fates(&one), fates(&two), "{scenario}");
+            if *scenario == Scenario::Instant {
+                continue;
+            }
             assert_ne!(fates(&one), fates(&other), "{scenario}");
         }
     }

@@ -33,10 +33,20 @@ pub(crate) fn run(args: &SimArgs) -> Result<Ended, String> {
     let scenario = scenario(args)?;
     let policies = policies::read(&args.policy)?;
     let html = args.html.as_deref().map(create).transpose()?;
+    let timelines = args.timelines.as_deref().map(create).transpose()?;
     let sweep = args.sweep.as_deref().map(str::parse::<Sweep>).transpose()?;
     let mut lanes = vec![lane(&Lane::no_policy(), &scenario, args.seed)?];
+    let mut slowest = String::new();
     for written in &policies {
-        lanes.push(lane(&written.lane()?, &scenario, args.seed)?);
+        let guard = written.lane()?;
+        if timelines.is_some() {
+            let (outcome, timeline) =
+                guard.run_telling(&scenario, args.seed).map_err(|error| error.to_string())?;
+            lanes.push(LaneResult { name: guard.name, outcome });
+            slowest.extend(timeline.map(|timeline| timeline.to_json() + "\n"));
+        } else {
+            lanes.push(lane(&guard, &scenario, args.seed)?);
+        }
     }
     let mut points = Vec::new();
     if let Some(sweep) = &sweep {
@@ -59,9 +69,9 @@ pub(crate) fn run(args: &SimArgs) -> Result<Ended, String> {
     };
     let text = if args.json { report.json() + "\n" } else { report.text() };
     print(&text).map_err(|error| format!("cannot write the report: {error}"))?;
-    if let Some((path, mut file)) = html {
-        file.write_all(report.page().as_bytes())
-            .map_err(|error| format!("cannot write {path}: {error}"))?;
+    let html = html.map(|file| (file, report.page()));
+    for ((path, mut file), text) in html.into_iter().chain(timelines.map(|file| (file, slowest))) {
+        file.write_all(text.as_bytes()).map_err(|error| format!("cannot write {path}: {error}"))?;
     }
     Ok(Ended::Well)
 }

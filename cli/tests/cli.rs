@@ -122,6 +122,66 @@ fn writes_the_interval_log_and_the_page() {
 }
 
 #[test]
+fn a_slow_calls_timeline_is_written_and_explained() {
+    let slow = path("slow.jsonl");
+    let slow = slow.to_str().expect("a plain path");
+    let run = short(&["--timelines", slow]);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let lines = fs::read_to_string(slow).expect("the timelines are there");
+    assert_eq!(lines.lines().count(), 2, "of the two lanes with a policy: {lines}");
+    let explained = rego(&["explain", slow]);
+    assert_eq!(explained.status.code(), Some(0), "{}", stderr(&explained));
+    let waterfalls: Vec<_> = stdout(&explained).split("\n\n").collect();
+    assert_eq!(waterfalls.len(), 2, "{waterfalls:?}");
+    // What the run shows of its last lane is what is read back.
+    assert!(stdout(&run).contains(waterfalls[1].trim_end()), "{waterfalls:?}\n{}", stdout(&run));
+
+    let traced = rego(&["explain", "--chrome", slow]);
+    let trace: serde_json::Value = serde_json::from_str(stdout(&traced)).expect("it is JSON");
+    let events = trace["traceEvents"].as_array().expect("a list");
+    assert!(events.iter().filter(|event| event["cat"] == "call").count() == 2, "{trace}");
+}
+
+#[test]
+fn a_simulated_calls_timeline_is_the_same_for_a_seed() {
+    let (one, two) = (path("sim-1.jsonl"), path("sim-2.jsonl"));
+    for file in [&one, &two] {
+        let file = file.to_str().expect("a plain path");
+        let plain = rego(&["sim", "--duration", "5s", "--json"]);
+        let told = rego(&["sim", "--duration", "5s", "--json", "--timelines", file]);
+        assert_eq!(told.status.code(), Some(0), "{}", stderr(&told));
+        assert_eq!(stdout(&plain), stdout(&told), "telling changes nothing");
+    }
+    let text = fs::read_to_string(&one).expect("the timelines are there");
+    assert_eq!(text.lines().count(), 2);
+    assert_eq!(text, fs::read_to_string(&two).expect("the timelines are there"));
+    let explained = rego(&["explain", one.to_str().expect("a plain path")]);
+    assert!(stdout(&explained).starts_with("backend.get  success"), "{}", stdout(&explained));
+}
+
+#[test]
+fn what_is_no_timeline_is_one_line() {
+    let refused = |text: &str, part: &str| {
+        assert_refused(&["explain", &document("timeline.json", text)], 1, part);
+    };
+    refused("", "timeline.json: there is no timeline");
+    refused("{\"key\": 7}", "timeline.json: line 1, column 9: invalid type");
+    refused("{\"key\": \"a\",\n", "timeline.json: line 2, column 0: EOF");
+    assert_refused(&["explain", "/no/such/timeline"], 1, "cannot read /no/such/timeline: ");
+    assert_refused(&["explain", "--crome", "x"], 2, "--chrome");
+}
+
+#[test]
+fn the_schema_of_policies_is_printed() {
+    let output = rego(&["schema"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let schema: serde_json::Value = serde_json::from_str(stdout(&output)).expect("it is JSON");
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    let attempts = &schema["$defs"]["policy"]["properties"]["retry"]["properties"]["max_attempts"];
+    assert_eq!((&attempts["type"], &attempts["default"]), (&"integer".into(), &3.into()));
+}
+
+#[test]
 fn bad_flags_are_usage_errors() {
     assert_refused(&["--sceanrio", "outage"], 2, "--scenario");
     assert_refused(&["--scenario", "outrage"], 2, "outage");

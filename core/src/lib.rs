@@ -78,9 +78,11 @@ pub use engine::{
 };
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use listener::{CallEnded, Warning};
+#[cfg(feature = "documents")]
+pub use notes::TimelineError;
 pub use notes::{
-    AttemptId, AttemptKind, AttemptRecord, AttemptSet, Attribute, CallFacts, Event, MAX_NOTES,
-    Note, Notes, Timeline,
+    AttemptId, AttemptKind, AttemptLine, AttemptRecord, AttemptSet, Attribute, CallFacts, Event,
+    MAX_NOTES, NotDone, Note, Notes, Paid, PolicyRecord, Remark, Timeline, TimelineRecord,
 };
 #[doc(hidden)]
 pub use observe::metrics_reference;

@@ -5,10 +5,14 @@
 //! end and verdict.
 
 mod attempt;
+mod record;
 mod timeline;
 mod waterfall;
 
 pub use attempt::{AttemptId, AttemptKind, AttemptSet};
+#[cfg(feature = "documents")]
+pub use record::TimelineError;
+pub use record::{AttemptLine, NotDone, Paid, PolicyRecord, Remark, TimelineRecord};
 pub use timeline::{AttemptRecord, Attribute, CallFacts, Timeline};
 
 use crate::{

@@ -1,7 +1,5 @@
 //! What happened in a call, for those who asked to keep it.
 
-mod json;
-
 use std::ffi::c_char;
 
 use rego::{AttemptRecord, Nanos, Timeline, manual::CallId};
@@ -203,7 +201,7 @@ pub unsafe extern "C" fn rego_call_timeline_json(
         let engine = unsafe { shared(engine) }?;
         // SAFETY: as above.
         let len_out = unsafe { Out::new(len_out) }?;
-        let text = json::of(&kept(engine, call)?);
+        let text = kept(engine, call)?.to_json();
         // SAFETY: as above.
         unsafe { write_text(&text, buffer, capacity, len_out) }
     })

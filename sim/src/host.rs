@@ -1,8 +1,8 @@
 //! A client process: an engine on an event loop, or a peer's twin in its place.
 
 use rego::{
-    AttemptKind, CallSite, Completion, Document, Engine, ManualClock, Nanos, Verdict,
-    manual::{Action, AttemptRef, Begin, Loop, Manual, Step},
+    AttemptKind, CallSite, Completion, Document, Engine, ManualClock, Nanos, Timeline, Verdict,
+    manual::{Action, AttemptRef, Begin, CallId, Loop, Manual, Step},
 };
 
 use crate::{scenario::ScenarioError, twin::Twin};
@@ -125,6 +125,28 @@ impl Client {
         }
     }
 
+    /// Calls are kept from now on until they are [let go](Client::let_go).
+    pub(crate) fn keep(&mut self) {
+        if let Self::Rego(rego) = self {
+            rego.keeps = true;
+        }
+    }
+
+    /// What happened in a call that is done, where it is kept.
+    pub(crate) fn timeline(&self, id: u64) -> Option<Timeline> {
+        match self {
+            Self::Rego(rego) => rego.manual.timeline(CallId::from_bits(id)),
+            Self::Twin(_) => None,
+        }
+    }
+
+    /// A call that was kept is done, and nobody asks for it any more.
+    pub(crate) fn let_go(&self, id: u64) {
+        if let Self::Rego(rego) = self {
+            rego.manual.end(CallId::from_bits(id)).expect("it was kept, and is done");
+        }
+    }
+
     /// What its policy promises.
     pub(crate) fn promise(&self) -> Promise {
         match self {
@@ -157,6 +179,7 @@ pub(crate) struct Rego {
     events: Loop,
     clock: ManualClock,
     promise: Promise,
+    keeps: bool,
 }
 
 /// More calls in the air than any scenario has.
@@ -187,11 +210,14 @@ impl Rego {
             // A tick of the timer's wheel, and one more to be told in.
             slack: Nanos::from_nanos(2 << 16),
         };
-        Ok(Self { engine, site, manual, events, clock, promise })
+        Ok(Self { engine, site, manual, events, clock, promise, keeps: false })
     }
 
     fn begin(&mut self, now: Nanos, call: u32, deadline: Nanos, out: &mut Vec<Do>) -> u64 {
-        let begin = Begin::new(now).deadline(deadline).cookie(u64::from(call));
+        let mut begin = Begin::new(now).deadline(deadline).cookie(u64::from(call));
+        if self.keeps {
+            begin = begin.keep();
+        }
         let (id, step) = self.events.begin(&self.site, begin);
         assert!(!id.is_pass_through(), "there is room for every call");
         self.pass_on(&step, out);
@@ -207,7 +233,7 @@ impl Rego {
     }
 
     fn cancel(&mut self, now: Nanos, id: u64, out: &mut Vec<Do>) {
-        let call = rego::manual::CallId::from_bits(id);
+        let call = CallId::from_bits(id);
         if self.manual.cancel(call).is_ok()
             && let Ok(step) = self.manual.poll(call, now)
         {
@@ -216,7 +242,11 @@ impl Rego {
         self.process(now, out);
     }
 
+    /// Most of the time nothing is due, and the loop knows.
     fn process(&mut self, now: Nanos, out: &mut Vec<Do>) {
+        if self.events.next_deadline() > now {
+            return;
+        }
         while let Some(action) = self.events.process(now) {
             out.push(translate(action));
         }

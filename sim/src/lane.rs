@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rego::{Document, Format, Key, Matched};
+use rego::{Document, Format, Key, Matched, Timeline};
 
 use crate::{
     host::{Client, Rego},
@@ -67,6 +67,20 @@ impl Lane {
     /// What is wrong with the scenario, or with the names in the document.
     pub fn run(&self, scenario: &Scenario, seed: u64) -> Result<Outcome, ScenarioError> {
         Ok(World::new(scenario, self, seed)?.run())
+    }
+
+    /// As [`Lane::run`], and tells what happened in the slowest of the calls that are measured;
+    /// `None` of a twin. Takes longer: every call is kept until it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lane::run`].
+    pub fn run_telling(
+        &self,
+        scenario: &Scenario,
+        seed: u64,
+    ) -> Result<(Outcome, Option<Timeline>), ScenarioError> {
+        Ok(World::new(scenario, self, seed)?.run_telling())
     }
 
     pub(crate) fn client(&self, key: &str, seed: u64) -> Result<Client, ScenarioError> {

@@ -47,6 +47,10 @@ fn section(study: &Study, findings: &Findings) -> String {
             row.what, row.value, row.bound
         );
     }
+    for row in findings.rows.iter().filter(|row| !row.ok()) {
+        let why = row.why.unwrap_or("Why is not known yet.");
+        let _infallible = write!(out, "\nMissed: {}. {why}\n", row.what);
+    }
     if !findings.notes.is_empty() {
         out.push('\n');
     }

@@ -100,9 +100,17 @@ pub struct Row {
     pub at_least: bool,
     /// The twin's figure, if there is one.
     pub twin: Option<f64>,
+    /// Why the goal is missed where it is, and what would be tried next.
+    pub why: Option<&'static str>,
 }
 
 impl Row {
+    /// To be told if the goal is missed: the reason, and the next idea.
+    fn or_because(&mut self, why: &'static str) -> &mut Self {
+        self.why = Some(why);
+        self
+    }
+
     /// Whether the goal is met.
     #[must_use]
     pub fn ok(&self) -> bool {
@@ -138,7 +146,7 @@ impl Findings {
 
     fn row(&mut self, what: String, value: Mean, bound: f64, at_least: bool) -> &mut Row {
         let Mean { mean, noise } = value;
-        self.rows.push(Row { what, value: mean, noise, bound, at_least, twin: None });
+        self.rows.push(Row { what, value: mean, noise, bound, at_least, twin: None, why: None });
         let last = self.rows.len() - 1;
         &mut self.rows[last]
     }

@@ -5,7 +5,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-use rego::{AttemptKind, Nanos};
+use rego::{AttemptKind, Nanos, Timeline};
 
 use crate::{
     agenda::{Agenda, Event},
@@ -43,6 +43,8 @@ pub(crate) struct World<'a> {
     /// Stamps that have been dealt out.
     stamps: u32,
     outcome: Outcome,
+    /// How long the slowest call took, and what happened in it; `None` if nobody wants to know.
+    slowest: Option<(Nanos, Option<Timeline>)>,
     audit: Audit,
 }
 
@@ -174,6 +176,7 @@ impl<'a> World<'a> {
             in_the_air: 0,
             stamps: 0,
             outcome: Outcome::new(),
+            slowest: None,
             audit: Audit::default(),
         };
         world.open();
@@ -272,7 +275,8 @@ impl<'a> World<'a> {
         }
         let state = *state;
         self.requests.remove(request);
-        if state.measured {
+        // A request of one call is that call: see `close`.
+        if state.measured && self.scenario.fan_out > 1 {
             self.outcome.request(self.now - state.started, state.good);
         }
         if self.scenario.arrivals.workers.is_some() {
@@ -296,6 +300,10 @@ impl<'a> World<'a> {
             for client in &layer.clients {
                 self.outcome.spent.add(&client.spent(self.now));
             }
+        }
+        if self.scenario.fan_out == 1 {
+            self.outcome.requests = self.outcome.latency.clone();
+            self.outcome.good_requests = self.outcome.good;
         }
         self.outcome.places = self.places();
         self.audit.close(&self.outcome.spent);

@@ -75,6 +75,13 @@ const TASKS: &[Task] = &[
         run: recipes::stress,
     },
     Task {
+        name: "agreement",
+        usage: "",
+        about: "`rego run` on real sockets beside `rego sim` of the same: about three minutes",
+        needs: Some("cli/tests/agreement.rs"),
+        run: recipes::agreement,
+    },
+    Task {
         name: "bench",
         usage: "NAME [--json]",
         about: "one benchmark; without a name, their list",

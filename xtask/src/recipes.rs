@@ -16,6 +16,14 @@ pub(crate) fn stress(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     full(&[&["--lib", "--"], &rooms[..]].concat()).go()
 }
 
+/// Real sockets and virtual time side by side, with the tolerance that is promised; the tests have
+/// a looser one.
+pub(crate) fn agreement(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
+    flag(arguments, None)?;
+    let test = ["test", "--release", "-p", "rego-cli", "--test", "agreement", "--", "--nocapture"];
+    root.cargo(&test).env("REGO_AGREEMENT", "full").go()
+}
+
 /// One benchmark, as criterion's report or as a plain table in JSON; `peers` is the table of other
 /// libraries, which are no part of the workspace.
 pub(crate) fn bench(root: &Root, arguments: &[&str]) -> Result<(), Failure> {

@@ -184,6 +184,7 @@ impl Guarded {
             denied: total.denied - warm_up.denied,
             bound: bound.is_finite().then_some(bound as u64),
             waterfall: slowest.as_ref().map(Timeline::to_string),
+            timeline: slowest.as_ref().map(Timeline::to_json),
         };
         Account { policy: Some(policy), ..self.wire.account() }
     }

@@ -17,6 +17,7 @@ fn report(scenario: Scenario) -> Report {
         denied: 3,
         bound: Some(60),
         waterfall: Some("a0 |====<>&| lost\na1   |==| won\n".into()),
+        timeline: Some("{}".into()),
     };
     let window = Some((Duration::from_secs(3), Duration::from_secs(6)));
     Report {

@@ -64,6 +64,10 @@ pub(crate) struct SimArgs {
     /// Write a report with plots: one file, no network
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) html: Option<PathBuf>,
+
+    /// Write the slowest call of each policy, one JSON object a line: rego explain
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) timelines: Option<PathBuf>,
 }
 
 pub(crate) const AFTER: &str = "\

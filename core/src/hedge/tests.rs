@@ -193,6 +193,25 @@ proptest! {
     }
 }
 
+#[test]
+fn the_grid_tells_a_planner_that_only_knows_percentiles() {
+    use proptest::{strategy::ValueTree as _, test_runner::TestRunner};
+
+    let mut runner = TestRunner::deterministic();
+    let cases = (humps(), 0.002f64..0.3, 1e-4f64..0.2);
+    let is_worse = |_: &u32| {
+        let (humps, budget, late) =
+            cases.new_tree(&mut runner).expect("nothing is filtered").current();
+        let (curve, objective) = (curve_with(&humps), 1.0 - late);
+        let delay = curve.quantile(1.0 - budget).expect("events");
+        let unhedged = curve.quantile(objective).expect("events");
+        let found = time_with(&curve, budget, objective, delay).min(unhedged);
+        found > brute_force(&curve, budget, objective).mul_f64(1.02)
+    };
+    let worse = (0..300).filter(is_worse).count();
+    assert!(worse > 100, "{worse} of 300: what is compared with is no oracle");
+}
+
 proptest! {
     #[test]
     fn no_rule_promises_more_than_its_share(

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use super::{AttemptRecord, Event, Timeline};
-use crate::{clock::Nanos, verdict::HedgeReason};
+use super::{AttemptLine, NotDone, Remark, Timeline, TimelineRecord};
+use crate::{
+    clock::Nanos,
+    verdict::{HedgeReason, Verdict},
+};
 
 /// How many characters the bars have.
 const WIDTH: usize = 48;
@@ -11,29 +14,35 @@ const WIDTH: usize = 48;
 impl fmt::Display for Timeline {
     /// One line for the call, one bar per attempt on a common scale, one line per remark.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let call = &self.call;
-        let took = call.ended - call.started;
-        write!(f, "{}  {}  {}", call.key, call.verdict, short(took))?;
-        let named = [&call.policy_id, &call.policy_version].into_iter().filter(|it| !it.is_empty());
-        for (index, name) in named.enumerate() {
+        fmt::Display::fmt(&self.to_record(), f)
+    }
+}
+
+impl fmt::Display for TimelineRecord {
+    /// One line for the call, one bar per attempt on a common scale, one line per remark.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}  {}", self.key, self.verdict, short(self.ended - self.started))?;
+        let named = [&self.policy.id, &self.policy.version];
+        for (index, name) in named.into_iter().filter(|it| !it.is_empty()).enumerate() {
             write!(f, "{} {name}", if index == 0 { "  policy" } else { "" })?;
         }
         writeln!(f)?;
-        let attempts = self.attempts();
-        let end = attempts.iter().filter_map(|record| record.ended).fold(call.ended, Ord::max);
-        let scale = Scale { from: call.started, length: end - call.started };
-        for record in &attempts {
-            let won = call.answer == Some(record.attempt) && call.verdict.is_success();
-            bar(f, record, scale, end, won)?;
+        let ends = self.attempts.iter().filter_map(|line| line.ended);
+        let end = ends.fold(self.ended, Ord::max);
+        let scale = Scale { from: self.started, length: end - self.started };
+        let is_success = self.verdict == Verdict::Success.label();
+        for line in &self.attempts {
+            let won = is_success && self.answer == Some(line.attempt);
+            bar(f, line, scale, end, won)?;
         }
-        for note in &self.notes {
-            remark(f, note.at - call.started, note.what)?;
+        for remark in &self.remarks {
+            tell(f, remark, self.started)?;
         }
         if self.notes_dropped > 0 {
             writeln!(f, "  … and {} notes more than there is room for", self.notes_dropped)?;
         }
-        for attribute in &self.attributes {
-            writeln!(f, "  {} = {}", attribute.name, attribute.value)?;
+        for (name, value) in &self.attributes {
+            writeln!(f, "  {name} = {value}")?;
         }
         Ok(())
     }
@@ -56,20 +65,20 @@ impl Scale {
 
 fn bar(
     f: &mut fmt::Formatter<'_>,
-    record: &AttemptRecord,
+    line: &AttemptLine,
     scale: Scale,
     end: Nanos,
     won: bool,
 ) -> fmt::Result {
-    let ended = record.ended.unwrap_or(end);
-    let (queued, from) = (scale.column(record.queued), scale.column(record.started));
+    let ended = line.ended.unwrap_or(end);
+    let (queued, from) = (scale.column(line.queued), scale.column(line.started));
     let to = scale.column(ended).max(from + 1).min(WIDTH.max(from + 1));
-    let body = match (won, record.cancelled) {
+    let body = match (won, &line.cancelled) {
         (true, _) => '█',
         (false, Some(_)) => '░',
         (false, None) => '▒',
     };
-    write!(f, "  #{:<2} {:<5} ", record.attempt, record.kind.label())?;
+    write!(f, "  #{:<2} {:<5} ", line.attempt, line.kind)?;
     for column in 0..=WIDTH {
         let mark = match column {
             _ if (from..to).contains(&column) => body,
@@ -78,47 +87,35 @@ fn bar(
         };
         write!(f, "{mark}")?;
     }
-    write!(f, " {:>8}  ", short(ended - record.started))?;
-    match (record.cancelled, record.outcome) {
-        (Some(reason), _) => write!(f, "cancelled: {}", reason.label())?,
-        (None, Some(outcome)) => write!(f, "{}", outcome.reason)?,
+    write!(f, " {:>8}  ", short(ended - line.started))?;
+    match (&line.cancelled, &line.reason) {
+        (Some(reason), _) => write!(f, "cancelled: {reason}")?,
+        (None, Some(reason)) => f.write_str(reason)?,
         (None, None) => f.write_str("still running")?,
     }
-    if record.backoff > Nanos::ZERO {
-        write!(f, ", after a backoff of {}", short(record.backoff))?;
+    if line.backoff > Nanos::ZERO {
+        write!(f, ", after a backoff of {}", short(line.backoff))?;
     }
-    if record.late {
+    if line.late {
         f.write_str(", late")?;
     }
     writeln!(f)
 }
 
-fn remark(f: &mut fmt::Formatter<'_>, at: Nanos, what: Event) -> fmt::Result {
-    match what {
-        Event::Budget { kind, cost, decision } if !decision.is_allowed() => {
-            writeln!(
-                f,
-                "  {:>8}  {} budget {} (cost {cost})",
-                short(at),
-                kind.label(),
-                decision.label()
-            )
+fn tell(f: &mut fmt::Formatter<'_>, remark: &Remark, started: Nanos) -> fmt::Result {
+    let at = short(remark.at - started);
+    match &remark.what {
+        NotDone::Denied { kind, cost, decision } => {
+            writeln!(f, "  {at:>8}  {kind} budget {decision} (cost {cost})")
         }
         // The budget's own word stands above.
-        Event::HedgeSkipped { reason: HedgeReason::Denied } => Ok(()),
-        Event::HedgeSkipped { reason } => {
-            writeln!(f, "  {:>8}  no hedge: {}", short(at), reason.label())
+        NotDone::HedgeSkipped { reason } if reason == HedgeReason::Denied.label() => Ok(()),
+        NotDone::HedgeSkipped { reason } => writeln!(f, "  {at:>8}  no hedge: {reason}"),
+        NotDone::WouldHave { kind } => writeln!(f, "  {at:>8}  would have launched a {kind}"),
+        NotDone::WouldNotFit { wait } => {
+            writeln!(f, "  {at:>8}  a backoff of {} would have passed the deadline", short(*wait))
         }
-        Event::WouldHave { kind } => {
-            writeln!(f, "  {:>8}  would have launched a {}", short(at), kind.label())
-        }
-        Event::WouldNotFit { wait } => writeln!(
-            f,
-            "  {:>8}  a backoff of {} would have passed the deadline",
-            short(at),
-            short(wait)
-        ),
-        _ => Ok(()),
+        NotDone::Unknown => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod from_json;
 mod from_toml;
 mod resolve;
+mod schema;
 mod sections;
 mod suggest;
 mod table;

@@ -94,6 +94,9 @@ fn text(study: &Study, findings: &Findings) -> String {
             "  {verdict}  {}: {:.4}{noise}, goal {sign} {:.4}{twin}\n",
             row.what, row.value, row.bound
         );
+        if let Some(why) = row.why.filter(|_| !row.ok()) {
+            out += &format!("        {why}\n");
+        }
     }
     for note in &findings.notes {
         out += &format!("        {note}\n");

@@ -1,11 +1,12 @@
 //! Calls: how they begin, what their clients want done, how they end.
 
-use rego::{Completion, Nanos};
+use rego::{Completion, Nanos, Timeline};
 
 use super::{Alive, Call, Caller, World};
 use crate::{
     agenda::Event,
     host::{Do, End},
+    outcome::Outcome,
 };
 
 impl World<'_> {
@@ -110,6 +111,30 @@ impl World<'_> {
         }
     }
 
+    /// Runs it to its end, and tells of the slowest call.
+    pub(crate) fn run_telling(mut self) -> (Outcome, Option<Timeline>) {
+        self.slowest = Some((Nanos::ZERO, None));
+        for client in &mut self.layers[0].clients {
+            client.keep();
+        }
+        let mut slowest = None;
+        let outcome =
+            self.run_and(|world| slowest = world.slowest.clone().and_then(|slowest| slowest.1));
+        (outcome, slowest)
+    }
+
+    /// Whether this is the slowest call yet, where that is of interest.
+    fn remember(&mut self, call: u32) {
+        let Some((longest, timeline)) = &mut self.slowest else { return };
+        let Call { layer, client, id, started, measured, .. } = self.calls[call];
+        let client = &self.layers[layer as usize].clients[client as usize];
+        let took = self.now - started;
+        if measured && (took > *longest || timeline.is_none()) {
+            (*longest, *timeline) = (took, client.timeline(id));
+        }
+        client.let_go(id);
+    }
+
     fn be_done(&mut self, call: u32, end: End, attempts: u32) {
         let state = &mut self.calls[call];
         self.audit.done(state.done, state.launched == attempts);
@@ -125,6 +150,7 @@ impl World<'_> {
         self.outcome.ended = self.now;
         if is_front {
             self.outcome.call(started, self.now, end, via, measured);
+            self.remember(call);
         }
         if is_empty {
             self.calls.remove(call);

@@ -111,6 +111,12 @@ impl World<'_> {
         let service = self.service(layer);
         let times = &self.layers[layer as usize].times;
         let mut time = times.draw(&mut self.draw(Purpose::Service, layer, nth, number));
+        if service.stragglers.is_empty()
+            && self.scenario.faults.is_empty()
+            && service.failures <= 0.0
+        {
+            return (time, false);
+        }
         let mut own = self.draw(Purpose::Straggler, layer, nth, number);
         let mut shared = self.draw(Purpose::Correlated, layer, nth, 0);
         for slow in &service.stragglers {

@@ -8,10 +8,14 @@ use super::{
         normalize::PER_CLASS,
     },
     Format, SCHEMA,
+    schema::Shape,
     suggest::closest,
     table::{Reader, Table, Written, join},
     tree::{Entry, Node, Value},
-    values::{self, Read, Wrong, count, duration, flag, number, quoted, text, timeout},
+    values::{
+        COUNT, Choice, DURATION, FLAG, IDEMPOTENT, NUMBER, Plain, Read, TEXT, TIMEOUT, Wrong,
+        count, quoted,
+    },
 };
 use crate::{key::Key, outcome::Class};
 
@@ -31,6 +35,8 @@ pub(super) struct Layer {
     pub(super) written: Vec<Written>,
 }
 
+pub(super) const SECTIONS: [&str; 4] = ["schema", "defaults", "budgets", "policies"];
+
 pub(super) fn read(reader: &mut Reader<'_>, tree: &Node, format: Format) -> Found {
     let mut found = Found::default();
     let Value::Table(entries) = &tree.value else {
@@ -44,7 +50,7 @@ pub(super) fn read(reader: &mut Reader<'_>, tree: &Node, format: Format) -> Foun
     let Some(mut root) = Table::open(reader, tree, String::new(), "", &mut written) else {
         return found;
     };
-    for section in ["schema", "defaults", "budgets", "policies"] {
+    for section in SECTIONS {
         root.ask(section);
     }
     root.close();
@@ -134,12 +140,7 @@ fn pattern(text: &str) -> Result<String, Wrong> {
 fn layer(reader: &mut Reader<'_>, node: &Node, path: String, policy: Option<&str>) -> Layer {
     let (mut draft, mut written) = (PolicyDraft::default(), Vec::new());
     if let Some(mut table) = Table::open(reader, node, path.clone(), "", &mut written) {
-        draft.id = table.get("id", text);
-        draft.version = table.get("version", text);
-        draft.mode = table.get("mode", |node| values::choice(node, &Mode::ALL, Mode::label));
-        draft.idempotent = table.get("idempotent", values::idempotent);
-        table.within("retry", "retry.", |table| retry(table, &mut draft));
-        table.within("hedge", "hedge.", |table| hedge(table, &mut draft));
+        fields(&mut table, &mut draft);
         table.close_with(|key, value| {
             // [policies.svc.Get] is a table in a table: the dot must stand inside the quotes.
             let dotted = matches!(value, Value::Table(_)).then_some(policy).flatten();
@@ -149,18 +150,31 @@ fn layer(reader: &mut Reader<'_>, node: &Node, path: String, policy: Option<&str
     Layer { path, draft, written }
 }
 
+/// Every field of a policy.
+pub(super) fn policy(table: &mut Table<'_, '_>) {
+    fields(table, &mut PolicyDraft::default());
+}
+
+fn fields(table: &mut Table<'_, '_>, draft: &mut PolicyDraft) {
+    draft.id = table.get("id", TEXT);
+    draft.version = table.get("version", TEXT);
+    draft.mode = table.get("mode", Choice(&Mode::ALL, Mode::label));
+    draft.idempotent = table.get("idempotent", IDEMPOTENT);
+    table.within("retry", "retry.", |table| retry(table, draft));
+    table.within("hedge", "hedge.", |table| hedge(table, draft));
+}
+
 fn retry(table: &mut Table<'_, '_>, draft: &mut PolicyDraft) {
     let retry = &mut draft.retry;
-    retry.max_attempts = table.get("retry.max_attempts", count);
-    retry.initial_backoff = table.get("retry.initial_backoff", duration);
-    retry.max_backoff = table.get("retry.max_backoff", duration);
-    retry.multiplier = table.get("retry.multiplier", number);
-    retry.jitter =
-        table.get("retry.jitter", |node| values::choice(node, &Jitter::ALL, Jitter::label));
-    retry.attempt_timeout = table.get("retry.attempt_timeout", timeout);
-    retry.overall_timeout = table.get("retry.overall_timeout", timeout);
-    retry.max_retry_after = table.get("retry.max_retry_after", duration);
-    retry.classifier = table.get("retry.classifier", text);
+    retry.max_attempts = table.get("retry.max_attempts", COUNT);
+    retry.initial_backoff = table.get("retry.initial_backoff", DURATION);
+    retry.max_backoff = table.get("retry.max_backoff", DURATION);
+    retry.multiplier = table.get("retry.multiplier", NUMBER);
+    retry.jitter = table.get("retry.jitter", Choice(&Jitter::ALL, Jitter::label));
+    retry.attempt_timeout = table.get("retry.attempt_timeout", TIMEOUT);
+    retry.overall_timeout = table.get("retry.overall_timeout", TIMEOUT);
+    retry.max_retry_after = table.get("retry.max_retry_after", DURATION);
+    retry.classifier = table.get("retry.classifier", TEXT);
     let names = ["retry.budget", "retry.budget.", "retry.budget.name", "retry.budget.cost"];
     (retry.budget, retry.cost) = payment(table, names);
     table.within("retry.per_class", "retry.per_class.", |table| {
@@ -168,9 +182,9 @@ fn retry(table: &mut Table<'_, '_>, draft: &mut PolicyDraft) {
             let fields = &PER_CLASS[class as usize];
             let rule = &mut retry.per_class[class as usize];
             table.within(fields.table, fields.prefix, |table| {
-                rule.max_attempts = table.get(fields.max_attempts, count);
-                rule.initial_backoff = table.get(fields.initial_backoff, duration);
-                rule.cost = table.get(fields.cost, count);
+                rule.max_attempts = table.get(fields.max_attempts, COUNT);
+                rule.initial_backoff = table.get(fields.initial_backoff, DURATION);
+                rule.cost = table.get(fields.cost, COUNT);
             });
         }
     });
@@ -178,15 +192,15 @@ fn retry(table: &mut Table<'_, '_>, draft: &mut PolicyDraft) {
 
 fn hedge(table: &mut Table<'_, '_>, draft: &mut PolicyDraft) {
     let hedge = &mut draft.hedge;
-    hedge.enabled = table.get("hedge.enabled", flag);
-    hedge.max_hedges = table.get("hedge.max_hedges", count);
+    hedge.enabled = table.get("hedge.enabled", FLAG);
+    hedge.max_hedges = table.get("hedge.max_hedges", COUNT);
     hedge.trigger = trigger(table);
-    hedge.delay = table.get("hedge.delay", duration);
-    hedge.min_delay = table.get("hedge.min_delay", duration);
-    hedge.max_delay = table.get("hedge.max_delay", duration);
-    hedge.objective = table.get("hedge.objective", number);
-    hedge.fan_out = table.get("hedge.fan_out", count);
-    hedge.cancel_on_first_terminal = table.get("hedge.cancel_on_first_terminal", flag);
+    hedge.delay = table.get("hedge.delay", DURATION);
+    hedge.min_delay = table.get("hedge.min_delay", DURATION);
+    hedge.max_delay = table.get("hedge.max_delay", DURATION);
+    hedge.objective = table.get("hedge.objective", NUMBER);
+    hedge.fan_out = table.get("hedge.fan_out", COUNT);
+    hedge.cancel_on_first_terminal = table.get("hedge.cancel_on_first_terminal", FLAG);
     let names = ["hedge.budget", "hedge.budget.", "hedge.budget.name", "hedge.budget.cost"];
     (hedge.budget, hedge.cost) = payment(table, names);
 }
@@ -196,31 +210,33 @@ fn payment(
     table: &mut Table<'_, '_>,
     [field, prefix, name, cost]: [&'static str; 4],
 ) -> (Option<String>, Option<u32>) {
-    if !table.is_table(field) {
-        return (table.get(field, text), None);
-    }
     let mut paid = (None, None);
-    table.within(field, prefix, |table| {
-        paid = (table.get_as(name, field, text), table.get(cost, count));
-    });
+    if table.may_be_value(field) {
+        paid.0 = table.get(field, TEXT);
+    }
+    if table.may_be_table(field) {
+        table.within(field, prefix, |table| {
+            paid = (table.get_as(name, field, TEXT), table.get(cost, COUNT));
+        });
+    }
     paid
 }
 
 /// `trigger = "fixed"`, `{ quantile = 0.95 }` or `{ load = 0.02 }`.
 fn trigger(table: &mut Table<'_, '_>) -> Option<Trigger> {
     let field = "hedge.trigger";
-    if !table.is_table(field) {
-        return table.get(field, named_trigger);
-    }
     let mut trigger = None;
-    table.within(field, "hedge.trigger.", |table| {
-        let quantile = table.get_as("hedge.trigger.quantile", field, number);
-        let load = table.get_as("hedge.trigger.load", field, number);
-        if table.len() != 1 {
-            table.refuse(Wrong::value("exactly one of `quantile` and `load` is needed"));
-        }
-        trigger = quantile.map(Trigger::Quantile).or(load.map(Trigger::Load));
-    });
+    if table.may_be_value(field) {
+        trigger = table.get(field, Plain(named_trigger, || Shape::Choice(vec!["fixed"])));
+    }
+    if table.may_be_table(field) {
+        table.within(field, "hedge.trigger.", |table| {
+            let quantile = table.get_as("hedge.trigger.quantile", field, NUMBER);
+            let load = table.get_as("hedge.trigger.load", field, NUMBER);
+            table.exactly_one("exactly one of `quantile` and `load` is needed");
+            trigger = quantile.map(Trigger::Quantile).or(load.map(Trigger::Load));
+        });
+    }
     trigger
 }
 
@@ -273,14 +289,14 @@ fn budget_name(name: &str, found: &BTreeMap<String, Budget>) -> Result<(), Wrong
         .map_err(|error| Wrong::value(error.to_string().replace("a key", "the name of a budget")))
 }
 
-const KINDS: [&str; 6] =
+pub(super) const KINDS: [&str; 6] =
     ["ratio", "token_bucket", "in_flight", "concurrency", "throttle", UNLIMITED];
 
 fn budget(reader: &mut Reader<'_>, node: &Node, path: String) -> Option<Budget> {
     let mut written = Vec::new();
     let mut table = Table::open(reader, node, path.clone(), "", &mut written)?;
-    let kind = table.need("kind", |node| values::choice(node, &KINDS, |kind| kind))?;
-    let budget = numbers(&mut table, kind);
+    let kind = table.need("kind", Choice(&KINDS, |kind| kind))?;
+    let budget = budget_of(&mut table, kind);
     table.close();
     for fault in budget.iter().flat_map(Budget::faults) {
         let at = written.iter().find(|field| field.field == fault.field).map(|field| field.at);
@@ -290,22 +306,23 @@ fn budget(reader: &mut Reader<'_>, node: &Node, path: String) -> Option<Budget> 
     budget
 }
 
-fn numbers(table: &mut Table<'_, '_>, kind: &str) -> Option<Budget> {
+/// A budget of this kind.
+pub(super) fn budget_of(table: &mut Table<'_, '_>, kind: &str) -> Option<Budget> {
     Some(match kind {
         "ratio" => return ratio(table),
         "token_bucket" => {
-            let capacity = table.need("capacity", count);
-            let refill = table.need("refill_per_sec", number);
+            let capacity = table.need("capacity", COUNT);
+            let refill = table.need("refill_per_sec", NUMBER);
             Budget::token_bucket(capacity?, refill?)
         }
         "in_flight" => {
-            let (ratio, min) = (table.need("ratio", number), table.need("min", count));
+            let (ratio, min) = (table.need("ratio", NUMBER), table.need("min", COUNT));
             Budget::in_flight(ratio?, min?)
         }
-        "concurrency" => Budget::concurrency(table.need("max", count)?),
+        "concurrency" => Budget::concurrency(table.need("max", COUNT)?),
         "throttle" => {
-            let tokens = table.need("max_tokens", count);
-            let ratio = table.need("token_ratio", number);
+            let tokens = table.need("max_tokens", COUNT);
+            let ratio = table.need("token_ratio", NUMBER);
             Budget::throttle(tokens?, ratio?)
         }
         _ => Budget::Unlimited,
@@ -313,12 +330,12 @@ fn numbers(table: &mut Table<'_, '_>, kind: &str) -> Option<Budget> {
 }
 
 fn ratio(table: &mut Table<'_, '_>) -> Option<Budget> {
-    let ratio = table.need("ratio", number);
-    let window = table.get("window", duration);
-    let cap = table.get("cap", count);
-    let floor = table.get("min_per_sec", number);
-    let start = table.get("start", count);
-    let funding = table.get("funding", |node| values::choice(node, &Funding::ALL, Funding::label));
+    let ratio = table.need("ratio", NUMBER);
+    let window = table.get("window", DURATION);
+    let cap = table.get("cap", COUNT);
+    let floor = table.get("min_per_sec", NUMBER);
+    let start = table.get("start", COUNT);
+    let funding = table.get("funding", Choice(&Funding::ALL, Funding::label));
     let mut budget = Budget::ratio(ratio?);
     budget = window.map_or(budget, |window| budget.window(window.to_duration()));
     budget = cap.map_or(budget, |cap| budget.cap(cap));

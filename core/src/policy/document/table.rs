@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use super::{
     super::{PolicyError, PolicyErrorKind, PolicyErrors, Strictness},
     Origin,
+    schema::{Asked, Field, Shape},
     suggest::closest,
     tree::{Entry, Node, Value},
-    values::{Read, Wrong, quoted},
+    values::{Kind, Wrong, quoted},
 };
 
 /// The most warnings that are kept.
@@ -120,6 +121,8 @@ pub(super) struct Table<'r, 't> {
     path: String,
     asked: Vec<&'static str>,
     written: &'r mut Vec<Written>,
+    /// What was asked for and what that takes, where that is what the table is for.
+    told: Option<Asked>,
 }
 
 impl<'r, 't> Table<'r, 't> {
@@ -135,16 +138,28 @@ impl<'r, 't> Table<'r, 't> {
             reader.error(node.at, &path, Wrong::kind("a table", &node.value));
             return None;
         };
-        Some(Self { reader, entries, prefix, at: node.at, path, asked: Vec::new(), written })
+        let (at, asked) = (node.at, Vec::new());
+        Some(Self { reader, entries, prefix, at, path, asked, written, told: None })
+    }
+
+    /// A table without fields that tells what it was asked for.
+    pub(super) fn describing(
+        reader: &'r mut Reader<'t>,
+        prefix: &'static str,
+        written: &'r mut Vec<Written>,
+    ) -> Self {
+        let (path, asked, told) = (String::new(), Vec::new(), Some(Asked::default()));
+        Self { reader, entries: &[], prefix, at: 0, path, asked, written, told }
+    }
+
+    /// What a table that describes was asked for.
+    pub(super) fn into_asked(self) -> Asked {
+        self.told.unwrap_or_default()
     }
 
     /// The value of a field, or `None` if it is missing or wrong, which the reader is told.
-    pub(super) fn get<T>(
-        &mut self,
-        field: &'static str,
-        read: impl FnOnce(&Node) -> Read<T>,
-    ) -> Option<T> {
-        self.get_as(field, field, read)
+    pub(super) fn get<T>(&mut self, field: &'static str, kind: impl Kind<Value = T>) -> Option<T> {
+        self.get_as(field, field, kind)
     }
 
     /// As [`Table::get`], of a value that the rules know by the name `known`.
@@ -152,25 +167,35 @@ impl<'r, 't> Table<'r, 't> {
         &mut self,
         field: &'static str,
         known: &'static str,
-        read: impl FnOnce(&Node) -> Read<T>,
+        kind: impl Kind<Value = T>,
     ) -> Option<T> {
+        self.tell(field, || kind.shape());
         let Entry { key, node, .. } = self.find(field)?;
-        let value = read(node);
+        let value = kind.read(node);
         self.written.push(Written { field: known, at: node.at, good: value.is_ok() });
         value.map_err(|wrong| self.reader.error(node.at, &join(&self.path, key), wrong)).ok()
     }
 
     /// As [`Table::get`], of a value that must be there.
-    pub(super) fn need<T>(
-        &mut self,
-        field: &'static str,
-        read: impl FnOnce(&Node) -> Read<T>,
-    ) -> Option<T> {
+    pub(super) fn need<T>(&mut self, field: &'static str, kind: impl Kind<Value = T>) -> Option<T> {
         if self.find(field).is_none() {
             let (kind, suggestion) = (PolicyErrorKind::Missing, None);
             self.refuse(Wrong { kind, message: format!("`{field}` is missing"), suggestion });
         }
-        self.get(field, read)
+        let value = self.get(field, kind);
+        if let Some(told) = self.told.as_mut().and_then(|told| told.fields.last_mut()) {
+            told.needed = true;
+        }
+        value
+    }
+
+    /// Of the fields that were asked for, one has to be there, and one only.
+    pub(super) fn exactly_one(&mut self, message: &str) {
+        if let Some(told) = &mut self.told {
+            told.exactly_one = true;
+        } else if self.entries.len() != 1 {
+            self.refuse(Wrong::value(message));
+        }
     }
 
     /// Something is wrong with the table as a whole.
@@ -183,11 +208,6 @@ impl<'r, 't> Table<'r, 't> {
         self.asked.push(field);
     }
 
-    /// How many fields there are.
-    pub(super) const fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// What is read by `inside` from the table of this name, if there is one.
     pub(super) fn within(
         &mut self,
@@ -195,6 +215,12 @@ impl<'r, 't> Table<'r, 't> {
         prefix: &'static str,
         inside: impl FnOnce(&mut Table<'_, 't>),
     ) {
+        if self.told.is_some() {
+            let mut table = Table::describing(self.reader, prefix, self.written);
+            inside(&mut table);
+            let asked = table.into_asked();
+            return self.tell(field, || Shape::Table(asked));
+        }
         let Some(entry) = self.find(field) else { return };
         let path = join(&self.path, &entry.key);
         let table = Table::open(self.reader, &entry.node, path, prefix, self.written);
@@ -204,11 +230,27 @@ impl<'r, 't> Table<'r, 't> {
         }
     }
 
-    /// A field that is either a value or a table of values.
-    pub(super) fn is_table(&self, field: &'static str) -> bool {
+    /// Of a field that is either a value or a table of values: whether it can be a value.
+    pub(super) fn may_be_value(&self, field: &'static str) -> bool {
+        self.told.is_some() || !self.is_table(field)
+    }
+
+    /// Of a field that is either a value or a table of values: whether it can be a table.
+    pub(super) fn may_be_table(&self, field: &'static str) -> bool {
+        self.told.is_some() || self.is_table(field)
+    }
+
+    fn is_table(&self, field: &'static str) -> bool {
         let key = &field[self.prefix.len()..];
         let entry = self.entries.iter().find(|entry| entry.key == key);
         entry.is_some_and(|entry| matches!(entry.node.value, Value::Table(_)))
+    }
+
+    fn tell(&mut self, field: &'static str, shape: impl FnOnce() -> Shape) {
+        if let Some(told) = &mut self.told {
+            let name = &field[self.prefix.len()..];
+            told.fields.push(Field { name, path: field, shape: shape(), needed: false });
+        }
     }
 
     /// Tells the reader of every field that nobody asked for and of every field that is there

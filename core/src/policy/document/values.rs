@@ -2,6 +2,7 @@
 
 use super::{
     super::{Idempotent, PolicyErrorKind, error::Fault},
+    schema::Shape,
     suggest::closest,
     tree::{Node, Value},
 };
@@ -37,6 +38,54 @@ impl Wrong {
 impl From<Fault> for Wrong {
     fn from(fault: Fault) -> Self {
         Self { kind: fault.kind, message: fault.message, suggestion: fault.suggestion }
+    }
+}
+
+/// What a field takes: how it is read, and what it looks like.
+pub(super) trait Kind {
+    type Value;
+
+    fn read(&self, node: &Node) -> Read<Self::Value>;
+
+    fn shape(&self) -> Shape;
+}
+
+/// A way to read, and the shape of what it reads.
+pub(super) struct Plain<T>(pub(super) fn(&Node) -> Read<T>, pub(super) fn() -> Shape);
+
+pub(super) const FLAG: Plain<bool> = Plain(flag, || Shape::Flag);
+pub(super) const COUNT: Plain<u32> = Plain(count, || Shape::Count);
+pub(super) const NUMBER: Plain<f64> = Plain(number, || Shape::Number);
+pub(super) const TEXT: Plain<String> = Plain(text, || Shape::Text);
+pub(super) const DURATION: Plain<Nanos> = Plain(duration, || Shape::Duration);
+pub(super) const TIMEOUT: Plain<Nanos> = Plain(timeout, || Shape::Timeout);
+pub(super) const IDEMPOTENT: Plain<Idempotent> =
+    Plain(idempotent, || Shape::FlagOr(Idempotent::ALL.map(Idempotent::label).to_vec()));
+
+impl<T> Kind for Plain<T> {
+    type Value = T;
+
+    fn read(&self, node: &Node) -> Read<T> {
+        (self.0)(node)
+    }
+
+    fn shape(&self) -> Shape {
+        (self.1)()
+    }
+}
+
+/// One of a closed list, and its names.
+pub(super) struct Choice<T: 'static>(pub(super) &'static [T], pub(super) fn(T) -> &'static str);
+
+impl<T: Copy> Kind for Choice<T> {
+    type Value = T;
+
+    fn read(&self, node: &Node) -> Read<T> {
+        choice(node, self.0, self.1)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Choice(self.0.iter().map(|&one| (self.1)(one)).collect())
     }
 }
 
@@ -157,6 +206,21 @@ const UNITS: [(&str, u64); 7] = [
     ("m", 60_000_000_000),
     ("h", 3_600_000_000_000),
 ];
+
+/// What a duration looks like, as a regular expression.
+pub(super) fn duration_pattern() -> String {
+    format!("^{}$", length_pattern())
+}
+
+/// What a duration that may be off looks like.
+pub(super) fn timeout_pattern() -> String {
+    format!("^(off|{})$", length_pattern())
+}
+
+fn length_pattern() -> String {
+    let units = UNITS.map(|(name, _)| name).join("|");
+    format!(r"[0-9]+(\.[0-9]+)?({units})")
+}
 
 /// `1.5s`: a decimal number and a unit, exact to the nanosecond.
 fn length(text: &str) -> Read<Nanos> {
