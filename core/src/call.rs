@@ -144,11 +144,28 @@ impl Call {
         outcome: Outcome,
         now: Nanos,
     ) -> Step {
-        let alone = self.state == State::Running && self.legs.is_first_alone(attempt);
-        if alone && outcome.kind == OutcomeKind::Success && now < self.deadline {
-            return self.win_alone(with, now);
+        if outcome.kind == OutcomeKind::Success && self.on_first_success(with, attempt, now) {
+            return Step::Done(Verdict::Success);
         }
         self.settle(with, attempt, outcome, now)
+    }
+
+    /// An attempt succeeded: whether that is all there is to it, because it is the call's first and
+    /// only one, in time. Else nothing has happened yet, and [`on_outcome`](Self::on_outcome) is to
+    /// be told.
+    #[inline(always)]
+    pub(crate) fn on_first_success(
+        &mut self,
+        with: &mut With<'_>,
+        attempt: AttemptId,
+        now: Nanos,
+    ) -> bool {
+        let alone = self.state == State::Running && self.legs.is_first_alone(attempt);
+        if !alone || now >= self.deadline {
+            return false;
+        }
+        self.win_alone(with, now);
+        true
     }
 
     fn settle(
@@ -209,17 +226,18 @@ impl Call {
 
     /// Time has passed. Never launches more than one attempt: ask again until it says `Wait`.
     pub(crate) fn on_time(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
+        if let Some(next) = self.nothing_until(with.terms, now) {
+            return Step::Wait(next);
+        }
         if let State::Over(_) = self.state {
             return Step::Over;
         }
-        self.see(now);
         if self.now >= self.deadline {
             return self.finish(with, Verdict::DeadlineExceeded);
         }
         match self.state {
             State::Over(_) => Step::Over,
-            State::Waiting if self.now >= self.wake => self.launch_retry(with),
-            State::Waiting => Step::Wait(self.wake),
+            State::Waiting => self.launch_retry(with),
             State::Running => {
                 if let Some(step) = self.expire(with) {
                     return step;
@@ -227,6 +245,19 @@ impl Call {
                 self.hedge_if_due(with)
             }
         }
+    }
+
+    /// Time has passed. When it will bring something, if it has not yet: then there is no need to
+    /// [say so](Self::on_time).
+    #[inline]
+    pub(crate) fn nothing_until(&mut self, terms: &Terms, now: Nanos) -> Option<Nanos> {
+        self.see(now);
+        let next = match self.state {
+            State::Over(_) => return None,
+            State::Waiting => self.wake.min(self.deadline),
+            State::Running => self.next_event(terms),
+        };
+        (self.now < next).then_some(next)
     }
 
     /// The caller wants no answer any more.
@@ -376,6 +407,7 @@ impl Call {
     }
 
     /// The first time at which something must happen while legs are alive.
+    #[inline]
     fn next_event(&self, terms: &Terms) -> Nanos {
         let hedge = if self.legs.any_queued() { Nanos::NEVER } else { self.wake };
         let timeout = self.legs.first_timeout(terms.attempt_timeout());

@@ -71,6 +71,8 @@ pub(crate) const BUILDS: &[&[Control]] = &[
         control("manual_pins_check_then_act", "manual", "what_is_kept_is_there_while_it_is_read"),
     ],
     &[control("manual_rest_unheeding", "manual", "a_loop_that_rests_is_woken")],
+    &[control("flight_unseen_relaxed", "flight", "a_flight_is_seen_whole_or_not_at_all")],
+    &[control("flight_arrive_unheeding", "flight", "whoever_arrives_drives_or_is_driven")],
 ];
 
 /// Runs `command` with the workspace's own packages broken like this; the others are not built

@@ -22,6 +22,12 @@ impl Manual {
     pub fn begin(&self, site: &CallSite, begin: Begin) -> (CallId, Step) {
         self.begin_at(&site.site, begin)
     }
+
+    /// As [`begin`](Self::begin), into a step of the host's; whatever was there before is gone.
+    #[inline]
+    pub fn begin_into(&self, site: &CallSite, begin: &Begin, step: &mut Step) -> CallId {
+        self.begin_at_into(&site.site, begin, step)
+    }
 }
 
 impl Loop {

@@ -158,9 +158,8 @@ impl<'a> Hold<'a> {
     pub fn end(mut self) -> Result<Exit, Self> {
         // Release: what was written happens-before the reads of whoever sees the call over, and
         // before the end of the memory's use. Acquire: as `retire`.
-        let exit = self.leave(Ordering::AcqRel, |word| {
-            (!word.any_ready()).then(|| word.ended().exit())
-        });
+        let exit =
+            self.leave(Ordering::AcqRel, |word| (!word.any_ready()).then(|| word.ended().exit()));
         exit.ok_or(self)
     }
 

@@ -124,6 +124,7 @@ impl Word {
     }
 
     /// The oldest attempt that is ready.
+    #[inline]
     pub(super) fn first_ready(self) -> Option<Ticket> {
         if !self.any_ready() {
             return None;
