@@ -148,6 +148,11 @@ impl Seat {
     /// Nothing is left of the result. Only for whoever has [taken](Self::take) and read it.
     #[inline]
     pub(super) fn clear(&self) {
+        self.launch.with_mut(|cell| {
+            // SAFETY: because of the same as in `take`; a holder of before may have looked at it, and
+            // a late finisher has acquired the flight's end since.
+            unsafe { *cell = None };
+        });
         self.end.with_mut(|cell| {
             // SAFETY: because of the same as in `take`.
             unsafe { *cell = None };
