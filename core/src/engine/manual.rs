@@ -14,8 +14,9 @@ impl Engine {
 
 impl Manual {
     /// Begins a call at a site of this engine: its first attempt is in the step, or its end, if its
-    /// deadline has passed already. Together with its [`finish`](Self::finish) it costs about three
-    /// times a [`run`](CallSite::run), and allocates nothing once the slot is warm.
+    /// deadline has passed already. Together with its [`finish`](Self::finish) it costs a few
+    /// times a [`run`](CallSite::run), and allocates nothing once the slot is warm. Hosts that count
+    /// nanoseconds keep a step, and [begin into it](Self::begin_into).
     ///
     /// Where all slots are taken, the call [passes through](CallId::is_pass_through): it is one
     /// plain attempt with the policy's deadline, counted, and nothing is kept of it but its id.
