@@ -32,6 +32,7 @@ mod naive;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod time;
 mod words;
 
 pub(crate) use words::{Launch, Reserved, Rules, Step, With};
@@ -224,42 +225,6 @@ impl Call {
         self.finish(with, Verdict::Cancelled)
     }
 
-    /// Time has passed. Never launches more than one attempt: ask again until it says `Wait`.
-    pub(crate) fn on_time(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
-        if let Some(next) = self.nothing_until(with.terms, now) {
-            return Step::Wait(next);
-        }
-        if let State::Over(_) = self.state {
-            return Step::Over;
-        }
-        if self.now >= self.deadline {
-            return self.finish(with, Verdict::DeadlineExceeded);
-        }
-        match self.state {
-            State::Over(_) => Step::Over,
-            State::Waiting => self.launch_retry(with),
-            State::Running => {
-                if let Some(step) = self.expire(with) {
-                    return step;
-                }
-                self.hedge_if_due(with)
-            }
-        }
-    }
-
-    /// Time has passed. When it will bring something, if it has not yet: then there is no need to
-    /// [say so](Self::on_time).
-    #[inline]
-    pub(crate) fn nothing_until(&mut self, terms: &Terms, now: Nanos) -> Option<Nanos> {
-        self.see(now);
-        let next = match self.state {
-            State::Over(_) => return None,
-            State::Waiting => self.wake.min(self.deadline),
-            State::Running => self.next_event(terms),
-        };
-        (self.now < next).then_some(next)
-    }
-
     /// The caller wants no answer any more.
     pub(crate) fn on_cancel(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
         self.stop(with, now, Verdict::Cancelled)
@@ -394,24 +359,6 @@ impl Call {
     #[inline]
     fn see(&mut self, now: Nanos) {
         self.now = self.now.max(now);
-    }
-
-    /// Nothing to do for this event but to wait on, or to notice that the deadline has passed.
-    fn rest(&mut self, with: &mut With<'_>) -> Step {
-        match self.state {
-            State::Over(_) => Step::Over,
-            _ if self.now >= self.deadline => self.finish(with, Verdict::DeadlineExceeded),
-            State::Waiting => Step::Wait(self.wake),
-            State::Running => Step::Wait(self.next_event(with.terms)),
-        }
-    }
-
-    /// The first time at which something must happen while legs are alive.
-    #[inline]
-    fn next_event(&self, terms: &Terms) -> Nanos {
-        let hedge = if self.legs.any_queued() { Nanos::NEVER } else { self.wake };
-        let timeout = self.legs.first_timeout(terms.attempt_timeout());
-        self.deadline.min(hedge).min(timeout)
     }
 
     fn stop(&mut self, with: &mut With<'_>, now: Nanos, verdict: Verdict) -> Step {

@@ -10,6 +10,7 @@
 
 mod agenda;
 mod event_loop;
+mod finish;
 mod fly;
 mod forget;
 mod hand_over;
@@ -35,20 +36,16 @@ use self::{
     agenda::Agenda,
     fly::{Left, Pilot},
     id::Meant,
-    no_room::answered_without_slot,
     pins::Unpinned,
-    seat::{CANCELLED, End, HOST_JUDGES, QUEUED, STARTED},
+    seat::{CANCELLED, QUEUED, STARTED},
     slot::{Slot, Wanted},
 };
-use super::{Host, judge_facts};
+use super::Host;
 use crate::{
     call::Rules,
-    classify::is_plain_success,
     clock::Nanos,
-    completion::Completion,
-    flight::{Arrival, Cancel, Drive, FlightId, Hold, Ticket},
-    notes::{AttemptId, Timeline},
-    outcome::Outcome,
+    flight::{Cancel, Drive, FlightId, Hold},
+    notes::Timeline,
     policy::Idempotent,
     site::Site,
     slab::Slab,
@@ -169,68 +166,6 @@ impl Manual {
         CallId::of(id)
     }
 
-    /// An attempt has ended, and these are the facts; the policy's classifier judges them. `result`
-    /// comes back with `Done` if this attempt answers the call. An attempt of a call that is over
-    /// is settled and counted as late; nothing follows from it.
-    ///
-    /// # Errors
-    ///
-    /// [`Stale`] if the attempt has been finished already, or never was. A
-    /// [pass-through](CallId::is_pass_through) attempt is not known to have been finished.
-    pub fn finish(
-        &self,
-        attempt: AttemptRef,
-        now: Nanos,
-        facts: &Completion,
-        result: u64,
-    ) -> Result<Step, Stale> {
-        stepped(|step| self.finish_into(attempt, now, facts, result, step))
-    }
-
-    /// As [`finish`](Self::finish), into a step of the host's; whatever was there before is gone.
-    /// After an error there is nothing to do.
-    ///
-    /// # Errors
-    ///
-    /// As [`finish`](Self::finish).
-    #[inline]
-    pub fn finish_into(
-        &self,
-        attempt: AttemptRef,
-        now: Nanos,
-        facts: &Completion,
-        result: u64,
-        step: &mut Step,
-    ) -> Result<(), Stale> {
-        self.end_attempt(attempt, now, &Said::Facts(facts), result, step)
-    }
-
-    /// An attempt has ended, and this is what follows from it, past any classifier. Else as
-    /// [`finish`](Self::finish).
-    ///
-    /// # Errors
-    ///
-    /// As [`finish`](Self::finish).
-    pub fn finish_as(
-        &self,
-        attempt: AttemptRef,
-        now: Nanos,
-        outcome: Outcome,
-        result: u64,
-    ) -> Result<Step, Stale> {
-        stepped(|step| self.end_attempt(attempt, now, &Said::Outcome(outcome), result, step))
-    }
-
-    /// An attempt was not started and will not be: the host has no room for it. A hedge is skipped;
-    /// without its only attempt the call ends as [`Verdict::ExecutorRejected`](crate::Verdict::ExecutorRejected).
-    ///
-    /// # Errors
-    ///
-    /// As [`finish`](Self::finish).
-    pub fn reject(&self, attempt: AttemptRef, now: Nanos) -> Result<Step, Stale> {
-        stepped(|step| self.end_attempt(attempt, now, &Said::NotRun, 0, step))
-    }
-
     /// Says what time it is, and asks what there is to do: when a [`wake_at`](Step::wake_at) has
     /// come, when there is [more](Step::more), after a [`cancel`](Self::cancel). At any other time
     /// nothing comes of it, and no harm.
@@ -331,70 +266,6 @@ impl Manual {
         self.0.slab.get(id.slot()).ok_or(Stale)
     }
 
-    #[inline]
-    fn end_attempt(
-        &self,
-        attempt: AttemptRef,
-        now: Nanos,
-        said: &Said<'_>,
-        result: u64,
-        step: &mut Step,
-    ) -> Result<(), Stale> {
-        *step = Step::new();
-        let Meant::InFlight((id, ticket)) = attempt.meant()? else {
-            answered_without_slot(attempt, said, result, step);
-            return Ok(());
-        };
-        let slot = self.slot(id)?;
-        let (generation, seat) = (id.generation(), slot.seat(ticket));
-        let arrival = match said {
-            Said::Facts(_) if seat.marks(generation, ticket).ok_or(Stale)? & HOST_JUDGES != 0 => {
-                slot.flight.claim(generation, ticket)?;
-                Arrival::Claimed
-            }
-            _ => slot.flight.arrive(generation, ticket)?,
-        };
-        match *said {
-            Said::Facts(facts) if is_plain_success(&slot.setting().terms.classifier, facts) => {
-                let outcome = Some(Outcome::success());
-                seat.write(End { outcome, facts: Some(*facts), result, at: now });
-            }
-            Said::Facts(facts) => {
-                let outcome = Some(judged(slot, ticket, facts));
-                seat.write(End { outcome, facts: Some(*facts), result, at: now });
-            }
-            Said::Outcome(outcome) => {
-                seat.write(End { outcome: Some(outcome), facts: None, result, at: now });
-            }
-            Said::NotRun => seat.write(End::not_run(now)),
-        }
-        match arrival {
-            Arrival::Driving(hold) => {
-                self.drive(id, slot, hold, now, step);
-                Ok(())
-            }
-            Arrival::Claimed => self.report(id, slot, ticket, now, step),
-        }
-    }
-
-    /// The end of an attempt is written, and is told to whoever drives.
-    fn report(
-        &self,
-        id: FlightId,
-        slot: &Slot,
-        ticket: Ticket,
-        now: Nanos,
-        step: &mut Step,
-    ) -> Result<(), Stale> {
-        let drive = slot.flight.ready(id.generation(), ticket);
-        if !matches!(drive, Drive::Late) {
-            return self.drive_if_held(id, slot, drive, now, step);
-        }
-        Pilot::new(&self.0.host, slot, id, now).settle_late(ticket);
-        self.leave(id, slot, slot.flight.retire(id.generation(), ticket).into());
-        Ok(())
-    }
-
     fn tell_of_queue(&self, attempt: AttemptRef, now: Nanos, mark: u64) -> Result<Step, Stale> {
         let Meant::InFlight((id, ticket)) = attempt.meant()? else { return Ok(Step::NOTHING) };
         let slot = self.slot(id)?;
@@ -439,17 +310,6 @@ impl Manual {
     }
 }
 
-/// What the host says of an attempt's end.
-#[derive(Clone, Copy, Debug)]
-enum Said<'a> {
-    /// These are the facts, and they are to be judged.
-    Facts(&'a Completion),
-    /// This follows, whatever the facts.
-    Outcome(Outcome),
-    /// It was never run.
-    NotRun,
-}
-
 /// The step that an event leads to, made where its caller gets it: one is too large to be moved about.
 #[inline]
 fn stepped(event: impl FnOnce(&mut Step) -> Result<(), Stale>) -> Result<Step, Stale> {
@@ -460,14 +320,6 @@ fn stepped(event: impl FnOnce(&mut Step) -> Result<(), Stale>) -> Result<Step, S
         stepped = Err(stale);
     }
     stepped
-}
-
-/// What follows from the facts, on the terms of the call. Only for whoever has claimed the attempt.
-#[inline(never)]
-fn judged(slot: &Slot, ticket: Ticket, facts: &Completion) -> Outcome {
-    let setting = slot.setting();
-    let attempt = slot.seat(ticket).launch().map_or(AttemptId::FIRST, |launch| launch.attempt);
-    judge_facts(&setting.site, &setting.terms, setting.rules.idempotent, attempt, facts)
 }
 
 // A panic of the host's never leaves a call half changed: every step is one exchange or belongs to

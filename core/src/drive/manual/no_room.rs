@@ -1,7 +1,8 @@
 //! Calls without a slot: one plain attempt each, of which nothing is kept.
 
 use super::{
-    Manual, Said,
+    Manual,
+    finish::Said,
     id::{AttemptRef, CallId},
     step::{Action, Begin, Step},
 };

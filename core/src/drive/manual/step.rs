@@ -202,7 +202,6 @@ impl Step {
 
     /// Nothing to do and nothing to wait for: for a host that keeps a step to be
     /// [told](super::Manual::begin_into) what follows, again and again.
-    #[must_use]
     #[inline]
     pub const fn new() -> Self {
         // One by one: what is repeated is copied in full from a constant.
