@@ -4,10 +4,10 @@
 //! `instructions LANE TIMES`. The clock is moved by hand: reading it costs the same every time. One
 //! lane, `run-tsc`, is for a profiler instead.
 
-use std::hint::black_box;
+use std::{hint::black_box, thread, time::Duration};
 
 use rego::{
-    Budget, CallSite, Clock, Completion, Engine, ManualClock, Nanos, Policy,
+    Budget, CallSite, Clock, Completion, Engine, ManualClock, Nanos, Policy, TimerThread,
     manual::{Action, Begin, Step},
     rooms::{
         budget::{BudgetState, Deposits},
@@ -26,6 +26,7 @@ fn main() {
         "run-tsc" => run(times, Clock::tsc()),
         "run-by-key" => run_by_key(times),
         "begin-finish" => begin_finish(times),
+        "race-armed" => race_armed(times),
         "arm-cancel" => arm_cancel(times),
         "record" => record(times),
         "record-twice" => record(2 * times),
@@ -79,6 +80,29 @@ fn begin_finish(times: u64) {
         let (now, facts) = (Nanos::from_micros(call), Completion::ok());
         manual.finish_into(attempt, now, &facts, call, &mut step).expect("it was just begun");
         black_box(step.verdict());
+    }
+}
+
+/// Races on the caller's thread, each with a hedge armed that is not needed.
+#[expect(clippy::disallowed_methods, reason = "a host's own threads")]
+fn race_armed(times: u64) {
+    let policy = Policy::builder().idempotent(true).hedge_after(Duration::from_millis(100));
+    let engine = Engine::builder()
+        .ignore_environment()
+        .clock(ManualClock::new())
+        .policy("user-service.GetUser", policy.build().expect("a good policy"))
+        .inline_first(TimerThread::Donated)
+        .build()
+        .expect("a good engine");
+    let (worker, timer) = (engine.worker(), engine.timer().expect("it runs inline-first"));
+    thread::spawn(move || worker.run());
+    thread::spawn(move || timer.run());
+    thread::sleep(Duration::from_millis(20));
+    let site = engine.site("user-service.GetUser");
+    for call in 0..times {
+        if let Ok(value) = site.race(move |_| Ok::<_, std::io::Error>(black_box(call))) {
+            black_box(value);
+        }
     }
 }
 

@@ -45,7 +45,7 @@ use crate::{
     notes::{AttemptId, AttemptKind, Event},
     outcome::{Class, Outcome, OutcomeKind, Reason},
     policy::Mode,
-    site::{Counter, Terms},
+    site::Counter,
     verdict::{HedgeReason, Verdict},
 };
 
@@ -307,6 +307,11 @@ impl Call {
         with.site.counters.ended(verdict, via, now - with.started);
         with.notes.push(now, Event::Done { verdict });
         with.terms.end();
+    }
+
+    /// The latest time seen.
+    pub(crate) fn now(&self) -> Nanos {
+        self.now
     }
 
     /// When the call must be over.

@@ -23,6 +23,7 @@ use crate::{
     notes::AttemptId,
     outcome::{Class, Outcome, OutcomeKind, Reason},
     policy::Idempotent,
+    sync::drop_quietly,
 };
 
 /// Makes an outcome of the facts of how an attempt ended.
@@ -131,9 +132,7 @@ fn contained(classifier: &dyn Classifier, facts: &Completion, context: &Context)
     // Whatever the panic left half done in the classifier is the classifier's own: the engine
     // reads nothing of it but the outcome, and there is none.
     catch_unwind(AssertUnwindSafe(|| classifier.classify(facts, context))).unwrap_or_else(|what| {
-        // The payload's own drop may panic, too. The second payload is forgotten: there is no end
-        // to this otherwise.
-        std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(what))));
+        drop_quietly(what);
         Outcome::non_retryable(Class::Unknown).because(Reason::PanicInClassifier)
     })
 }

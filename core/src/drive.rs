@@ -39,7 +39,7 @@ use crate::{
     site::{Site, Terms},
 };
 
-pub(crate) use ending::{drop_quietly, release};
+pub(crate) use ending::release;
 pub(crate) use pool::Alarms;
 pub(crate) use seed::Seeds;
 pub(crate) use tell::Ended;

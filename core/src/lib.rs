@@ -118,7 +118,10 @@ pub mod rooms {
     }
     #[cfg(rego_loom)]
     pub mod drive {
-        pub use crate::drive::stage::Stage;
+        pub use crate::drive::{
+            pool::{Alarm, Alarms, Ring},
+            stage::Stage,
+        };
     }
     pub mod flight {
         pub use crate::flight::*;

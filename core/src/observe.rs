@@ -22,7 +22,7 @@ pub use record::{EventRecord, Told};
 pub(crate) use exposition::{PolicyUpdates, Snapshot, UpdateResult, write};
 
 use std::{
-    fmt, mem,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -32,7 +32,7 @@ use crate::{
     listener::{CallEnded, Listener, Warning},
     notes::{AttemptId, Event, Note, Notes},
     outcome::Outcome,
-    sync::{AtomicU64, CachePadded, Ordering},
+    sync::{AtomicU64, CachePadded, Ordering, drop_quietly},
 };
 
 /// The events of an engine's calls, for hosts that cannot take callbacks.
@@ -93,7 +93,7 @@ impl Observers {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| event(&**observer))) {
                 // Relaxed: a count.
                 self.counts.panics.fetch_add(1, Ordering::Relaxed);
-                forget_quietly(payload);
+                drop_quietly(payload);
             }
         }
     }
@@ -192,11 +192,4 @@ fn untold_success(ended: &CallEnded<'_>, notes: &Notes) -> Option<AttemptId> {
         |note: &Note| matches!(note.what, Event::Ended { attempt, .. } if attempt == answer);
     let told = notes.as_slice().iter().any(is_its_end);
     (ended.verdict.is_success() && !told).then_some(answer)
-}
-
-/// Drops what somebody panicked with, which may panic in turn.
-fn forget_quietly(payload: Box<dyn std::any::Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(again);
-    }
 }

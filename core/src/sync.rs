@@ -1,4 +1,4 @@
-//! The only door to atomics, cells, locks, parking and swapping.
+//! The only door to atomics, cells, locks, parking and swapping; and what is left of a panic.
 //!
 //! Every other room takes these from here, so that under `--cfg rego_loom` the model checker sees
 //! the real source. Three things have twins because loom cannot look into the crates behind them:
@@ -11,12 +11,14 @@ mod cell;
 mod counted;
 mod mutex;
 mod parker;
+mod payload;
 mod shard;
 mod swap;
 
 pub use cell::Cell;
 pub(crate) use mutex::Mutex;
 pub(crate) use parker::{Parker, Unparker};
+pub(crate) use payload::drop_quietly;
 pub use shard::{SHARDS, Shard};
 pub(crate) use swap::{Swap, SwapGuard};
 

@@ -151,7 +151,8 @@ impl Timers {
 
     /// Fires what is due at `now`, and says when to come again: no later than the next deadline,
     /// as long as nobody is told to [wake](Armed::wake) the driver. While another thread is doing
-    /// this, that is a tick from `now`. Time that goes back changes nothing.
+    /// this, that is a tick from `now`. Time that goes back changes nothing: what is due at the latest
+    /// time that any thread has come with fires.
     ///
     /// `fire` may arm and cancel. If it panics, the timers that were left come with the next call.
     pub fn advance(&self, now: Nanos, fire: &mut impl FnMut(u64)) -> Nanos {

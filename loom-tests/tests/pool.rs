@@ -15,11 +15,14 @@ use std::{
     time::Duration,
 };
 
-use loom::thread::{self, JoinHandle};
+use loom::{
+    sync::atomic::AtomicU64,
+    thread::{self, JoinHandle},
+};
 use loom_tests::{explore, explore_large};
 use rego::{
     Attempt, CancelToken, Error, Executor, ManualClock, Nanos, Policy, Rejected, Task, Verdict,
-    rooms::drive::Stage,
+    rooms::drive::{Alarm, Alarms, Ring, Stage},
 };
 
 const HEDGE_AFTER: Nanos = Nanos::from_millis(20);
@@ -283,5 +286,80 @@ fn a_busy_caller_is_overtaken_by_a_hedge() {
         closing.stage.close();
         alarms.join().unwrap();
         ending
+    });
+}
+
+/// A call that counts how often it was rung, and says when it wants to be.
+struct Rung {
+    alarm: Alarm,
+    at: AtomicU64,
+    times: AtomicU32,
+}
+
+impl Ring for Rung {
+    fn ring(self: Arc<Self>) {
+        self.times.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Rung {
+    fn new() -> Arc<Self> {
+        let at = AtomicU64::new(Nanos::NEVER.as_nanos());
+        Arc::new(Self { alarm: Alarm::default(), at, times: AtomicU32::new(0) })
+    }
+
+    fn at(&self) -> Nanos {
+        Nanos::from_nanos(self.at.load(Ordering::Acquire))
+    }
+
+    fn hang_up(self: &Arc<Self>, alarms: &Alarms) {
+        self.alarm.hang_up(alarms, Arc::clone(self) as Arc<dyn Ring>, || self.at());
+    }
+
+    fn set(self: &Arc<Self>, alarms: &Alarms, at: u64) {
+        self.at.store(at, Ordering::Release);
+        self.alarm.set(alarms, Arc::as_ptr(self).cast(), || self.at());
+    }
+
+    fn times(&self) -> u32 {
+        self.times.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_time_that_is_set_rings_the_bell() {
+    explore("pool: a bell is hung up while its time is set", || {
+        let (alarms, call) = (Arc::new(Alarms::new()), Rung::new());
+        let (theirs, driver) = (Arc::clone(&alarms), Arc::clone(&call));
+        let driving = thread::spawn(move || driver.set(&theirs, 5));
+        call.hang_up(&alarms);
+        driving.join().unwrap();
+        let _ = alarms.ring_due(Nanos::from_nanos(4));
+        assert_eq!(call.times(), 0, "nobody asked for it so early");
+        let _ = alarms.ring_due(Nanos::from_nanos(5));
+        assert_eq!(call.times(), 1, "the time that was set");
+        call.alarm.take_down(&alarms);
+    });
+}
+
+#[test]
+fn a_bell_is_set_by_its_own_call_alone() {
+    explore("pool: a call's time is set while its bell becomes another's", || {
+        let alarms = Arc::new(Alarms::new());
+        let (first, second) = (Rung::new(), Rung::new());
+        first.hang_up(&alarms);
+        second.at.store(7, Ordering::Release);
+        let (theirs, driver) = (Arc::clone(&alarms), Arc::clone(&first));
+        let driving = thread::spawn(move || driver.set(&theirs, 5));
+        first.alarm.take_down(&alarms);
+        second.hang_up(&alarms);
+        // The caller of `second` is told of no other time, so nobody may touch its timer.
+        second.at.store(9, Ordering::Release);
+        driving.join().unwrap();
+        let _ = alarms.ring_due(Nanos::from_nanos(5));
+        assert_eq!((first.times(), second.times()), (0, 0), "the bell of the first is down");
+        let _ = alarms.ring_due(Nanos::from_nanos(7));
+        assert_eq!(second.times(), 1, "as its call has set it");
+        second.alarm.take_down(&alarms);
     });
 }

@@ -70,7 +70,11 @@ pub(crate) const BUILDS: &[&[Control]] = &[
         control("pool_offer_check_then_act", "pool", "an_attempt_that_nobody_runs_is_its_callers"),
         control("manual_pins_check_then_act", "manual", "what_is_kept_is_there_while_it_is_read"),
     ],
-    &[control("manual_rest_unheeding", "manual", "a_loop_that_rests_is_woken")],
+    &[
+        control("manual_rest_unheeding", "manual", "a_loop_that_rests_is_woken"),
+        control("pool_bell_relaxed", "pool", "a_time_that_is_set_rings_the_bell"),
+    ],
+    &[control("pool_bell_anybodys", "pool", "a_bell_is_set_by_its_own_call_alone")],
     &[control("flight_unseen_relaxed", "flight", "a_flight_is_seen_whole_or_not_at_all")],
     &[control("flight_arrive_unheeding", "flight", "whoever_arrives_drives_or_is_driven")],
 ];

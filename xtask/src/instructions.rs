@@ -16,6 +16,7 @@ const LANES: &[&str] = &[
     "run",
     "run-by-key",
     "begin-finish",
+    "race-armed",
     "arm-cancel",
     "record",
     "deposit",

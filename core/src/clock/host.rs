@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Nanos, instant_now};
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering, drop_quietly};
 
 /// The host's clock. One that panics is contained: time then goes on from the last reading at the
 /// pace of the system's clock, so that calls in the air still end by their deadlines.
@@ -49,8 +49,7 @@ impl HostClock {
 
     #[cold]
     fn go_on(&self, payload: Box<dyn Any + Send>) -> Nanos {
-        // The payload's own drop may panic, too; there the second one is forgotten.
-        std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+        drop_quietly(payload);
         // Relaxed: a count.
         self.panics.fetch_add(1, Ordering::Relaxed);
         // Relaxed: as in `now`.

@@ -52,6 +52,11 @@ impl Raised {
         self.0.extend(other.0);
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Runs them on this thread. How many panicked.
     pub fn run(self) -> u64 {
         self.0.iter().map(|hook| u64::from(!hook.run())).sum()

@@ -11,6 +11,7 @@ use crate::{
     clock::Nanos,
     outcome::{Outcome, Reason},
     site::{Counter, Site, Terms},
+    sync::drop_quietly,
     verdict::Verdict,
 };
 
@@ -56,11 +57,6 @@ pub(crate) fn contain(site: &Site, hosts: impl FnOnce()) -> bool {
     drop_quietly(payload);
     site.counters.add(Counter::HookPanics, 1);
     false
-}
-
-/// Drops what somebody panicked with. Its own drop may panic, too; there the second one is forgotten.
-pub(crate) fn drop_quietly(payload: Box<dyn Any + Send>) {
-    std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
 }
 
 /// The result of a call: what the last attempt produced, if it is a value, else the verdict. A panic

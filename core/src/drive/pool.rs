@@ -8,6 +8,7 @@
 //! the executor only if the trigger fires. The caller is busy, so [`Alarms`] are its timer. If the
 //! primary does not heed its cancel, the caller waits for it.
 
+#[allow(unreachable_pub, reason = "reached through `rooms` by the loom models")]
 mod alarm;
 mod caller;
 mod executor;
@@ -25,6 +26,9 @@ mod workers;
 pub use executor::{Executor, Rejected, Task};
 pub use workers::{Worker, Workers};
 
+#[cfg(not(rego_loom))]
 pub(crate) use alarm::Alarms;
+#[cfg(rego_loom)]
+pub use alarm::{Alarm, Alarms, Ring};
 pub(crate) use waiting::race;
 pub(crate) use workers::on_worker_thread;

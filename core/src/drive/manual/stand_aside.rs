@@ -9,10 +9,10 @@ use std::any::Any;
 use super::{fly::Pilot, slot::Machine};
 use crate::{
     call,
-    drive::drop_quietly,
     flight::{Hold, Ticket},
     notes::{AttemptId, AttemptSet},
     site::Counter,
+    sync::drop_quietly,
     verdict::Verdict,
 };
 

@@ -1,25 +1,30 @@
 //! Timers for calls whose callers are busy running the primary attempt themselves.
 //!
 //! A caller that parks is the timer of its own call. One that runs the primary cannot be: before it
-//! starts, it hangs up a *bell*, and whoever drives the call arms a timer that rings it when the
-//! machine wants to look in again. A ring that comes too late finds another call's bell in the
-//! place, or none: being rung without need is harmless.
+//! starts, it hangs up a *bell*, with a timer that rings it when the machine wants to look in again;
+//! whoever drives the call meanwhile sets it anew. A ring that comes too late finds another call's
+//! bell in the place, or none: being rung without need is harmless.
 //!
 //! # The words
 //!
-//! - *bell* of a call: its slot + 1 while its caller is busy, else 0. Only the caller writes it.
-//! - *armed*, behind a lock of the call's own: the timer that rings the bell. Bell and time are
-//!   looked at under that lock, so the last one in finds both, and no older time replaces a newer.
+//! - *bell* of a call: its slot + 1 while its caller is busy, else 0. Only the caller changes it;
+//!   others look at it by an exchange that changes nothing.
+//! - what hangs there, behind the bell's lock: whose it is, and the timer that rings it. The time is
+//!   looked at under that lock, so no older one replaces a newer.
 //! - *running*: elects the thread that drives. *closed*: lets it go.
 //!
 //! # Orderings
 //!
-//! - *bell*: the call is hung up → `bell` (Release) → `set` (Acquire) → the timer that names it.
+//! - *who sees whom*: a driver writes the time, then exchanges *bell*; the caller exchanges *bell*,
+//!   then reads the time. Of two exchanges of one word (AcqRel) one comes first: either the driver
+//!   sees the bell, or the caller the time; both miss never.
+//! - *whose*: the bell may be another call's by the time its lock is had. An `Arc` keeps the call in
+//!   its place as long as anybody drives it, so its address tells.
 //! - *end*: `closed` (Release) → the driver's look (Acquire); it is woken after the store, and its
 //!   unparker is known before its first look, so it either sees `closed` or is woken.
 //! - *turns*: one driver's writes → `running` (Release) → the next one's election (AcqRel).
 //!
-//! Modelled, with a caller, a hedge and the timers' driver, in `loom-tests/tests/pool.rs`.
+//! Modelled in `loom-tests/tests/pool.rs`: alone, and with a caller, a hedge and the timers' driver.
 
 use std::sync::Arc;
 
@@ -33,13 +38,22 @@ use crate::{
 /// How many calls can be in the air with busy callers; more are not hedged.
 const MAX_BELLS: usize = if cfg!(rego_loom) { 2 } else { 65_536 };
 
+/// What the loom models' negative control weakens.
+// AcqRel: as `hang_up` and `set` say. Relaxed: a break that the models must find.
+const LOOK: Ordering =
+    if cfg!(rego_break = "pool_bell_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
+
+/// Another: a bell is set without a look at whose it is.
+const SET_ANYBODYS: bool = cfg!(rego_break = "pool_bell_anybodys");
+
 /// Something that is to look in again.
-pub(super) trait Ring: Send + Sync {
+pub trait Ring: Send + Sync {
+    /// On the thread that drives the timers.
     fn ring(self: Arc<Self>);
 }
 
 /// The timers of one engine, and the one thread that drives them.
-pub(crate) struct Alarms {
+pub struct Alarms {
     timers: Timers,
     bells: Slab<Bell>,
     driver: Mutex<Option<Unparker>>,
@@ -50,19 +64,24 @@ pub(crate) struct Alarms {
 #[derive(Default)]
 struct Bell {
     link: AtomicU32,
-    hung_up: Mutex<Option<Arc<dyn Ring>>>,
+    hung_up: Mutex<Option<HungUp>>,
+}
+
+struct HungUp {
+    call: Arc<dyn Ring>,
+    timer: Option<TimerId>,
 }
 
 /// A call's own end of its bell.
 #[derive(Debug, Default)]
-pub(super) struct Alarm {
+pub struct Alarm {
     /// The slot of the bell + 1 while the caller is busy, else 0.
     bell: AtomicU32,
-    armed: Mutex<Option<TimerId>>,
 }
 
 impl Alarms {
-    pub(crate) fn new() -> Self {
+    /// No timer, and nobody to drive them.
+    pub fn new() -> Self {
         Self {
             timers: Timers::new(2 * MAX_BELLS),
             bells: Slab::new(MAX_BELLS),
@@ -88,12 +107,17 @@ impl Alarms {
         *self.driver.lock() = Some(parker.unparker());
         // Acquire: pairs with the Release of `close`, which unparks after it.
         while !self.closed.load(Ordering::Acquire) {
-            let next = self.timers.advance(clock.now(), &mut |bell| self.ring(bell));
+            let next = self.ring_due(clock.now());
             clock.park_until(&parker, next);
         }
         *self.driver.lock() = None;
         // Release: pairs with the AcqRel above.
         self.running.store(false, Ordering::Release);
+    }
+
+    /// Rings whatever is due; when to come again.
+    pub fn ring_due(&self, now: Nanos) -> Nanos {
+        self.timers.advance(now, &mut |bell| self.ring(bell))
     }
 
     /// Lets the driver go.
@@ -111,58 +135,74 @@ impl Alarms {
 
     fn ring(&self, bell: u64) {
         let bell = u32::try_from(bell).ok().and_then(|slot| self.bells.get(slot));
-        let hung_up = bell.and_then(|bell| bell.hung_up.lock().clone());
-        if let Some(call) = hung_up {
+        let hung_up = bell.map(|bell| bell.hung_up.lock());
+        let call = hung_up.and_then(|hung_up| Some(Arc::clone(&hung_up.as_ref()?.call)));
+        if let Some(call) = call {
             call.ring();
+        }
+    }
+
+    /// Arms the timer of a bell, and whether the driver must be told. Without room there is none:
+    /// the call is not hedged, and its deadline holds when its primary returns.
+    fn arm(&self, slot: u32, at: Nanos) -> (Option<TimerId>, bool) {
+        if at.is_never() {
+            return (None, false);
+        }
+        match self.timers.arm(Shard::current(), at, slot.into()) {
+            Ok(timer) => (Some(timer.id), timer.wake),
+            Err(_) => (None, false),
         }
     }
 }
 
 impl Alarm {
-    /// The caller gets busy: hangs up its bell. False if there is no room.
-    pub(super) fn hang_up(&self, alarms: &Alarms, call: Arc<dyn Ring>) -> bool {
-        let Some((slot, bell)) = alarms.bells.acquire(Shard::current()) else { return false };
-        *bell.hung_up.lock() = Some(call);
-        // Release: pairs with the Acquire of `set`: a bell that is seen hangs.
-        self.bell.store(slot + 1, Ordering::Release);
-        true
+    /// The caller gets busy: hangs up its bell, which rings when `at` says. Without room it does
+    /// not.
+    pub fn hang_up(&self, alarms: &Alarms, call: Arc<dyn Ring>, at: impl FnOnce() -> Nanos) {
+        let Some((slot, bell)) = alarms.bells.acquire(Shard::current()) else { return };
+        let mut hung_up = bell.hung_up.lock();
+        // AcqRel: before the reading of the time; pairs with the exchange of `set`.
+        self.bell.swap(slot + 1, LOOK);
+        let (timer, wake) = alarms.arm(slot, at());
+        *hung_up = Some(HungUp { call, timer });
+        drop(hung_up);
+        if wake {
+            alarms.wake();
+        }
     }
 
     /// The caller is its own timer again.
-    pub(super) fn take_down(&self, alarms: &Alarms) {
-        // Relaxed: only the caller writes here.
+    pub fn take_down(&self, alarms: &Alarms) {
+        // Relaxed: only the caller changes it, and whoever saw it before looks whose it is.
         let Some(slot) = self.bell.swap(0, Ordering::Relaxed).checked_sub(1) else { return };
-        if let Some(bell) = alarms.bells.get(slot) {
-            *bell.hung_up.lock() = None;
-        }
+        let hung_up = alarms.bells.get(slot).and_then(|bell| bell.hung_up.lock().take());
         alarms.bells.release(slot);
-        if let Some(armed) = self.armed.lock().take() {
-            alarms.timers.cancel(armed);
+        if let Some(timer) = hung_up.and_then(|hung_up| hung_up.timer) {
+            alarms.timers.cancel(timer);
         }
     }
 
-    /// Rings the bell when `at` says, instead of when it would have rung. Without a bell, nothing.
+    /// Rings the bell when `at` says, instead of when it would have rung; `call` is where the call
+    /// lies. Without a bell, nothing.
     ///
-    /// Both the bell and the time are looked at under the lock. Whoever sets a time, or hangs up
-    /// the bell, has done so before it comes here: so the last one in finds both, and no older time
-    /// replaces a newer one.
-    pub(super) fn set(&self, alarms: &Alarms, at: impl FnOnce() -> Nanos) {
-        let mut armed = self.armed.lock();
-        // Acquire: pairs with the Release of `hang_up`.
-        let Some(slot) = self.bell.load(Ordering::Acquire).checked_sub(1) else { return };
-        let at = at();
-        if let Some(before) = armed.take() {
+    /// The time is looked at under the lock: whoever sets one has done so before it comes here, so
+    /// the last one in finds it, and no older time replaces a newer one.
+    pub fn set(&self, alarms: &Alarms, call: *const (), at: impl FnOnce() -> Nanos) {
+        // AcqRel: after the writing of the time; pairs with the exchange of `hang_up`. It changes
+        // nothing, but a load might miss a bell whose caller missed the time.
+        let Some(slot) = self.bell.fetch_or(0, LOOK).checked_sub(1) else { return };
+        let Some(bell) = alarms.bells.get(slot) else { return };
+        let mut bell = bell.hung_up.lock();
+        let is_ours = |it: &&mut HungUp| Arc::as_ptr(&it.call).cast() == call || SET_ANYBODYS;
+        let Some(hung_up) = bell.as_mut().filter(is_ours) else { return };
+        if let Some(before) = hung_up.timer.take() {
             alarms.timers.cancel(before);
         }
-        if at.is_never() {
-            return;
-        }
-        // Without room the call is not hedged: the deadline holds when its primary returns.
-        if let Ok(timer) = alarms.timers.arm(Shard::current(), at, slot.into()) {
-            *armed = Some(timer.id);
-            if timer.wake {
-                alarms.wake();
-            }
+        let (timer, wake) = alarms.arm(slot, at());
+        hung_up.timer = timer;
+        drop(bell);
+        if wake {
+            alarms.wake();
         }
     }
 }

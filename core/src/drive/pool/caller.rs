@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::{
     alarm::Ring,
-    executor::Runs,
-    race::{Machine, Race},
+    race::{By, Machine, Race},
     seat::End,
 };
 use crate::{
@@ -28,31 +27,30 @@ where
     }
 
     /// The time that was asked for has come.
-    pub(super) fn knock_time(self: &Arc<Self>) {
+    pub(super) fn knock_time(self: &Arc<Self>, by: By) {
         // Relaxed: only the caller looks. Whoever drives sets a new time before it lets go, and
         // wakes the caller.
         self.wake_at.store(Nanos::NEVER.as_nanos(), Ordering::Relaxed);
         if let Drive::You(hold) = self.flight.knock_time(self.generation) {
-            self.drive(hold, None);
+            self.drive(by, hold, None);
         }
     }
 
     /// Has a busy caller's call looked after when the machine wants to be.
-    pub(super) fn set_alarm(&self) {
+    pub(super) fn set_alarm(self: &Arc<Self>) {
         if let Some(alarms) = &self.host.alarms {
-            self.alarm.set(alarms, || self.wake_at());
+            self.alarm.set(alarms, Arc::as_ptr(self).cast(), || self.wake_at());
         }
     }
 
     /// The caller runs an attempt itself. Where there are alarms, they are its timer meanwhile.
     pub(super) fn run_here(self: &Arc<Self>, ticket: Ticket) {
         let Some(alarms) = &self.host.alarms else {
-            return Arc::clone(self).run_attempt(ticket);
+            return self.attempt(By::Caller, ticket);
         };
-        if self.alarm.hang_up(alarms, Arc::clone(self) as Arc<dyn Ring>) {
-            self.set_alarm();
-        }
-        Arc::clone(self).run_attempt(ticket);
+        let call = Arc::clone(self) as Arc<dyn Ring>;
+        self.alarm.hang_up(alarms, call, || self.wake_at());
+        self.attempt(By::Caller, ticket);
         self.alarm.take_down(alarms);
     }
 
@@ -60,14 +58,14 @@ where
     pub(super) fn cancel(self: &Arc<Self>) {
         let _seen_to_below = self.flight.cancel(self.generation);
         if let Drive::You(hold) = self.flight.poll(self.generation) {
-            self.drive(hold, None);
+            self.drive(By::Another, hold, None);
         }
     }
 
     /// The caller leaves: what it was still to run is nobody's.
     pub(super) fn leave(self: &Arc<Self>) {
         if let Some(ticket) = self.here.leave() {
-            self.finish(ticket, End::NotRun);
+            self.finish(By::Caller, ticket, End::NotRun);
         }
     }
 
@@ -89,6 +87,6 @@ where
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
     fn ring(self: Arc<Self>) {
-        self.knock_time();
+        self.knock_time(By::Another);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     executor::Runs,
-    race::Race,
+    race::{By, Race},
     seat::{End, Order},
 };
 use crate::{
@@ -28,12 +28,33 @@ where
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
     fn run_attempt(self: Arc<Self>, ticket: Ticket) {
+        self.attempt(By::Another, ticket);
+    }
+
+    fn refuse(self: Arc<Self>, ticket: Ticket) {
+        let primary = self.seat(ticket).order().is_some_and(|order| order.launch.hedge_index == 0);
+        if primary && self.here.offer(ticket) {
+            self.caller.unpark();
+        } else {
+            self.finish(By::Another, ticket, End::NotRun);
+        }
+    }
+}
+
+impl<T, E, F> Race<T, E, F>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
+{
+    /// Runs an attempt on this thread, to its settling.
+    pub(super) fn attempt(self: &Arc<Self>, by: By, ticket: Ticket) {
         let seat = self.seat(ticket);
         let Some(Order { mut launch, retries_left }) = seat.order() else {
             unreachable!("a ticket is handed on with its order")
         };
         if seat.signal.is_raised() {
-            return self.finish(ticket, End::NotRun);
+            return self.finish(by, ticket, End::NotRun);
         }
         let started = self.host.clock.now();
         seat.start(started);
@@ -58,30 +79,14 @@ where
                 at,
             },
         };
-        self.finish(ticket, end);
+        self.finish(by, ticket, end);
     }
 
-    fn refuse(self: Arc<Self>, ticket: Ticket) {
-        let primary = self.seat(ticket).order().is_some_and(|order| order.launch.hedge_index == 0);
-        if primary && self.here.offer(ticket) {
-            self.caller.unpark();
-        } else {
-            self.finish(ticket, End::NotRun);
-        }
-    }
-}
-
-impl<T, E, F> Race<T, E, F>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-    F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
-{
     /// Publishes how the attempt ended, and drives the call if nobody does.
-    pub(super) fn finish(self: &Arc<Self>, ticket: Ticket, end: End<T, E>) {
+    pub(super) fn finish(self: &Arc<Self>, by: By, ticket: Ticket, end: End<T, E>) {
         self.seat(ticket).finish(end);
         match self.flight.ready(self.generation, ticket) {
-            Drive::You(hold) => self.drive(hold, None),
+            Drive::You(hold) => self.drive(by, hold, None),
             Drive::Elsewhere => {}
             Drive::Late => {
                 let spent = self.settle_late(ticket);

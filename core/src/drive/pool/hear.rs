@@ -87,7 +87,7 @@ where
 
     /// Attempts start without telling: their times are picked up here.
     pub(super) fn learn_starts(&self, machine: &mut Machine<T, E>) {
-        for seat in &self.seats {
+        for seat in self.seats.iter() {
             let Some(order) = seat.order() else { continue };
             let attempt = order.launch.attempt;
             if !machine.queued.contains(attempt) {

@@ -9,7 +9,7 @@ use super::{
     alarm::Alarm,
     executor::{Executor, Runs, Task},
     here::Here,
-    seat::{Order, Seat},
+    seat::{Order, Seat, Seats},
     stand_aside::InHand,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
         cancel::Raised,
         ending::{Kept, contain, release},
     },
-    flight::{Flight, Generation, Hold, News, SEATS, Ticket},
+    flight::{Flight, Generation, Hold, News, Ticket},
     notes::{AttemptId, AttemptSet, Notes},
     site::{Counter, Site, Terms},
     sync::{Arc as Shared, AtomicU64, Cell, Ordering, Shard, Unparker},
@@ -51,7 +51,7 @@ pub(super) struct Race<T, E, F> {
     pub(super) here: Here,
     pub(super) alarm: Alarm,
     pub(super) machine: Cell<Machine<T, E>>,
-    pub(super) seats: [Seat<T, E>; SEATS],
+    pub(super) seats: Seats<T, E>,
     pub(super) op: F,
 }
 
@@ -77,8 +77,18 @@ pub(super) struct Machine<T, E> {
     pub(super) answered_aside: Option<AttemptId>,
 }
 
+/// Who drives a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// Its caller, which looks at what has come of it next.
+    Caller,
+    /// Some other thread: the caller is to be told.
+    Another,
+}
+
 /// What is wanted of a new call besides its site.
 pub(super) struct Start {
+    pub(super) terms: Shared<Terms>,
     pub(super) rules: Rules,
     pub(super) now: Nanos,
     /// The number by which the listener knows the call.
@@ -106,7 +116,7 @@ where
         start: Start,
         op: F,
     ) -> Arc<Self> {
-        let terms = site.shared_terms();
+        let terms = start.terms;
         let mut notes = Notes::new();
         let mut with = With {
             site,
@@ -150,19 +160,19 @@ where
             here: Here::default(),
             alarm: Alarm::default(),
             machine: Cell::new(machine),
-            seats: std::array::from_fn(|_| Seat::new()),
+            seats: Seats::new(),
             op,
         });
         let hold = race.flight.begin();
-        race.drive(hold, Some(step));
+        race.drive(By::Caller, hold, Some(step));
         race
     }
 
     /// Does what the machine says until it has nothing more to say.
-    pub(super) fn drive(self: &Arc<Self>, mut hold: Hold<'_>, mut step: Option<Step>) {
+    pub(super) fn drive(self: &Arc<Self>, by: By, mut hold: Hold<'_>, mut step: Option<Step>) {
         let mut raised = Raised::default();
         let mut spent = Vec::new();
-        loop {
+        let over = loop {
             let over = self.machine.with_mut(|machine| {
                 // SAFETY: because the flight is held, the machine is this thread's alone.
                 let machine = unsafe { &mut *machine };
@@ -175,17 +185,21 @@ where
                     self.caller.unpark();
                 }
                 self.end(hold, &mut spent);
-                break;
+                break true;
             }
             match hold.let_go() {
-                Ok(()) => break,
+                Ok(()) => break false,
                 Err(still) => hold = still,
             }
-        }
-        if !UNPARK_FIRST {
+        };
+        if by == By::Another && !UNPARK_FIRST {
             self.caller.unpark();
         }
-        self.set_alarm();
+        // The caller looks at the time itself, unless code of the host's keeps it.
+        let kept_up = !(raised.is_empty() && spent.is_empty());
+        if !over && (by == By::Another || kept_up) {
+            self.set_alarm();
+        }
         self.run_hooks(raised);
         spent.into_iter().for_each(|result| self.discard(result));
     }
@@ -252,14 +266,17 @@ where
                 .with(machine, raised, |call, with| call.on_rejected(with, launch.attempt, now));
         };
         let retries_left = self.with(machine, raised, |call, with| call.retries_left(with));
-        self.seat(ticket).prepare(Order { launch, retries_left });
+        self.seats.prepare(ticket, Order { launch, retries_left });
         machine.call.on_queued(launch.attempt);
         machine.queued.insert(launch.attempt);
         let here = self.host.alarms.is_some() && launch.hedge_index == 0;
-        if !(here && self.here.offer(ticket)) {
+        let now = if here && self.here.offer(ticket) {
+            // Nothing was done that takes time.
+            machine.call.now()
+        } else {
             self.hand_off(ticket);
-        }
-        let now = self.host.clock.now();
+            self.host.clock.now()
+        };
         self.learn_starts(machine);
         self.with(machine, raised, |call, with| call.on_time(with, now))
     }
@@ -334,7 +351,7 @@ where
     }
 
     pub(super) fn seat(&self, ticket: Ticket) -> &Seat<T, E> {
-        &self.seats[ticket.seat()]
+        self.seats.of(ticket)
     }
 
     /// Only for the holder.

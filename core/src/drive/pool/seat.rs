@@ -1,13 +1,67 @@
-//! Where an attempt in the air keeps what belongs to it.
+//! Where attempts in the air keep what belongs to them.
 
 use crate::{
     call::Launch,
     clock::Nanos,
     completion::Completion,
     drive::{cancel::Signal, ending::Kept},
+    flight::{SEATS, Ticket},
     outcome::Outcome,
     sync::{AtomicU64, Cell, Ordering},
 };
+
+/// How many seats lie in the call's own block: enough for an attempt and its hedge, and the block is
+/// small enough for an allocator's quick way.
+const NEAR: usize = if cfg!(rego_loom) { 1 } else { 2 };
+
+/// A flight's seats. Those that few calls need are made with the first of them.
+pub(super) struct Seats<T, E> {
+    near: [Seat<T, E>; NEAR],
+    /// Empty until one of them is needed.
+    far: Cell<Vec<Seat<T, E>>>,
+}
+
+impl<T, E> Seats<T, E> {
+    pub(super) fn new() -> Self {
+        Self { near: std::array::from_fn(|_| Seat::new()), far: Cell::new(Vec::new()) }
+    }
+
+    /// Prepares the ticket's seat, which is free. Only for the holder, which has not handed the
+    /// ticket on.
+    pub(super) fn prepare(&self, ticket: Ticket, order: Order) {
+        if ticket.seat() >= NEAR && self.far().is_empty() {
+            let seats = (NEAR..SEATS).map(|_| Seat::new()).collect();
+            self.far.with_mut(|far| {
+                // SAFETY: because only the holder writes here, once, before the first ticket of a
+                // far seat is handed on: nobody else reads it yet.
+                unsafe { *far = seats };
+            });
+        }
+        self.of(ticket).prepare(order);
+    }
+
+    /// Only for whoever has the ticket, or holds the flight.
+    pub(super) fn of(&self, ticket: Ticket) -> &Seat<T, E> {
+        match self.near.get(ticket.seat()) {
+            Some(seat) => seat,
+            None => &self.far()[ticket.seat() - NEAR],
+        }
+    }
+
+    /// All there are. Only for the holder.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Seat<T, E>> {
+        self.near.iter().chain(self.far())
+    }
+
+    /// Only for whoever holds the flight, or has the ticket of such a seat.
+    fn far(&self) -> &[Seat<T, E>] {
+        self.far.with(|far| {
+            // SAFETY: because it is written once, by the holder: the caller is the holder itself, or
+            // was handed its ticket after that. It stays as long as `self`.
+            unsafe { &*far }.as_slice()
+        })
+    }
+}
 
 /// One of a flight's seats: prepared by the holder before its ticket is handed on, written once by
 /// whoever finishes the attempt, read by whoever takes the result.
@@ -35,7 +89,7 @@ pub(super) enum End<T, E> {
 }
 
 impl<T, E> Seat<T, E> {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             order: Cell::new(None),
             started: AtomicU64::new(0),
@@ -45,15 +99,17 @@ impl<T, E> Seat<T, E> {
     }
 
     /// Prepares the seat for an attempt. Only for the holder, while the seat is free.
-    pub(super) fn prepare(&self, order: Order) {
-        self.signal.reset();
-        // Relaxed: handed on with the ticket.
-        self.started.store(0, Ordering::Relaxed);
-        self.order.with_mut(|cell| {
+    fn prepare(&self, order: Order) {
+        let before = self.order.with_mut(|cell| {
             // SAFETY: because the seat is free and the flight is held by the caller, nobody else
             // looks at it until its ticket is handed on.
-            unsafe { *cell = Some(order) };
+            unsafe { (*cell).replace(order) }
         });
+        if before.is_some() {
+            self.signal.reset();
+            // Relaxed: handed on with the ticket.
+            self.started.store(0, Ordering::Relaxed);
+        }
     }
 
     /// What was launched here. Only for whoever has the ticket, or holds the flight.

@@ -16,13 +16,13 @@ use crate::{
     drive::{
         Attempt,
         cancel::Raised,
-        ending::{Kept, drop_quietly, release},
+        ending::{Kept, release},
     },
     flight::{Hold, News, Ticket},
     notes::AttemptId,
     outcome::OutcomeKind,
     site::Counter,
-    sync::Ordering,
+    sync::{Ordering, drop_quietly},
     verdict::Verdict,
 };
 

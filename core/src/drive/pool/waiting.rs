@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     executor::Executor,
-    race::{Race, Start},
+    race::{By, Race, Start},
 };
 use crate::{
     call::Rules,
@@ -41,7 +41,7 @@ where
     }
     let number = host.tell_start(site, now);
     let parker = Parker::new();
-    let terms = site.terms();
+    let terms = site.shared_terms();
     let idempotent = options.idempotent(&terms);
     let no_timer = host.alarms.as_ref().is_some_and(|alarms| !alarms.is_running());
     if no_timer && terms.policy.hedge.enabled {
@@ -50,6 +50,7 @@ where
     }
     let no_hedging = no_timer.then_some(HedgeReason::NoTimer);
     let start = Start {
+        terms,
         rules: Rules { idempotent, retries: !options.no_retries, no_hedging },
         now,
         number,
@@ -84,7 +85,7 @@ where
         }
         let until = race.wake_at();
         if !until.is_never() && race.host.clock.now() >= until {
-            race.knock_time();
+            race.knock_time(By::Caller);
         } else if !look.is_completed() {
             look.snooze();
         } else {
