@@ -582,6 +582,42 @@ class loop {
   ::rego_loop *raw_ = nullptr;
 };
 
+namespace detail {
+
+/// A share as the document has it, whatever the locale.
+inline std::string number(double share) {
+  const auto millionths = static_cast<long long>(share * 1e6 + (share < 0 ? -0.5 : 0.5));
+  const auto size = static_cast<unsigned long long>(millionths < 0 ? -millionths : millionths);
+  std::string rest = std::to_string(size % 1000000);
+  rest.insert(0, 6 - rest.size(), '0');
+  return (millionths < 0 ? "-" : "") + std::to_string(size / 1000000) + "." + rest;
+}
+
+}  // namespace detail
+
+/// A budget that policies can name, put together line by line, among those that `engine::load_policies` takes.
+class budget {
+ public:
+  explicit budget(std::string_view name) : text_("[budgets.\"" + std::string(name) + "\"]\n") {}
+  /// Extra attempts are a share of the calls that servers answer.
+  budget &ratio(double share) { return line("kind = \"ratio\"\nratio = " + detail::number(share)); }
+  /// What a ratio starts with, and the least that it saves up.
+  budget &start(unsigned attempts) { return line("start = " + std::to_string(attempts)); }
+  /// What comes on top of a ratio each second while the site is healthy.
+  budget &min_per_sec(double attempts) { return line("min_per_sec = " + detail::number(attempts)); }
+  /// So many extra attempts at a time.
+  budget &concurrency(unsigned max) { return line("kind = \"concurrency\"\nmax = " + std::to_string(max)); }
+  /// Any other line of the budget's table.
+  budget &line(std::string_view line) {
+    text_.append(line).push_back('\n');
+    return *this;
+  }
+  const std::string &raw() const noexcept { return text_; }
+
+ private:
+  std::string text_;
+};
+
 /// A set of policies as text, put together line by line: what `engine::load_policies` takes.
 class policy {
  public:
@@ -598,6 +634,12 @@ class policy {
   policy &hedge_budget(std::string_view name) { return line("hedge.budget = \"" + std::string(name) + "\""); }
   policy &hedge_after(std::chrono::nanoseconds d) {
     return line("hedge.enabled = true\nhedge.trigger = \"fixed\"\nhedge.delay = " + text(d));
+  }
+  /// Hedges so that they add `share` of the calls' own load, where that shortens most the percentile `objective`
+  /// of requests that make `fan_out` calls each.
+  policy &hedge_load(double share, double objective = 0.99, unsigned fan_out = 1) {
+    line("hedge.enabled = true\nhedge.trigger = { load = " + detail::number(share) + " }");
+    return line("hedge.objective = " + detail::number(objective) + "\nhedge.fan_out = " + std::to_string(fan_out));
   }
   /// Any other line of the document's.
   policy &line(std::string_view line) {
@@ -690,8 +732,9 @@ class engine {
     ::rego_error why = REGO_ERROR_INIT;
     return detail::check(::rego_engine_load_policies(raw_, detail::str(text), &why), why);
   }
-  result<void> load_policies(const std::vector<policy> &policies) {
+  result<void> load_policies(const std::vector<policy> &policies, const std::vector<budget> &budgets = {}) {
     std::string text = "schema = 1\n";
+    for (const budget &one : budgets) text += one.raw();
     for (const policy &one : policies) text += one.raw();
     return load_policies(text);
   }

@@ -8,7 +8,7 @@ use std::{hint::black_box, thread, time::Duration};
 
 use rego::{
     Budget, CallSite, Clock, Completion, Engine, ManualClock, Nanos, Policy, TimerThread,
-    manual::{Action, Begin},
+    manual::{Action, Begin, Step},
     rooms::{
         budget::{BudgetState, Deposits},
         latency::{Latency, Sharding},
@@ -71,13 +71,15 @@ fn run_by_key(times: u64) {
 fn begin_finish(times: u64) {
     let engine = engine(ManualClock::new().into());
     let (manual, site) = (engine.manual(), engine.site("user-service.GetUser"));
+    let mut step = Step::new();
     for call in 0..times {
-        let (_, step) = manual.begin(&site, Begin::new(Nanos::from_micros(call)));
+        manual.begin_into(&site, &Begin::new(Nanos::from_micros(call)), &mut step);
         let Some(Action::Start { attempt, .. }) = step.actions().next() else {
             panic!("a call begins with its first attempt")
         };
-        let done = manual.finish(attempt, Nanos::from_micros(call), &Completion::ok(), call);
-        black_box(done.expect("it was just begun").verdict());
+        let (now, facts) = (Nanos::from_micros(call), Completion::ok());
+        manual.finish_into(attempt, now, &facts, call, &mut step).expect("it was just begun");
+        black_box(step.verdict());
     }
 }
 

@@ -32,6 +32,7 @@ mod naive;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod time;
 mod words;
 
 pub(crate) use words::{Launch, Reserved, Rules, Step, With};
@@ -44,7 +45,7 @@ use crate::{
     notes::{AttemptId, AttemptKind, Event},
     outcome::{Class, Outcome, OutcomeKind, Reason},
     policy::Mode,
-    site::{Counter, Terms},
+    site::Counter,
     verdict::{HedgeReason, Verdict},
 };
 
@@ -144,11 +145,28 @@ impl Call {
         outcome: Outcome,
         now: Nanos,
     ) -> Step {
-        let alone = self.state == State::Running && self.legs.is_first_alone(attempt);
-        if alone && outcome.kind == OutcomeKind::Success && now < self.deadline {
-            return self.win_alone(with, now);
+        if outcome.kind == OutcomeKind::Success && self.on_first_success(with, attempt, now) {
+            return Step::Done(Verdict::Success);
         }
         self.settle(with, attempt, outcome, now)
+    }
+
+    /// An attempt succeeded: whether that is all there is to it, because it is the call's first and
+    /// only one, in time. Else nothing has happened yet, and [`on_outcome`](Self::on_outcome) is to
+    /// be told.
+    #[inline(always)]
+    pub(crate) fn on_first_success(
+        &mut self,
+        with: &mut With<'_>,
+        attempt: AttemptId,
+        now: Nanos,
+    ) -> bool {
+        let alone = self.state == State::Running && self.legs.is_first_alone(attempt);
+        if !alone || now >= self.deadline {
+            return false;
+        }
+        self.win_alone(with, now);
+        true
     }
 
     fn settle(
@@ -205,28 +223,6 @@ impl Call {
         self.answer_with(attempt, outcome);
         self.settle_leg(with, attempt, outcome);
         self.finish(with, Verdict::Cancelled)
-    }
-
-    /// Time has passed. Never launches more than one attempt: ask again until it says `Wait`.
-    pub(crate) fn on_time(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
-        if let State::Over(_) = self.state {
-            return Step::Over;
-        }
-        self.see(now);
-        if self.now >= self.deadline {
-            return self.finish(with, Verdict::DeadlineExceeded);
-        }
-        match self.state {
-            State::Over(_) => Step::Over,
-            State::Waiting if self.now >= self.wake => self.launch_retry(with),
-            State::Waiting => Step::Wait(self.wake),
-            State::Running => {
-                if let Some(step) = self.expire(with) {
-                    return step;
-                }
-                self.hedge_if_due(with)
-            }
-        }
     }
 
     /// The caller wants no answer any more.
@@ -368,23 +364,6 @@ impl Call {
     #[inline]
     fn see(&mut self, now: Nanos) {
         self.now = self.now.max(now);
-    }
-
-    /// Nothing to do for this event but to wait on, or to notice that the deadline has passed.
-    fn rest(&mut self, with: &mut With<'_>) -> Step {
-        match self.state {
-            State::Over(_) => Step::Over,
-            _ if self.now >= self.deadline => self.finish(with, Verdict::DeadlineExceeded),
-            State::Waiting => Step::Wait(self.wake),
-            State::Running => Step::Wait(self.next_event(with.terms)),
-        }
-    }
-
-    /// The first time at which something must happen while legs are alive.
-    fn next_event(&self, terms: &Terms) -> Nanos {
-        let hedge = if self.legs.any_queued() { Nanos::NEVER } else { self.wake };
-        let timeout = self.legs.first_timeout(terms.attempt_timeout());
-        self.deadline.min(hedge).min(timeout)
     }
 
     fn stop(&mut self, with: &mut With<'_>, now: Nanos, verdict: Verdict) -> Step {

@@ -94,10 +94,16 @@ where
 /// A plain success under a built-in classifier costs a branch.
 #[inline]
 pub(crate) fn judge(classifier: &Named, facts: &Completion, context: &Context) -> Outcome {
-    match (facts.kind, classifier) {
-        (CompletionKind::Ok, Named::BuiltIn(_)) => Outcome::success(),
-        _ => judge_closely(classifier, facts, context),
+    if is_plain_success(classifier, facts) {
+        return Outcome::success();
     }
+    judge_closely(classifier, facts, context)
+}
+
+/// Whether there is nothing to judge.
+#[inline]
+pub(crate) fn is_plain_success(classifier: &Named, facts: &Completion) -> bool {
+    facts.kind == CompletionKind::Ok && classifier.is_built_in()
 }
 
 /// What the machine itself makes of an attempt it gave up when the attempt's own time was up: it

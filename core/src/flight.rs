@@ -28,17 +28,22 @@
 //! - *HELD*: a thread has the machine to itself.
 //! - *TIME*, *CANCEL*: news for the holder.
 //! - *ENDED*: the call is over. Attempts that still run may finish; nobody drives.
-//! - *seats*: FREE → ALIVE (launched) → CLAIMED (being finished) → READY (news) → FREE (taken).
+//! - *seats*: FREE → ALIVE (launched) → CLAIMED (being finished) → READY (news) → FREE (taken). A
+//!   seat that is READY is the holder's alone, so it frees it with whatever it changes next.
 //!
 //! # Paths
 //!
-//! - *fast*: [`begin`](Flight::begin), [`launch`](Hold::launch), [`let_go`](Hold::let_go);
-//!   [`claim`](Flight::claim), [`ready`](Flight::ready) finds nobody holding and takes hold by the
-//!   same exchange that publishes the result; [`take`](Hold::take), [`end`](Hold::end).
-//! - *contended*: `ready` finds a holder and leaves: [`Drive::Elsewhere`]. The holder's `let_go`
-//!   fails, and it takes that result too. Either `ready` comes first in the word's history, and
-//!   the exchange of `let_go` sees READY; or `let_go` comes first, and the exchange of `ready`
-//!   sees no HELD and takes it. There is no third order, so no result is left lying.
+//! - *fast*, three changes of the word: [`begin_unseen`](Flight::begin_unseen),
+//!   [`launch`](Hold::launch) and [`let_go`](Hold::let_go) are one store, for nobody else knows of
+//!   the flight; [`arrive`](Flight::arrive) finds nobody holding, and claims, publishes and takes
+//!   hold by one exchange; [`take`](Hold::take) is a load, and [`end`](Hold::end) one exchange.
+//! - *told of before it is let go*: [`begin`](Flight::begin); *a finisher without rivals*:
+//!   [`ready`](Flight::ready) alone.
+//! - *contended*: [`arrive`](Flight::arrive) finds a holder and only claims; [`ready`](Flight::ready)
+//!   finds one still and leaves: [`Drive::Elsewhere`]. The holder's `let_go` fails, and it takes that
+//!   result too. Either `ready` comes first in the word's history, and the exchange of `let_go` sees
+//!   READY; or `let_go` comes first, and the exchange of `ready` sees no HELD and takes it. There is
+//!   no third order, so no result is left lying.
 //! - *late*: `ready` finds ENDED: [`Drive::Late`]. The finisher settles for itself and
 //!   [`retire`](Flight::retire)s. The flight is freed by the exchange, of `end` or `retire`, after
 //!   which no seat is taken: it raises the generation, and exactly one thread is told
@@ -49,9 +54,12 @@
 //!
 //! # Orderings
 //!
-//! Every change but that of `begin` is a read-modify-write, so each release in the word's history
-//! heads a release sequence that later changes do not cut. Three edges carry everything:
+//! Every change but those by which a flight begins is a read-modify-write, so each release in the
+//! word's history heads a release sequence that later changes do not cut. Four edges carry
+//! everything:
 //!
+//! - *first*: the beginner's writes → the store that lets go of what was unseen (Release) → whoever
+//!   finds the flight (Acquire).
 //! - *result*: the finisher's writes → READY (Release) → `take` (Acquire) → the holder's reads.
 //! - *machine*: the holder's writes → `let_go` (Release) → the exchange that takes HELD (Acquire).
 //! - *memory*: everything anybody did → `end`, `retire` (Release) → the last of them (Acquire), who
@@ -102,6 +110,17 @@ pub enum Drive<'a> {
     /// Nobody: the call is over. Whoever comes with a result settles it and
     /// [`retire`](Flight::retire)s.
     Late,
+}
+
+/// What a finisher has found.
+#[must_use]
+#[derive(Debug)]
+pub enum Arrival<'a> {
+    /// Nobody who drives: write the result, then take what is there, until letting go succeeds.
+    Driving(Hold<'a>),
+    /// Somebody who drives, or a call that is over: write the result, then say that it is
+    /// [ready](Flight::ready).
+    Claimed,
 }
 
 /// Who sees to a cancel.
@@ -155,7 +174,17 @@ impl Flight {
         // Relaxed: whoever acts on this generation has seen the launch, the letting go or the
         // ending that follows, each of which releases.
         self.word.store(Word::begun(generation).bits(), Ordering::Relaxed);
-        Hold { flight: self, generation }
+        Hold::of(self, generation)
+    }
+
+    /// As [`begin`](Self::begin), where nobody is told of the flight, nor of its attempts, before the
+    /// holder lets go or ends it. Until then the word is the holder's own, and no exchange is made.
+    #[inline]
+    pub fn begin_unseen(&self) -> Hold<'_> {
+        // Relaxed: as in `begin`.
+        let word = Word::from_bits(self.word.load(Ordering::Relaxed));
+        debug_assert!(word.is_vacant(), "a flight begins when the one before is over: {word:?}");
+        Hold::unseen(self, word.generation())
     }
 
     /// Takes a result's place to itself: until [`ready`](Self::ready), the caller alone may write
@@ -177,6 +206,30 @@ impl Flight {
                 (Some(word.with_seat(ticket, Seat::Claimed)), Ok(()))
             } else {
                 (None, Err(Stale))
+            }
+        })
+    }
+
+    /// As [`claim`](Self::claim) and [`ready`](Self::ready) in one exchange, where nobody drives: the
+    /// caller takes hold and is the first to hear of its own result, which it writes before it takes
+    /// any news. Where somebody does, or the call is over, only the claim is made.
+    ///
+    /// # Errors
+    ///
+    /// As [`claim`](Self::claim).
+    #[inline]
+    pub fn arrive(&self, generation: Generation, ticket: Ticket) -> Result<Arrival<'_>, Stale> {
+        // Acquire: as `claim`, and for the machine as `ready`. There is nothing to release yet.
+        self.step(Ordering::Acquire, |word| {
+            if word.generation() != generation || word.seat(ticket) != Seat::Alive {
+                return (None, Err(Stale));
+            }
+            let alone = !word.is_held() || cfg!(rego_break = "flight_arrive_unheeding");
+            if word.is_live(generation) && alone {
+                let hold = Hold::of(self, generation);
+                (Some(word.with_seat(ticket, Seat::Ready).held()), Ok(Arrival::Driving(hold)))
+            } else {
+                (Some(word.with_seat(ticket, Seat::Claimed)), Ok(Arrival::Claimed))
             }
         })
     }
@@ -288,7 +341,7 @@ impl Flight {
             if word.is_held() {
                 (Some(next), Drive::Elsewhere)
             } else {
-                (Some(next.held()), Drive::You(Hold { flight: self, generation }))
+                (Some(next.held()), Drive::You(Hold::of(self, generation)))
             }
         })
     }

@@ -19,7 +19,7 @@ use crate::{
     listener::Warning,
     notes::Attribute,
     policy::{Mode, Policy},
-    sync::{Arc, AtomicU32, CachePadded, Mutex, Ordering, Shard, Swap, SwapGuard},
+    sync::{Arc, AtomicU32, AtomicU64, CachePadded, Mutex, Ordering, Shard, Swap, SwapGuard},
     verdict::PolicySource,
 };
 
@@ -32,6 +32,9 @@ pub(crate) struct Site {
     name: Box<str>,
     own: Own,
     terms: Swap<Terms>,
+    /// How often they were replaced: raised afterwards, so whoever has seen an edition and then
+    /// taken terms has these or later ones.
+    edition: AtomicU64,
     pub(crate) latency: Latency,
     pub(crate) counters: Counters,
     pub(crate) trust: Trust,
@@ -154,6 +157,7 @@ impl Site {
             name: name.into(),
             own,
             terms: Swap::new(terms),
+            edition: AtomicU64::new(0),
             latency: Latency::new(Sharding::PerThread),
             counters: Counters::default(),
             trust: Trust::default(),
@@ -190,6 +194,15 @@ impl Site {
 
     pub(crate) fn install(&self, terms: Arc<Terms>) {
         self.terms.store(terms);
+        // Release: the terms are there for whoever sees the edition.
+        self.edition.fetch_add(1, Ordering::Release);
+    }
+
+    /// Which terms those of now are: for whoever keeps some, and wants others only when there are.
+    #[inline]
+    pub(crate) fn edition(&self) -> u64 {
+        // Acquire: pairs with `install`.
+        self.edition.load(Ordering::Acquire)
     }
 
     /// A driver that hands attempts off takes a call into the air, until what is returned is

@@ -94,7 +94,8 @@ pub unsafe extern "C" fn rego_call_begin(
         let mut step_out = unsafe { Out::sized(step_out) }?;
         let site = engine.keys.get(key).ok_or(REGO_STATUS_STALE)?;
         engine.told.hear(begin.now);
-        let (call, step) = engine.manual.begin(site, begin);
+        let mut step = Step::new();
+        let call = engine.manual.begin_into(site, &begin, &mut step);
         call_out.set(call.to_bits());
         step_out.with(|out| out.tell(&step));
         Ok(())
@@ -122,9 +123,9 @@ pub unsafe extern "C" fn rego_attempt_finish(
         let completion = unsafe { read(completion) }?;
         let facts = completion.facts()?;
         // SAFETY: as above.
-        unsafe { stepping(engine, now, step_out) }?.go(|engine, now| {
+        unsafe { stepping(engine, now, step_out) }?.go_into(|engine, now, step| {
             let attempt = AttemptRef::from_bits(attempt);
-            engine.manual.finish(attempt, now, &facts, completion.result)
+            engine.manual.finish_into(attempt, now, &facts, completion.result, step)
         })
     })
 }
@@ -318,16 +319,23 @@ unsafe fn stepping<'a>(
 
 impl Stepping<'_> {
     #[inline]
-    fn go(mut self, event: impl FnOnce(&rego_engine, Nanos) -> Result<Step, Stale>) -> Checked<()> {
-        // A step is too large to be moved out of its result.
-        match &event(self.engine, self.now) {
-            Ok(step) => {
-                self.engine.told.hear(self.now);
-                self.step_out.with(|out| out.tell(step));
-                Ok(())
-            }
-            Err(gone) => Err(stale(*gone)),
-        }
+    fn go(self, event: impl FnOnce(&rego_engine, Nanos) -> Result<Step, Stale>) -> Checked<()> {
+        self.go_into(|engine, now, step| {
+            *step = event(engine, now)?;
+            Ok(())
+        })
+    }
+
+    #[inline]
+    fn go_into(
+        mut self,
+        event: impl FnOnce(&rego_engine, Nanos, &mut Step) -> Result<(), Stale>,
+    ) -> Checked<()> {
+        let mut step = Step::new();
+        event(self.engine, self.now, &mut step).map_err(stale)?;
+        self.engine.told.hear(self.now);
+        self.step_out.with(|out| out.tell(&step));
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use loom::{
 };
 use loom_tests::explore;
 use rego::rooms::flight::{
-    Cancel, Drive, Exit, Flight, Generation, Hold, News, SEATS, Stale, Ticket,
+    Arrival, Cancel, Drive, Exit, Flight, Generation, Hold, News, SEATS, Stale, Ticket,
 };
 
 /// A call of a toy engine that is over when `goal` results have been seen. loom notices if two
@@ -130,6 +130,27 @@ impl Toy {
         Ok(())
     }
 
+    /// As [`finish`](Self::finish), in one exchange where nobody drives.
+    fn arrive(&self, generation: Generation, ticket: Ticket) -> Result<(), Stale> {
+        let arrival = self.flight.arrive(generation, ticket)?;
+        self.payload[ticket.seat()].with_mut(|value| {
+            // SAFETY: because the claim gave the seat to this thread; loom tells if it did not.
+            unsafe { *value = written_by(ticket) }
+        });
+        match arrival {
+            Arrival::Driving(hold) => self.drive(hold),
+            Arrival::Claimed => match self.flight.ready(generation, ticket) {
+                Drive::You(hold) => self.drive(hold),
+                Drive::Elsewhere => {}
+                Drive::Late => {
+                    self.late.fetch_add(1, Ordering::AcqRel);
+                    self.exit(self.flight.retire(generation, ticket));
+                }
+            },
+        }
+        Ok(())
+    }
+
     /// What the machine saw, when all threads are done.
     fn seen(&self) -> Machine {
         self.machine(|machine| machine.clone())
@@ -185,6 +206,74 @@ fn the_winner_ends_the_call_and_the_loser_frees_or_is_driven() {
         let late = toy.late.load(Ordering::Acquire) as usize;
         assert_eq!(toy.seen().seen.len() + late, 2, "none is lost, none counts twice");
         assert_eq!(toy.freed(), 1);
+    });
+}
+
+#[test]
+fn whoever_arrives_drives_or_is_driven() {
+    explore("flight: two arrive at a call that takes the first, one knocks", || {
+        let toy = Toy::new(Machine { goal: 1, ..Machine::default() });
+        let (generation, tickets) = toy.launch(2);
+        let threads: Vec<_> = tickets
+            .into_iter()
+            .map(|ticket| spawn(&toy, move |toy| toy.arrive(generation, ticket)))
+            .collect();
+        let knocking = spawn(&toy, move |toy| {
+            if let Drive::You(hold) = toy.flight.knock_time(generation) {
+                toy.drive(hold);
+            }
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+        knocking.join().unwrap();
+        let late = toy.late.load(Ordering::Acquire) as usize;
+        assert_eq!(toy.seen().seen.len() + late, 2, "none is lost, none counts twice");
+        assert_eq!(toy.freed(), 1);
+    });
+}
+
+#[test]
+fn of_two_who_finish_one_attempt_one_arrives() {
+    explore("flight: one arrives and one claims, the same attempt; another finishes", || {
+        let toy = Toy::new(Machine { goal: 2, ..Machine::default() });
+        let (generation, tickets) = toy.launch(2);
+        let [first, second] = [tickets[0], tickets[1]];
+        let arriving = spawn(&toy, move |toy| toy.arrive(generation, first));
+        let finishing = spawn(&toy, move |toy| toy.finish(generation, first));
+        let other = spawn(&toy, move |toy| toy.arrive(generation, second));
+        let both = [arriving.join().unwrap(), finishing.join().unwrap()];
+        other.join().unwrap().unwrap();
+        assert_eq!(both.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+        let mut seen = toy.seen().seen;
+        seen.sort_unstable();
+        assert_eq!((seen, toy.freed()), (vec![100, 101], 1));
+    });
+}
+
+#[test]
+fn a_flight_is_seen_whole_or_not_at_all() {
+    explore("flight: one begins unseen, one knocks and one finishes by guess", || {
+        let toy = Toy::new(Machine { goal: 1, ..Machine::default() });
+        let generation = Generation::FIRST;
+        let guess = Ticket::parse(0).unwrap();
+        let beginning = spawn(&toy, move |toy| {
+            let mut hold = toy.flight.begin_unseen();
+            toy.machine(|machine| machine.seen.push(7));
+            assert_eq!(hold.launch(), Ok(guess));
+            toy.machine(|machine| assert_eq!(machine.seen.pop(), Some(7)));
+            hold.let_go().unwrap();
+        });
+        let knocking = spawn(&toy, move |toy| {
+            if let Drive::You(hold) = toy.flight.knock_time(generation) {
+                toy.drive(hold);
+            }
+        });
+        let finishing = spawn(&toy, move |toy| toy.arrive(generation, guess).is_ok());
+        beginning.join().unwrap();
+        knocking.join().unwrap();
+        if !finishing.join().unwrap() {
+            toy.arrive(generation, guess).unwrap();
+        }
+        assert_eq!((toy.seen().seen, toy.freed()), (vec![100], 1));
     });
 }
 

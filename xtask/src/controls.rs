@@ -75,6 +75,8 @@ pub(crate) const BUILDS: &[&[Control]] = &[
         control("pool_bell_relaxed", "pool", "a_time_that_is_set_rings_the_bell"),
     ],
     &[control("pool_bell_anybodys", "pool", "a_bell_is_set_by_its_own_call_alone")],
+    &[control("flight_unseen_relaxed", "flight", "a_flight_is_seen_whole_or_not_at_all")],
+    &[control("flight_arrive_unheeding", "flight", "whoever_arrives_drives_or_is_driven")],
 ];
 
 /// Runs `command` with the workspace's own packages broken like this; the others are not built

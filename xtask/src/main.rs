@@ -4,6 +4,7 @@
 //! repository, exits with 1 when what it checks is broken, and with 2 when it was called wrongly.
 
 mod abi;
+mod boundary;
 mod check;
 mod controls;
 mod generate;

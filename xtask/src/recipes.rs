@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::shell::{Failure, Root};
+use crate::{
+    boundary,
+    shell::{Failure, Root},
+};
 
 /// The stress tests at full length: a million calls that fail, then budgets, flights and hosts'
 /// threads that do what a seed says.
@@ -43,11 +46,7 @@ pub(crate) fn bench(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
         return peers(root, if json { &["--json"] } else { &[] });
     }
     if *name == "boundary" {
-        // Where cargo puts what is built like a benchmark: target/release.
-        let library = ["build", "-q", "-p", "rego-ffi", "--profile", "bench"];
-        root.cargo(&[&library[..], &["--target-dir", "target"]].concat()).go()?;
-        let soname = format!("target/release/librego.so.{}", crate::install::SOVERSION);
-        root.program("ln", &["-sf", "librego.so", &soname]).go()?;
+        return boundary::run(root, json);
     }
     let mut command = vec!["bench", "-q", "-p", "rego-benches", "--bench", name];
     if json {

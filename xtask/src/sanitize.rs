@@ -69,7 +69,7 @@ pub(crate) fn run(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
 
 /// std is built anew: in one that is not instrumented ThreadSanitizer sees no edges, and so takes
 /// every channel, every `Arc` and every join for a race.
-fn have_source_of_std(root: &Root) -> Result<(), Failure> {
+pub(crate) fn have_source_of_std(root: &Root) -> Result<(), Failure> {
     let sysroot = root.program("rustc", &["--print", "sysroot"]).capture()?;
     let source = std::path::Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library");
     match source.exists() {

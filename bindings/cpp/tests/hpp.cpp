@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <type_traits>
 
 static int failures;
@@ -53,6 +54,25 @@ static void a_value_comes_back() {
   // A callable without a value.
   CHECK(same.run(get, [](const rego::attempt &) {})->ok());
   CHECK(same.metrics().value().find("svc.Get") != std::string::npos);
+}
+
+static void budgets_and_loads_are_put_together() {
+  rego::engine engine = rego::engine::make().value();
+  const auto few = rego::budget("few").ratio(0.1).start(1).min_per_sec(0);
+  engine
+      .load_policies({rego::policy("svc.Few").max_attempts(5).initial_backoff(1ms).retry_budget("few"),
+                      rego::policy("svc.Load").idempotent().hedge_load(0.02, 0.999, 20)},
+                     {few, rego::budget("two").concurrency(2)})
+      .value();
+  auto denied = engine.run(engine.key("svc.Few").value(), [](const rego::attempt &attempt) {
+    attempt.report(rego::completion::http(503));
+  });
+  CHECK(denied->attempts() == 2 && denied->verdict() == REGO_VERDICT_BUDGET_DENIED);
+  for (const auto &[objective, fan_out, field] :
+       {std::tuple{99.0, 1u, "hedge.objective"}, std::tuple{0.99, 0u, "hedge.fan_out"}}) {
+    const auto wrong = engine.load_policies({rego::policy("svc.Load").idempotent().hedge_load(0.02, objective, fan_out)});
+    CHECK(!wrong.has_value() && wrong.error().message().find(field) != std::string::npos);
+  }
 }
 
 static void errors_are_told() {
@@ -242,6 +262,7 @@ static void a_stop_token_ends_a_call() {
 
 int main() {
   a_value_comes_back();
+  budgets_and_loads_are_put_together();
   errors_are_told();
   hedges_run_on_the_pool();
   a_submitted_call_tells_its_end();

@@ -93,6 +93,7 @@ impl Legs {
         self.alive() != 0
     }
 
+    #[inline]
     pub(super) fn any_queued(&self) -> bool {
         self.queued() != 0
     }
@@ -164,10 +165,18 @@ impl Legs {
     }
 
     /// When the first leg will have run for the timeout.
+    #[inline]
     pub(super) fn first_timeout(&self, timeout: Nanos) -> Nanos {
         if timeout.is_never() {
             return Nanos::NEVER;
         }
+        if self.marks == 1 {
+            return self.primary + timeout; // It is alone.
+        }
+        self.first_timeout_of_several(timeout)
+    }
+
+    fn first_timeout_of_several(&self, timeout: Nanos) -> Nanos {
         self.running().map(|leg| self.start_of(leg) + timeout).min().unwrap_or(Nanos::NEVER)
     }
 
@@ -176,6 +185,7 @@ impl Legs {
         self.marks & ((1 << QUEUED) - 1)
     }
 
+    #[inline]
     fn queued(&self) -> u8 {
         self.marks >> QUEUED
     }

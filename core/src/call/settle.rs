@@ -15,7 +15,7 @@ impl Call {
     /// The first attempt answered the call, and there is no other: one bucket, one deposit, no
     /// note.
     #[inline(always)]
-    pub(super) fn win_alone(&mut self, with: &mut With<'_>, now: Nanos) -> Step {
+    pub(super) fn win_alone(&mut self, with: &mut With<'_>, now: Nanos) {
         self.see(now);
         with.site.latency.record(with.shard, self.now - self.legs.primary_started());
         self.deposit(with);
@@ -24,7 +24,6 @@ impl Call {
         self.answer = AttemptId::FIRST.get();
         with.terms.end();
         self.state = State::Over(Verdict::Success);
-        Step::Done(Verdict::Success)
     }
 
     /// An attempt answered the call.
@@ -170,7 +169,14 @@ impl Call {
     }
 
     /// Ends the call: asks every leg that is alive to stop.
+    #[inline(always)]
     pub(super) fn finish(&mut self, with: &mut With<'_>, verdict: Verdict) -> Step {
+        self.end(with, verdict);
+        Step::Done(verdict)
+    }
+
+    #[inline(never)]
+    fn end(&mut self, with: &mut With<'_>, verdict: Verdict) {
         debug_assert!(!matches!(self.state, State::Over(_)), "a call ends once");
         if self.legs.any_alive() {
             self.abandon_all(with, cancel_reason(verdict));
@@ -182,7 +188,6 @@ impl Call {
         }
         with.terms.end();
         self.state = State::Over(verdict);
-        Step::Done(verdict)
     }
 
     #[cold]

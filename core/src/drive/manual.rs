@@ -10,6 +10,7 @@
 
 mod agenda;
 mod event_loop;
+mod finish;
 mod fly;
 mod forget;
 mod hand_over;
@@ -35,20 +36,16 @@ use self::{
     agenda::Agenda,
     fly::{Left, Pilot},
     id::Meant,
-    no_room::answered_without_slot,
     pins::Unpinned,
-    seat::{CANCELLED, End, QUEUED, STARTED},
+    seat::{CANCELLED, QUEUED, STARTED},
     slot::{Slot, Wanted},
 };
-use super::{Host, judge_facts};
+use super::Host;
 use crate::{
     call::Rules,
-    classify::{self, Context},
     clock::Nanos,
-    completion::Completion,
-    flight::{Cancel, Drive, FlightId, Ticket},
-    notes::{AttemptId, Timeline},
-    outcome::Outcome,
+    flight::{Cancel, Drive, FlightId, Hold},
+    notes::Timeline,
     policy::Idempotent,
     site::Site,
     slab::Slab,
@@ -113,22 +110,38 @@ impl Manual {
     }
 
     /// Begins a call.
+    #[inline]
     pub(crate) fn begin_at(&self, site: &Shared<Site>, begin: Begin) -> (CallId, Step) {
-        self.begin_for(site, begin, None)
+        let mut begun = (CallId::from_bits(0), Step::new());
+        begun.0 = self.begin_at_into(site, &begin, &mut begun.1);
+        begun
+    }
+
+    #[inline]
+    pub(crate) fn begin_at_into(
+        &self,
+        site: &Shared<Site>,
+        begin: &Begin,
+        step: &mut Step,
+    ) -> CallId {
+        self.begin_for(site, begin, None, step)
     }
 
     /// Begins a call, of an event loop perhaps, whose thread this is then.
+    #[inline]
     fn begin_for(
         &self,
         site: &Shared<Site>,
-        begin: Begin,
+        begin: &Begin,
         agenda: Option<&Arc<Agenda>>,
-    ) -> (CallId, Step) {
+        step: &mut Step,
+    ) -> CallId {
+        *step = Step::new();
         if site.trust.is_lost(begin.now) {
-            return self.pass_through(site, begin);
+            return self.pass_through(site, begin, step);
         }
         let Some((index, slot)) = self.0.slab.acquire(Shard::current()) else {
-            return self.pass_through(site, begin);
+            return self.pass_through(site, begin, step);
         };
         slot.set(site, begin.now, |terms| Wanted {
             rules: Rules {
@@ -142,61 +155,15 @@ impl Manual {
             cookie: begin.cookie,
             keep: begin.keep,
         });
-        slot.with_machine(|machine| machine.agenda = agenda.cloned());
-        let hold = slot.flight.begin();
+        if let Some(agenda) = agenda {
+            slot.with_machine(|machine| machine.agenda = Some(Arc::clone(agenda)));
+        }
+        let hold = slot.flight.begin_unseen();
         let id = FlightId::new(index, hold.generation());
-        let mut step = Step::NOTHING;
         let pilot = Pilot::new(&self.0.host, slot, id, begin.now).of_loop();
-        let left = pilot.begin(hold, begin.deadline, &mut step);
+        let left = pilot.begin(hold, begin.deadline, step);
         self.leave(id, slot, left);
-        (CallId::of(id), step)
-    }
-
-    /// An attempt has ended, and these are the facts; the policy's classifier judges them. `result`
-    /// comes back with `Done` if this attempt answers the call. An attempt of a call that is over
-    /// is settled and counted as late; nothing follows from it.
-    ///
-    /// # Errors
-    ///
-    /// [`Stale`] if the attempt has been finished already, or never was. A
-    /// [pass-through](CallId::is_pass_through) attempt is not known to have been finished.
-    pub fn finish(
-        &self,
-        attempt: AttemptRef,
-        now: Nanos,
-        facts: &Completion,
-        result: u64,
-    ) -> Result<Step, Stale> {
-        self.end_attempt(attempt, |judge| {
-            let outcome = judge.facts(facts);
-            End { outcome: Some(outcome), facts: Some(*facts), result, at: now }
-        })
-    }
-
-    /// An attempt has ended, and this is what follows from it, past any classifier. Else as
-    /// [`finish`](Self::finish).
-    ///
-    /// # Errors
-    ///
-    /// As [`finish`](Self::finish).
-    pub fn finish_as(
-        &self,
-        attempt: AttemptRef,
-        now: Nanos,
-        outcome: Outcome,
-        result: u64,
-    ) -> Result<Step, Stale> {
-        self.end_attempt(attempt, |_| End { outcome: Some(outcome), facts: None, result, at: now })
-    }
-
-    /// An attempt was not started and will not be: the host has no room for it. A hedge is skipped;
-    /// without its only attempt the call ends as [`Verdict::ExecutorRejected`](crate::Verdict::ExecutorRejected).
-    ///
-    /// # Errors
-    ///
-    /// As [`finish`](Self::finish).
-    pub fn reject(&self, attempt: AttemptRef, now: Nanos) -> Result<Step, Stale> {
-        self.end_attempt(attempt, |_| End::not_run(now))
+        CallId::of(id)
     }
 
     /// Says what time it is, and asks what there is to do: when a [`wake_at`](Step::wake_at) has
@@ -210,7 +177,7 @@ impl Manual {
         let Meant::InFlight(id) = call.meant()? else { return Ok(Step::NOTHING) };
         let slot = self.slot(id)?;
         let drive = slot.flight.poll(id.generation());
-        self.drive_if_held(id, slot, drive, now)
+        stepped(|step| self.drive_if_held(id, slot, drive, now, step))
     }
 
     /// The host has put an attempt into a queue of its own: its time does not run yet, and no hedge
@@ -299,34 +266,12 @@ impl Manual {
         self.0.slab.get(id.slot()).ok_or(Stale)
     }
 
-    fn end_attempt(
-        &self,
-        attempt: AttemptRef,
-        end: impl FnOnce(Judge<'_>) -> End,
-    ) -> Result<Step, Stale> {
-        let Meant::InFlight((id, ticket)) = attempt.meant()? else {
-            return Ok(answered_without_slot(attempt, &end(Judge::Unknown)));
-        };
-        let slot = self.slot(id)?;
-        slot.flight.claim(id.generation(), ticket)?;
-        let end = end(Judge::Known { slot, ticket });
-        let now = end.at;
-        slot.seat(ticket).write(end);
-        let drive = slot.flight.ready(id.generation(), ticket);
-        if !matches!(drive, Drive::Late) {
-            return self.drive_if_held(id, slot, drive, now);
-        }
-        Pilot::new(&self.0.host, slot, id, now).settle_late(ticket);
-        self.leave(id, slot, slot.flight.retire(id.generation(), ticket).into());
-        Ok(Step::NOTHING)
-    }
-
     fn tell_of_queue(&self, attempt: AttemptRef, now: Nanos, mark: u64) -> Result<Step, Stale> {
         let Meant::InFlight((id, ticket)) = attempt.meant()? else { return Ok(Step::NOTHING) };
         let slot = self.slot(id)?;
         slot.tell_of_queue(id, ticket, mark)?;
         let drive = slot.flight.knock_time(id.generation());
-        self.drive_if_held(id, slot, drive, now)
+        stepped(|step| self.drive_if_held(id, slot, drive, now, step))
     }
 
     fn drive_if_held(
@@ -335,26 +280,29 @@ impl Manual {
         slot: &Slot,
         drive: Drive<'_>,
         now: Nanos,
-    ) -> Result<Step, Stale> {
+        step: &mut Step,
+    ) -> Result<(), Stale> {
         match drive {
-            Drive::You(hold) => {
-                let mut step = Step::NOTHING;
-                let mut pilot = Pilot::new(&self.0.host, slot, id, now);
-                let left = pilot.fly(hold, &mut step);
-                let bell = pilot.bell;
-                self.leave(id, slot, left);
-                if let Some(agenda) = bell {
-                    agenda.ring();
-                }
-                Ok(step)
-            }
-            Drive::Elsewhere => Ok(Step::ELSEWHERE),
-            Drive::Late if slot.pins.is_kept(id.generation()) => Ok(Step::NOTHING),
-            Drive::Late => Err(Stale),
+            Drive::You(hold) => self.drive(id, slot, hold, now, step),
+            Drive::Elsewhere => *step = Step::ELSEWHERE,
+            Drive::Late if slot.pins.is_kept(id.generation()) => {}
+            Drive::Late => return Err(Stale),
+        }
+        Ok(())
+    }
+
+    fn drive(&self, id: FlightId, slot: &Slot, hold: Hold<'_>, now: Nanos, step: &mut Step) {
+        let mut pilot = Pilot::new(&self.0.host, slot, id, now);
+        let left = pilot.fly(hold, step);
+        let bell = pilot.bell;
+        self.leave(id, slot, left);
+        if let Some(agenda) = bell {
+            agenda.ring();
         }
     }
 
     /// The last one out of a flight gives its slot back, unless the host still wants to read it.
+    #[inline]
     fn leave(&self, id: FlightId, slot: &Slot, left: Left) {
         if left == Left::Empty && slot.pins.unpin() == Unpinned::Last {
             self.0.slab.release(id.slot());
@@ -362,28 +310,16 @@ impl Manual {
     }
 }
 
-/// Who judges the facts of an attempt: the terms of its call, if anything is kept of it.
-enum Judge<'a> {
-    Known { slot: &'a Slot, ticket: Ticket },
-    Unknown,
-}
-
-impl Judge<'_> {
-    fn facts(&self, facts: &Completion) -> Outcome {
-        match self {
-            Self::Known { slot, ticket } => {
-                let setting = slot.setting();
-                let launch = slot.seat(*ticket).launch();
-                let attempt = launch.map_or(AttemptId::FIRST, |launch| launch.attempt);
-                let idempotent = setting.rules.idempotent;
-                judge_facts(&setting.site, &setting.terms, idempotent, attempt, facts)
-            }
-            Self::Unknown => {
-                let classifier = classify::Named::default();
-                classify::judge(&classifier, facts, &Context::new(Idempotent::Unset))
-            }
-        }
+/// The step that an event leads to, made where its caller gets it: one is too large to be moved about.
+#[inline]
+fn stepped(event: impl FnOnce(&mut Step) -> Result<(), Stale>) -> Result<Step, Stale> {
+    let mut stepped = Ok(Step::new());
+    if let Ok(step) = &mut stepped
+        && let Err(stale) = event(step)
+    {
+        stepped = Err(stale);
     }
+    stepped
 }
 
 // A panic of the host's never leaves a call half changed: every step is one exchange or belongs to

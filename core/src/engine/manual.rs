@@ -14,13 +14,20 @@ impl Engine {
 
 impl Manual {
     /// Begins a call at a site of this engine: its first attempt is in the step, or its end, if its
-    /// deadline has passed already. Together with its [`finish`](Self::finish) it costs about three
-    /// times a [`run`](CallSite::run), and allocates nothing once the slot is warm.
+    /// deadline has passed already. Together with its [`finish`](Self::finish) it costs a few
+    /// times a [`run`](CallSite::run), and allocates nothing once the slot is warm. Hosts that count
+    /// nanoseconds keep a step, and [begin into it](Self::begin_into).
     ///
     /// Where all slots are taken, the call [passes through](CallId::is_pass_through): it is one
     /// plain attempt with the policy's deadline, counted, and nothing is kept of it but its id.
     pub fn begin(&self, site: &CallSite, begin: Begin) -> (CallId, Step) {
         self.begin_at(&site.site, begin)
+    }
+
+    /// As [`begin`](Self::begin), into a step of the host's; whatever was there before is gone.
+    #[inline]
+    pub fn begin_into(&self, site: &CallSite, begin: &Begin, step: &mut Step) -> CallId {
+        self.begin_at_into(&site.site, begin, step)
     }
 }
 

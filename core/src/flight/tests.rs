@@ -34,6 +34,59 @@ fn one_attempt_from_begin_to_freed() {
 }
 
 #[test]
+fn a_flight_that_nobody_has_seen_is_its_beginners() {
+    let flight = Flight::new();
+    let mut hold = flight.begin_unseen();
+    let generation = hold.generation();
+    let (first, second) = (hold.launch().unwrap(), hold.launch().unwrap());
+    // Whoever guesses at it finds nothing.
+    assert_eq!(flight.claim(generation, first), Err(Stale));
+    assert_eq!(flight.cancel(generation), Cancel::Late);
+    assert!(matches!(flight.poll(generation), Drive::Late));
+    assert!(flight.is_over(generation));
+    assert!(hold.take_back(first) && !hold.take_back(first));
+    assert_eq!(hold.seated().collect::<Vec<_>>(), [first, second]);
+    let mut hold = hold.let_go().expect_err("there is news");
+    assert_eq!(hold.take(), Some(News::Ready(first)));
+    assert_eq!((hold.take(), hold.is_cancelled()), (None, false));
+    assert_eq!(hold.seated().collect::<Vec<_>>(), [second]);
+    hold.let_go().unwrap();
+    assert!(!flight.is_over(generation));
+    assert_eq!(flight.claim(generation, first), Err(Stale), "it was taken back");
+    assert_eq!(flight.claim(generation, second), Ok(()));
+
+    let flight = Flight::new();
+    assert_eq!(flight.begin_unseen().end().unwrap(), Exit::Freed);
+    assert_eq!(flight.begin_unseen().generation(), Generation::FIRST.next());
+}
+
+#[test]
+fn a_finisher_that_meets_nobody_hears_of_its_own_result() {
+    let flight = Flight::new();
+    let mut hold = flight.begin();
+    let generation = hold.generation();
+    let tickets = [(); 3].map(|()| hold.launch().unwrap());
+    let [first, second, third] = tickets;
+    assert!(matches!(flight.arrive(generation, first).unwrap(), Arrival::Claimed));
+    assert_eq!(hold.take(), None, "it is not written yet");
+    hold.let_go().unwrap();
+    let Arrival::Driving(mut hold) = flight.arrive(generation, second).unwrap() else {
+        panic!("nobody drives")
+    };
+    assert_eq!(flight.arrive(generation, second).unwrap_err(), Stale);
+    assert_eq!(flight.arrive(generation.next(), third).unwrap_err(), Stale);
+    assert!(matches!(flight.ready(generation, first), Drive::Elsewhere));
+    assert_eq!(hold.take(), Some(News::Ready(first)), "the oldest comes first");
+    assert_eq!(hold.take(), Some(News::Ready(second)));
+    assert_eq!(hold.take(), None);
+    assert_eq!(flight.arrive(generation, second).unwrap_err(), Stale, "taken, and not freed yet");
+    assert_eq!(hold.end().unwrap(), Exit::Occupied);
+    assert!(matches!(flight.arrive(generation, third).unwrap(), Arrival::Claimed), "late");
+    assert!(matches!(flight.ready(generation, third), Drive::Late));
+    assert_eq!(flight.retire(generation, third), Exit::Freed);
+}
+
+#[test]
 fn what_is_stale_changes_nothing() {
     let flight = Flight::new();
     let mut hold = flight.begin();
@@ -259,9 +312,12 @@ impl Toy {
     }
 
     fn finish(&self, generation: Generation, ticket: Ticket, run: &impl Fn(Ticket)) {
-        self.flight.claim(generation, ticket).expect("finished once");
+        let arrival = self.flight.arrive(generation, ticket).expect("finished once");
         // SAFETY: because the claim gave the seat to this thread.
         self.payload[ticket.seat()].with_mut(|value| unsafe { *value = written_by(ticket) });
+        if let Arrival::Driving(hold) = arrival {
+            return self.drive(hold, run);
+        }
         match self.flight.ready(generation, ticket) {
             Drive::You(hold) => self.drive(hold, run),
             Drive::Elsewhere => {}

@@ -39,6 +39,18 @@ pub(super) enum Seat {
     Ready = 3,
 }
 
+/// A set of seats, as the bits they have in the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seats(u64);
+
+impl Seats {
+    pub(super) const NONE: Self = Self(0);
+
+    pub(super) const fn insert(&mut self, ticket: Ticket) {
+        self.0 |= SEAT_MASK << (ticket.seat() as u32 * SEAT_BITS);
+    }
+}
+
 /// One value of the state word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Word(u64);
@@ -112,12 +124,18 @@ impl Word {
     }
 
     /// The oldest attempt that is ready.
+    #[inline]
     pub(super) fn first_ready(self) -> Option<Ticket> {
         if !self.any_ready() {
             return None;
         }
         let launched = self.launched();
-        let oldest = launched.saturating_sub(SEATS as u8);
+        if launched <= SEATS as u8 {
+            // Seats are filled in turn: the lowest has the oldest.
+            let ready = self.0 & (self.0 >> 1) & SEATS_LOW;
+            return Some(Ticket::truncated((ready.trailing_zeros() / SEAT_BITS) as u8));
+        }
+        let oldest = launched - SEATS as u8;
         (oldest..launched)
             .map(Ticket::truncated)
             .find(|ticket| self.seat_at(ticket.seat()) == Seat::Ready)
@@ -147,6 +165,12 @@ impl Word {
     pub(super) fn with_seat(self, ticket: Ticket, seat: Seat) -> Self {
         let shift = ticket.seat() as u32 * SEAT_BITS;
         Self(self.0 & !(SEAT_MASK << shift) | (seat as u64) << shift)
+    }
+
+    /// With these seats free.
+    #[must_use]
+    pub(super) const fn without(self, seats: Seats) -> Self {
+        Self(self.0 & !seats.0)
     }
 
     #[must_use]

@@ -29,8 +29,8 @@ struct thread {
 };
 
 static uint64_t draw(struct thread *self) {
-  self->seed += UINT64_C(0x9E3779B97F4A7C15);
-  uint64_t z = self->seed;
+  /* Atomic: callbacks draw, too, on whatever thread they are called. */
+  uint64_t z = __atomic_add_fetch(&self->seed, UINT64_C(0x9E3779B97F4A7C15), __ATOMIC_RELAXED);
   z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
   z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
   return z ^ (z >> 31);
@@ -61,14 +61,14 @@ static void count(struct thread *self, rego_status status, const rego_step *step
     case REGO_STATUS_CAPACITY:
       return;
     default:
-      self->wrong++;
+      __atomic_add_fetch(&self->wrong, 1, __ATOMIC_RELAXED);
       return;
   }
   if (step == NULL) {
     return;
   }
   if (step->n_actions > REGO_MAX_ACTIONS) {
-    self->wrong++;
+    __atomic_add_fetch(&self->wrong, 1, __ATOMIC_RELAXED);
     return;
   }
   for (uint32_t i = 0; i < step->n_actions; i++) {
@@ -78,7 +78,7 @@ static void count(struct thread *self, rego_status status, const rego_step *step
       remember(self, action->attempt);
     }
     if (action->kind < REGO_ACTION_START || action->kind > REGO_ACTION_DONE) {
-      self->wrong++;
+      __atomic_add_fetch(&self->wrong, 1, __ATOMIC_RELAXED);
     }
   }
 }

@@ -1,24 +1,13 @@
 /* The call as a state machine, through the header alone. Time is what this program says it is. */
 #define _POSIX_C_SOURCE 200809L
 
-#include <rego.h>
-#include <stdio.h>
+#define OK(status) answered(__LINE__, REGO_STATUS_OK, (status))
+#include "check.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#define MS UINT64_C(1000000)
-#define T0 (1000 * MS)
-
-static int failures;
 static int crossings;
-
-static void check(int line, int holds, const char *what) {
-  if (!holds) {
-    fprintf(stderr, "l1.c:%d: %s\n", line, what);
-    failures++;
-  }
-}
-#define CHECK(holds) check(__LINE__, (holds), #holds)
 
 /* Counts what crosses, and says what was answered instead of what was expected. */
 static void answered(int line, rego_status expected, rego_status status) {
@@ -29,7 +18,6 @@ static void answered(int line, rego_status expected, rego_status status) {
     failures++;
   }
 }
-#define OK(status) answered(__LINE__, REGO_STATUS_OK, (status))
 #define ANSWERS(expected, status) answered(__LINE__, (expected), (status))
 
 static const char policies[] =
@@ -46,11 +34,6 @@ static const char policies[] =
     "trigger = \"fixed\"\n"
     "delay = \"20ms\"\n"
     "budget = \"unlimited\"\n";
-
-static rego_str text_of(const char *text) {
-  rego_str it = {text, strlen(text)};
-  return it;
-}
 
 static rego_engine *new_engine(const rego_options *options) {
   rego_engine *engine = NULL;

@@ -1,25 +1,12 @@
 /* Many calls on one loop. Time is what this program says it is, but for the thread at the end. */
 #define _POSIX_C_SOURCE 200809L
 
+#include "check.h"
+
 #include <pthread.h>
-#include <rego.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MS UINT64_C(1000000)
-#define T0 (1000 * MS)
-
-static int failures;
-
-static void check(int line, int holds, const char *what) {
-  if (!holds) {
-    fprintf(stderr, "l2.c:%d: %s\n", line, what);
-    failures++;
-  }
-}
-#define CHECK(holds) check(__LINE__, (holds), #holds)
-#define OK(status) check(__LINE__, (status) == REGO_STATUS_OK, #status)
 
 static const char policies[] =
     "schema = 1\n[defaults]\nidempotent = true\n"
@@ -42,9 +29,8 @@ static rego_step step;
 static rego_action actions[8];
 
 static rego_key key_of(const char *name) {
-  rego_str text = {name, strlen(name)};
   rego_key key = 0;
-  OK(rego_key_intern(engine, text, &key));
+  OK(rego_key_intern(engine, text_of(name), &key));
   return key;
 }
 

@@ -1,24 +1,11 @@
 /* Calls whose attempts the library runs: on this thread, on others, and on none that will do it. */
 #define _POSIX_C_SOURCE 200809L
 
+#include "check.h"
 #include "pool.h"
 
-#include <rego.h>
-#include <stdio.h>
 #include <string.h>
 
-#define MS UINT64_C(1000000)
-
-static int failures;
-
-static void check(int line, int holds, const char *what) {
-  if (!holds) {
-    fprintf(stderr, "l3.c:%d: %s\n", line, what);
-    __atomic_add_fetch(&failures, 1, __ATOMIC_SEQ_CST);
-  }
-}
-#define CHECK(holds) check(__LINE__, (holds), #holds)
-#define OK(status) check(__LINE__, (status) == REGO_STATUS_OK, #status)
 
 #define GET(what) __atomic_load_n(&(what), __ATOMIC_SEQ_CST)
 #define SET(what, to) __atomic_store_n(&(what), (to), __ATOMIC_SEQ_CST)
@@ -136,7 +123,7 @@ static void wait_for(int line, const int *what, int value) {
     struct timespec moment = {0, 100000};
     nanosleep(&moment, NULL);
   }
-  check(line, __atomic_load_n(what, __ATOMIC_SEQ_CST) == value, "what was waited for came");
+  check(__FILE__, line, __atomic_load_n(what, __ATOMIC_SEQ_CST) == value, "what was waited for came");
 }
 #define WAIT_FOR(what, value) wait_for(__LINE__, &(what), (value))
 

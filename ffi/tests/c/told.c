@@ -1,26 +1,13 @@
 /* What is told of calls, and what the host decides itself: timelines, classifiers, forks. */
 #define _POSIX_C_SOURCE 200809L
 
-#include <rego.h>
-#include <stdio.h>
+#include "check.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MS UINT64_C(1000000)
-#define T0 (1000 * MS)
-
-static int failures;
-
-static void check(int line, int holds, const char *what) {
-  if (!holds) {
-    fprintf(stderr, "told.c:%d: %s\n", line, what);
-    failures++;
-  }
-}
-#define CHECK(holds) check(__LINE__, (holds), #holds)
-#define OK(status) check(__LINE__, (status) == REGO_STATUS_OK, #status)
 
 static const char policies[] =
     "schema = 1\n"
@@ -40,11 +27,6 @@ static const char with_classifiers[] =
     "classifier = \"own\"\n"
     "[policies.\"svc.Odd\".retry]\n"
     "classifier = \"odd\"\n";
-
-static rego_str text_of(const char *text) {
-  rego_str it = {text, strlen(text)};
-  return it;
-}
 
 static int dropped, asked;
 
@@ -267,7 +249,29 @@ static void a_child_has_jitter_of_its_own_and_no_calls(uint64_t seed) {
   rego_engine_release(engine);
 }
 
+/* What only a document can say, from C as from any front. */
+static void documents_say_it_all(void) {
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_engine *engine = NULL;
+  rego_error error = REGO_ERROR_INIT;
+  options.now = T0;
+  OK(rego_engine_new(&options, &engine, NULL));
+  OK(rego_engine_load_policies(engine, text_of("schema = 1\n"
+                                               "[budgets.few]\nkind = \"ratio\"\nratio = 0.1\nstart = 1\n"
+                                               "[policies.\"svc.Load\"]\nidempotent = true\n"
+                                               "retry.budget = \"few\"\n"
+                                               "hedge = { enabled = true, trigger = { load = 0.02 }, "
+                                               "objective = 0.999, fan_out = 20 }\n"),
+                               &error));
+  CHECK(rego_engine_load_policies(engine, text_of("schema = 1\n[policies.\"svc.Load\"]\n"
+                                                  "hedge = { objective = 99.0 }\n"),
+                                  &error) == REGO_STATUS_INVALID);
+  CHECK(strstr(error.message, "hedge.objective") != NULL);
+  rego_engine_release(engine);
+}
+
 int main(void) {
+  documents_say_it_all();
   unsetenv("REGO_MODE");
   step.struct_size = sizeof step;
   a_classifier_of_ones_own_decides();

@@ -103,7 +103,8 @@ impl Manual {
 
 impl Loop {
     pub(crate) fn begin_on(&mut self, site: &Shared<Site>, begin: Begin) -> (CallId, Step) {
-        let (call, mut step) = self.manual.begin_for(site, begin, Some(&self.agenda));
+        let mut step = Step::NOTHING;
+        let call = self.manual.begin_for(site, &begin, Some(&self.agenda), &mut step);
         if step.more {
             // There was no room for its timer: it is looked at again.
             step.more = false;

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     agenda::Agenda,
-    seat::{CANCELLED, End},
+    seat::{CANCELLED, End, HOST_JUDGES},
     slot::{Done, Machine, Setting, Slot},
     step::Step,
 };
@@ -16,7 +16,7 @@ use crate::{
     call::{self, Call, Launch, With},
     clock::Nanos,
     drive::{Ended, Host, release},
-    flight::{Drive, Exit, FlightId, Hold, News, Ticket},
+    flight::{Exit, FlightId, Hold, News, Ticket},
     notes::{AttemptId, AttemptSet, Event, Notes},
     outcome::CancelReason,
     site::Counter,
@@ -32,6 +32,7 @@ pub(super) struct Pilot<'a> {
     /// The latest time this thread has heard of.
     pub(super) now: Nanos,
     pub(super) asker: Asker,
+    shard: Shard,
     /// Whom to tell that there is something to do, once the flight is let go.
     pub(super) bell: Option<Arc<Agenda>>,
 }
@@ -67,8 +68,8 @@ impl From<Exit> for Left {
 impl<'a> Pilot<'a> {
     /// Only for whoever has taken hold of this flight, or begins it.
     pub(super) fn new(host: &'a Host, slot: &'a Slot, id: FlightId, now: Nanos) -> Self {
-        let (setting, asker, bell) = (slot.setting(), Asker::Anybody, None);
-        Self { host, slot, setting, id, now, asker, bell }
+        let (setting, shard) = (slot.setting(), Shard::current());
+        Self { host, slot, setting, id, now, asker: Asker::Anybody, shard, bell: None }
     }
 
     /// As the event loop that the call belongs to.
@@ -104,6 +105,7 @@ impl<'a> Pilot<'a> {
         self.rounds(hold, false, step)
     }
 
+    #[inline]
     fn rounds(&mut self, mut hold: Hold<'_>, mut first: bool, step: &mut Step) -> Left {
         loop {
             let slot = self.slot;
@@ -127,87 +129,136 @@ impl<'a> Pilot<'a> {
         first: bool,
         step: &mut Step,
     ) -> bool {
+        let mut said = None;
         let advance = || {
-            self.advance(machine, hold, first);
+            self.advance(machine, hold, first, &mut said);
             self.hand_over(machine, hold, step)
         };
         match catch_unwind(AssertUnwindSafe(advance)) {
             Ok(through) => through,
             Err(payload) => {
-                self.stand_aside(machine, hold, payload);
-                self.hand_over(machine, hold, step)
+                self.stand_aside(machine, hold, said, payload);
+                self.hand_over_after_panic(machine, hold, step)
             }
         }
     }
 
-    /// One round, until there is no news and time brings nothing more.
-    fn advance(&mut self, machine: &mut Machine, hold: &mut Hold<'_>, first: bool) {
-        let mut step = first.then(|| self.event(machine, |call, with| call.begin(with)));
+    #[cold]
+    #[inline(never)]
+    fn hand_over_after_panic(
+        &mut self,
+        machine: &mut Machine,
+        hold: &mut Hold<'_>,
+        step: &mut Step,
+    ) -> bool {
+        self.hand_over(machine, hold, step)
+    }
+
+    /// One round, until there is no news and time brings nothing more. What the machine has `said` to
+    /// a refusal, and was not done yet, is there for whoever comes after a panic.
+    #[inline(always)]
+    fn advance(
+        &mut self,
+        machine: &mut Machine,
+        hold: &mut Hold<'_>,
+        first: bool,
+        said: &mut Option<call::Step>,
+    ) {
+        if first {
+            let step = self.event(machine, hold, |call, with| call.begin(with));
+            self.follow(machine, hold, step, said);
+        }
         let mut timed = false;
         loop {
+            if let Some(news) = hold.take() {
+                timed = false;
+                self.hear(machine, hold, news, said);
+                continue;
+            }
+            if timed || machine.is_over() {
+                return;
+            }
+            if let Some(next) = self.nothing_until(machine) {
+                machine.wake = next;
+                return;
+            }
+            let step = self.pass_time(machine, hold);
             // A launch arms what only time can tell.
-            timed &= !self.follow(machine, hold, step.take());
-            step = match hold.take() {
-                Some(news) => {
-                    timed = false;
-                    Some(self.hear(machine, news))
-                }
-                None if timed || machine.is_over() => return,
-                None => {
-                    timed = true;
-                    Some(self.pass_time(machine))
-                }
-            };
+            timed = !self.follow(machine, hold, step, said);
         }
     }
 
+    #[inline]
+    fn nothing_until(&self, machine: &mut Machine) -> Option<Nanos> {
+        let call = machine.call.as_mut().expect("a flight begins with its call");
+        call.nothing_until(&self.setting.terms, self.now)
+    }
+
     /// Does what one event led to. Whether an attempt was launched.
+    #[inline(always)]
     pub(super) fn follow(
         &mut self,
         machine: &mut Machine,
         hold: &mut Hold<'_>,
-        mut step: Option<call::Step>,
+        mut step: call::Step,
+        said: &mut Option<call::Step>,
     ) -> bool {
         let mut launched = false;
-        while let Some(said) = step.take() {
-            match said {
+        loop {
+            match step {
                 call::Step::Launch(launch) => {
                     launched = true;
-                    step = self.launch(machine, hold, launch);
+                    if !self.launch(machine, hold, launch) {
+                        *said = Some(self.find_no_seat(machine, hold, launch));
+                    }
                 }
                 call::Step::Wait(until) => machine.wake = until,
                 call::Step::Done(_) => self.be_done(machine),
                 call::Step::Over => {}
             }
             self.tell(machine);
+            match said.take() {
+                Some(next) => step = next,
+                None => return launched,
+            }
         }
-        launched
     }
 
-    /// `Some` if there is no seat for it.
-    fn launch(
+    /// Whether there is a seat for it.
+    #[inline(always)]
+    fn launch(&self, machine: &mut Machine, hold: &mut Hold<'_>, launch: Launch) -> bool {
+        let Ok(ticket) = hold.launch() else { return false };
+        self.slot.seat(ticket).prepare(self.id.generation(), ticket, launch, self.judges());
+        machine.aloft.insert(ticket);
+        machine.to_start.insert(ticket);
+        true
+    }
+
+    /// All seats are taken by attempts that were given up and still run.
+    #[cold]
+    fn find_no_seat(
         &mut self,
         machine: &mut Machine,
         hold: &mut Hold<'_>,
         launch: Launch,
-    ) -> Option<call::Step> {
-        let Ok(ticket) = hold.launch() else {
-            // All seats are taken by attempts that were given up and still run.
-            release(&self.setting.terms, launch.reserved);
-            let now = self.now;
-            let attempt = launch.attempt;
-            return Some(self.event(machine, |call, with| call.on_rejected(with, attempt, now)));
-        };
-        self.slot.seat(ticket).prepare(self.id.generation(), ticket, launch);
-        machine.aloft.insert(ticket);
-        machine.to_start.insert(ticket);
-        None
+    ) -> call::Step {
+        release(&self.setting.terms, launch.reserved);
+        let (now, attempt) = (self.now, launch.attempt);
+        self.event(machine, hold, |call, with| call.on_rejected(with, attempt, now))
+    }
+
+    /// Who judges the facts of this call's attempts.
+    #[inline]
+    fn judges(&self) -> u64 {
+        if self.setting.terms.classifier.is_built_in() { 0 } else { HOST_JUDGES }
     }
 
     /// Runs an event on the machine, and sees to those it gives up.
+    #[inline]
     pub(super) fn event<R>(
         &mut self,
         machine: &mut Machine,
+        hold: &mut Hold<'_>,
         event: impl FnOnce(&mut Call, &mut With<'_>) -> R,
     ) -> R {
         let call = machine.call.as_mut().expect("a flight begins with its call");
@@ -215,11 +266,12 @@ impl<'a> Pilot<'a> {
         let answer = event(call, &mut with);
         let abandoned = with.abandoned;
         if !abandoned.is_empty() {
-            self.give_up(machine, abandoned);
+            self.give_up(machine, hold, abandoned);
         }
         answer
     }
 
+    #[inline]
     fn with<'n>(&self, notes: &'n mut Notes) -> With<'n>
     where
         'a: 'n,
@@ -229,7 +281,7 @@ impl<'a> Pilot<'a> {
             terms: &self.setting.terms,
             started: self.setting.started,
             rules: self.setting.rules,
-            shard: Shard::current(),
+            shard: self.shard,
             notes,
             facts: None,
             abandoned: AttemptSet::EMPTY,
@@ -237,7 +289,7 @@ impl<'a> Pilot<'a> {
     }
 
     #[cold]
-    pub(super) fn give_up(&self, machine: &mut Machine, abandoned: AttemptSet) {
+    fn give_up(&self, machine: &mut Machine, hold: &mut Hold<'_>, abandoned: AttemptSet) {
         for attempt in abandoned {
             machine.given_up.insert(attempt);
             machine.queued.remove(attempt);
@@ -247,7 +299,7 @@ impl<'a> Pilot<'a> {
             // It is in the air, so the mark finds it.
             let _ = seat.mark(self.id.generation(), ticket, CANCELLED);
             if machine.to_start.remove(ticket) {
-                self.take_back(ticket);
+                self.take_back(hold, ticket);
             } else {
                 machine.reasons[ticket.seat()] = Some(reason(machine.notes.as_slice(), attempt));
                 machine.to_cancel.insert(ticket);
@@ -257,16 +309,14 @@ impl<'a> Pilot<'a> {
 
     /// The host has not heard of this attempt, and will not: it ends without having run. Its end is
     /// the next news.
-    fn take_back(&self, ticket: Ticket) {
-        let generation = self.id.generation();
-        if self.slot.flight.claim(generation, ticket).is_err() {
-            return; // Somebody guessed its id.
+    fn take_back(&self, hold: &mut Hold<'_>, ticket: Ticket) {
+        // Unless somebody guessed its id.
+        if hold.take_back(ticket) {
+            self.slot.seat(ticket).write(End::not_run(self.now));
         }
-        self.slot.seat(ticket).write(End::not_run(self.now));
-        let held = self.slot.flight.ready(generation, ticket);
-        debug_assert!(matches!(held, Drive::Elsewhere), "this thread has hold of it");
     }
 
+    #[inline]
     pub(super) fn be_done(&self, machine: &mut Machine) {
         machine.done = Done::ToTell;
         machine.wake = Nanos::NEVER;
@@ -278,6 +328,7 @@ impl<'a> Pilot<'a> {
         }
     }
 
+    #[inline]
     fn tell(&self, machine: &mut Machine) {
         if let Some(listener) = &self.host.listener {
             for note in &machine.notes.as_slice()[machine.told..] {
@@ -288,6 +339,7 @@ impl<'a> Pilot<'a> {
     }
 
     /// Ends the flight. Results that came in meanwhile are late.
+    #[inline]
     fn end(&self, mut hold: Hold<'_>) -> Left {
         if self.setting.keep {
             self.slot.pins.keep(self.id.generation());
@@ -307,11 +359,13 @@ impl<'a> Pilot<'a> {
 
     /// An attempt ended after its call: it gives back what it held, and is counted.
     pub(super) fn settle_late(&self, ticket: Ticket) {
-        if let Some((launch, end)) = self.slot.seat(ticket).take() {
-            self.settle(launch);
+        let seat = self.slot.seat(ticket);
+        if let Some((launch, end)) = seat.take() {
+            self.settle(launch.reserved);
             if end.outcome.is_some() {
                 self.setting.site.counters.add(Counter::Late, 1);
             }
+            seat.clear();
         }
         self.setting.site.abandoned_ended();
     }

@@ -17,18 +17,31 @@ use crate::{
 
 impl Pilot<'_> {
     /// Gives what there is to do to whoever is to do it. Whether the flight is to end.
+    #[inline(always)]
     pub(super) fn hand_over(
         &mut self,
         machine: &mut Machine,
         hold: &mut Hold<'_>,
         step: &mut Step,
     ) -> bool {
-        let Some(agenda) = machine.agenda.take() else {
-            self.hand_out(machine, step);
-            step.wake_at = machine.wake;
-            step.more = machine.has_pending();
-            return machine.done == Done::Told;
-        };
+        if machine.agenda.is_some() {
+            return self.leave_to_agenda(machine, hold, step);
+        }
+        self.hand_out(machine, step);
+        step.wake_at = machine.wake;
+        step.more = machine.has_pending();
+        machine.done == Done::Told
+    }
+
+    /// As [`hand_over`](Self::hand_over), where the call is an event loop's.
+    #[inline(never)]
+    fn leave_to_agenda(
+        &mut self,
+        machine: &mut Machine,
+        hold: &mut Hold<'_>,
+        step: &mut Step,
+    ) -> bool {
+        let Some(agenda) = machine.agenda.take() else { return false };
         let through = match self.asker {
             Asker::Loop => self.hand_to_loop(machine, &agenda, step),
             Asker::Anybody => self.leave_to_loop(machine, hold, &agenda, step),
@@ -88,8 +101,8 @@ impl Pilot<'_> {
     fn shut_down(&mut self, machine: &mut Machine, hold: &mut Hold<'_>, agenda: &Agenda) -> bool {
         if !machine.is_over() {
             let now = self.now;
-            let step = self.event(machine, |call, with| call.on_shutdown(with, now));
-            self.follow(machine, hold, Some(step));
+            let step = self.event(machine, hold, |call, with| call.on_shutdown(with, now));
+            self.follow(machine, hold, step, &mut None);
         }
         agenda.disarm(machine.armed.take());
         machine.to_cancel = Default::default();
@@ -104,27 +117,33 @@ impl Pilot<'_> {
     }
 
     /// Moves what the host is to do into the step, as far as it fits. `Done` comes last.
+    #[inline(always)]
     fn hand_out(&self, machine: &mut Machine, step: &mut Step) {
-        while !step.is_full() {
-            if let Some(ticket) = machine.to_cancel.next() {
-                let reason = machine.reasons[ticket.seat()].unwrap_or(CancelReason::Terminal);
-                let (call, cookie, attempt) = self.names(ticket);
-                step.push(Action::Cancel { call, cookie, attempt, reason });
-            } else if let Some(ticket) = machine.to_start.next() {
-                step.push(self.start(ticket));
-            } else if machine.done == Done::ToTell {
-                machine.done = Done::Told;
-                step.push(self.done(machine));
-            } else {
-                return;
-            }
+        while machine.has_pending() && !step.is_full() {
+            self.hand_out_one(machine, step);
         }
     }
 
+    #[inline(never)]
+    fn hand_out_one(&self, machine: &mut Machine, step: &mut Step) {
+        if let Some(ticket) = machine.to_cancel.next() {
+            let reason = machine.reasons[ticket.seat()].unwrap_or(CancelReason::Terminal);
+            let (call, cookie, attempt) = self.names(ticket);
+            step.push(Action::Cancel { call, cookie, attempt, reason });
+        } else if let Some(ticket) = machine.to_start.next() {
+            step.push(self.start(ticket));
+        } else {
+            machine.done = Done::Told;
+            step.push(self.done(machine));
+        }
+    }
+
+    #[inline]
     fn names(&self, ticket: Ticket) -> (CallId, u64, AttemptRef) {
         (CallId::of(self.id), self.setting.cookie, AttemptRef::of(self.id, ticket))
     }
 
+    #[inline]
     fn start(&self, ticket: Ticket) -> Action {
         let launch = self.slot.seat(ticket).launch().expect("launched, and not ended");
         let (call, cookie, attempt) = self.names(ticket);
@@ -140,6 +159,7 @@ impl Pilot<'_> {
         }
     }
 
+    #[inline]
     fn done(&self, machine: &Machine) -> Action {
         let call = machine.call();
         Action::Done {

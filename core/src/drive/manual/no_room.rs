@@ -2,13 +2,15 @@
 
 use super::{
     Manual,
+    finish::Said,
     id::{AttemptRef, CallId},
-    seat::End,
     step::{Action, Begin, Step},
 };
 use crate::{
+    classify::{self, Context},
     notes::AttemptKind,
     outcome::OutcomeKind,
+    policy::Idempotent,
     site::{Counter, Site},
     sync::Ordering,
     verdict::Verdict,
@@ -18,7 +20,7 @@ impl Manual {
     /// All slots are taken, or the site's engine is not to be trusted: one plain attempt, of which
     /// nothing is kept.
     #[cold]
-    pub(super) fn pass_through(&self, site: &Site, begin: Begin) -> (CallId, Step) {
+    pub(super) fn pass_through(&self, site: &Site, begin: &Begin, step: &mut Step) -> CallId {
         site.counters.add(Counter::PassThrough, 1);
         // Relaxed: only the number matters.
         let nth = self.0.passed_through.fetch_add(1, Ordering::Relaxed);
@@ -48,25 +50,39 @@ impl Manual {
                 deadline: deadline.min(begin.now + retry.attempt_timeout),
             }
         };
-        (call, Step::of(action))
+        step.push(action);
+        call
     }
 }
 
 /// The end of a call of which nothing was kept.
 #[cold]
-pub(super) fn answered_without_slot(attempt: AttemptRef, end: &End) -> Step {
-    let verdict = match end.outcome.map(|outcome| outcome.kind) {
+pub(super) fn answered_without_slot(
+    attempt: AttemptRef,
+    said: &Said<'_>,
+    result: u64,
+    step: &mut Step,
+) {
+    let outcome = match *said {
+        Said::Facts(facts) => {
+            let context = Context::new(Idempotent::Unset);
+            Some(classify::judge(&classify::Named::default(), facts, &context))
+        }
+        Said::Outcome(outcome) => Some(outcome),
+        Said::NotRun => None,
+    };
+    let verdict = match outcome.map(|outcome| outcome.kind) {
         Some(OutcomeKind::Success) => Verdict::Success,
         Some(_) => Verdict::PassThrough,
         None => Verdict::ExecutorRejected,
     };
-    Step::of(Action::Done {
+    step.push(Action::Done {
         call: attempt.call(),
         cookie: 0,
         verdict,
-        answer: end.outcome.map(|_| attempt),
-        result: end.result,
+        answer: outcome.map(|_| attempt),
+        result,
         attempts: 1,
         retry_after: None,
-    })
+    });
 }

@@ -3,10 +3,10 @@
 //! # The word
 //!
 //! ```text
-//!  63            32 31      16 15      8 7       3    2         1         0
-//! ┌────────────────┬──────────┬─────────┬─────────┬─────────┬────────┬───────────┐
-//! │ generation     │ 0        │ ticket  │ 0       │ STARTED │ QUEUED │ CANCELLED │   0: nobody's
-//! └────────────────┴──────────┴─────────┴─────────┴─────────┴────────┴───────────┘
+//!  63          32 31    16 15      8 7   4        3            2        1         0
+//! ┌──────────────┬────────┬─────────┬─────┬─────────────┬─────────┬────────┬───────────┐
+//! │ generation   │ 0      │ ticket  │ 0   │ HOST_JUDGES │ STARTED │ QUEUED │ CANCELLED │  0: nobody's
+//! └──────────────┴────────┴─────────┴─────┴─────────────┴─────────┴────────┴───────────┘
 //! ```
 //!
 //! Whose seat it is, and what is known of that attempt. Two cells lie beside it: what was launched,
@@ -45,6 +45,9 @@ pub(super) const QUEUED: u64 = 2;
 /// … and taken it out again to run it.
 pub(super) const STARTED: u64 = 4;
 
+/// Its facts are judged by code of the host's: not while the flight is held.
+pub(super) const HOST_JUDGES: u64 = 8;
+
 const MARKS: u64 = 0xff;
 
 /// One of a flight's seats: prepared by the holder while it is free, written once by whoever
@@ -82,18 +85,27 @@ impl Seat {
         Self { launch: Cell::new(None), marks: AtomicU64::new(0), end: Cell::new(None) }
     }
 
-    /// Prepares the seat for an attempt. Only for the holder, before it lets the ticket be known.
-    pub(super) fn prepare(&self, generation: Generation, ticket: Ticket, launch: Launch) {
+    /// Prepares the seat for an attempt, with `HOST_JUDGES` or no mark. Only for the holder, before
+    /// it lets the ticket be known.
+    #[inline]
+    pub(super) fn prepare(
+        &self,
+        generation: Generation,
+        ticket: Ticket,
+        launch: Launch,
+        mark: u64,
+    ) {
         self.launch.with_mut(|cell| {
             // SAFETY: because the seat's last result has been taken, and its next finisher comes
             // after the holder has let go of the ticket.
             unsafe { *cell = Some(launch) };
         });
         // Relaxed: whoever has the id has it from the thread that does this.
-        self.marks.overwrite(whose(generation, ticket), Ordering::Relaxed);
+        self.marks.overwrite(whose(generation, ticket) | mark, Ordering::Relaxed);
     }
 
     /// What was launched here. Only for the holder, and for whoever has claimed the attempt.
+    #[inline]
     pub(super) fn launch(&self) -> Option<Launch> {
         self.launch.with(|cell| {
             // SAFETY: because it is written before the ticket is known and after the result was
@@ -103,30 +115,48 @@ impl Seat {
         })
     }
 
-    /// Writes how the attempt ended. Only for whoever has claimed it.
+    /// Writes how the attempt ended. Only for whoever has claimed it, or holds the flight and has its
+    /// result for news.
+    #[inline]
     pub(super) fn write(&self, end: End) {
         self.end.with_mut(|cell| {
             // SAFETY: because of the claim, which is given to one; the Release of `ready` lets the
-            // holder read it.
+            // holder read it, unless it is the holder that writes.
             unsafe { *cell = Some(end) };
         });
     }
 
-    /// Takes the result, and with it the seat. Only for the holder that was given this result, or
-    /// for its own finisher if that came late.
-    pub(super) fn take(&self) -> Option<(Launch, End)> {
+    /// Takes the result, and with it the seat: whoever asks for the attempt finds it over. Only for
+    /// the holder that was given this result, or for its own finisher if that came late; it reads
+    /// what it gets before it launches again or leaves.
+    #[inline]
+    pub(super) fn take(&self) -> Option<(&Launch, &End)> {
         // Relaxed: the attempt is over whoever sees it when.
         self.marks.overwrite(0, Ordering::Relaxed);
-        let launch = self.launch.with_mut(|cell| {
+        let launch = self.launch.with(|cell| {
             // SAFETY: because the result was published by `ready` and taken (Acquire), or never
             // published and still the finisher's own; either way nobody else is at this seat.
-            unsafe { (*cell).take() }
+            unsafe { &*cell }.as_ref()
         });
-        let end = self.end.with_mut(|cell| {
+        let end = self.end.with(|cell| {
             // SAFETY: because of the same.
-            unsafe { (*cell).take() }
+            unsafe { &*cell }.as_ref()
         });
         launch.zip(end)
+    }
+
+    /// Nothing is left of the result. Only for whoever has [taken](Self::take) and read it.
+    #[inline]
+    pub(super) fn clear(&self) {
+        self.launch.with_mut(|cell| {
+            // SAFETY: because of the same as in `take`; a holder of before may have looked at it, and
+            // a late finisher has acquired the flight's end since.
+            unsafe { *cell = None };
+        });
+        self.end.with_mut(|cell| {
+            // SAFETY: because of the same as in `take`.
+            unsafe { *cell = None };
+        });
     }
 
     /// Marks this attempt.
@@ -152,6 +182,7 @@ impl Seat {
     }
 
     /// What is known of this attempt; `None` if it is over.
+    #[inline]
     pub(super) fn marks(&self, generation: Generation, ticket: Ticket) -> Option<u64> {
         // Acquire: pairs with `mark`.
         let marks = self.marks.load(Ordering::Acquire);

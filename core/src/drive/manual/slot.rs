@@ -56,6 +56,7 @@ const _: () = assert!(size_of::<Slot>() <= 2_048);
 pub(super) struct Setting {
     pub(super) site: Arc<Site>,
     pub(super) terms: Arc<Terms>,
+    edition: u64,
     pub(super) rules: Rules,
     pub(super) cookie: u64,
     pub(super) keep: bool,
@@ -119,39 +120,35 @@ unsafe impl Sync for Slot {}
 impl Slot {
     /// Sets the stage for a call. Only for the thread that has just taken the slot out of the
     /// slab.
+    #[inline]
     pub(super) fn set(
         &self,
         site: &Arc<Site>,
         started: Nanos,
         make: impl FnOnce(&Terms) -> Wanted,
     ) {
-        let terms = site.terms();
-        let wanted = make(&terms);
+        let edition = site.edition();
         self.setting.with_mut(|cell| {
             // SAFETY: because a slot out of the slab is the caller's alone.
-            let before = unsafe { &mut *cell };
-            let (old_site, old_terms) = match before.take() {
-                Some(old) => (Some(old.site), Some(old.terms)),
-                None => (None, None),
-            };
-            *before = Some(Setting {
-                site: old_site
-                    .filter(|old| Arc::ptr_eq(old, site))
-                    .unwrap_or_else(|| Arc::clone(site)),
-                terms: old_terms
-                    .filter(|old| Arc::ptr_eq(old, &terms))
-                    .unwrap_or_else(|| Arc::clone(&terms)),
-                rules: wanted.rules,
-                cookie: wanted.cookie,
-                keep: wanted.keep,
-                started,
-            });
+            match unsafe { &mut *cell } {
+                Some(same) if same.edition == edition && Arc::ptr_eq(&same.site, site) => {
+                    Wanted { rules: same.rules, cookie: same.cookie, keep: same.keep } =
+                        make(&same.terms);
+                    same.started = started;
+                }
+                other => {
+                    let (site, terms) = (Arc::clone(site), site.shared_terms());
+                    let Wanted { rules, cookie, keep } = make(&terms);
+                    *other = Some(Setting { site, terms, edition, rules, cookie, keep, started });
+                }
+            }
         });
         self.with_machine(|machine| machine.clear(started));
     }
 
     /// What holds for the call. Only for those in its flight: its beginner, its holder, whoever
     /// has claimed one of its attempts or pinned the slot.
+    #[inline]
     pub(super) fn setting(&self) -> &Setting {
         self.setting.with(|cell| {
             // SAFETY: because it is written only while nobody is in the flight.
@@ -160,6 +157,7 @@ impl Slot {
     }
 
     /// Only for the holder of the flight, and for its beginner before it begins.
+    #[inline]
     pub(super) fn with_machine<R>(&self, use_it: impl FnOnce(&mut Machine) -> R) -> R {
         self.machine.with_mut(|machine| {
             // SAFETY: because the caller holds the flight, or has the slot to itself.
@@ -202,6 +200,7 @@ impl Slot {
         &self.next
     }
 
+    #[inline]
     pub(super) fn seat(&self, ticket: Ticket) -> &Seat {
         &self.seats[ticket.seat()]
     }
@@ -268,6 +267,7 @@ impl Linked for Slot {
 impl Machine {
     /// As new, with the memory of before. Field by field, for what is made anew is moved in, all of
     /// it; the reasons are written before they are read.
+    #[inline]
     fn clear(&mut self, start: Nanos) {
         let Self { call, reasons: _, notes, wake, first_started, ended, .. } = self;
         *call = None;
@@ -281,26 +281,31 @@ impl Machine {
         (*given_up, *queued) = (AttemptSet::EMPTY, AttemptSet::EMPTY);
     }
 
+    #[inline]
     pub(super) fn call(&self) -> &Call {
         self.call.as_ref().expect("a flight begins with its call")
     }
 
     /// Whether there is something the host has not been told.
+    #[inline]
     pub(super) fn has_pending(&self) -> bool {
         !self.to_start.is_empty() || !self.to_cancel.is_empty() || self.done == Done::ToTell
     }
 
+    #[inline]
     pub(super) fn is_over(&self) -> bool {
         self.done != Done::NotYet
     }
 }
 
 impl Tickets {
+    #[inline]
     pub(super) fn insert(&mut self, ticket: Ticket) {
         self.0 |= 1 << ticket.get();
     }
 
     /// Whether it was in there.
+    #[inline]
     pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
         let was = self.0 & (1 << ticket.get()) != 0;
         self.0 &= !(1 << ticket.get());
@@ -316,6 +321,7 @@ impl Iterator for Tickets {
     type Item = Ticket;
 
     /// Takes the oldest.
+    #[inline]
     fn next(&mut self) -> Option<Ticket> {
         #[expect(clippy::cast_possible_truncation, reason = "a u64 has 64 bits")]
         let ticket = Ticket::parse(self.0.trailing_zeros() as u8)?;

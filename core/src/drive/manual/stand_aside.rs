@@ -8,6 +8,7 @@ use std::any::Any;
 
 use super::{fly::Pilot, slot::Machine};
 use crate::{
+    call,
     flight::{Hold, Ticket},
     notes::{AttemptId, AttemptSet},
     site::Counter,
@@ -16,15 +17,21 @@ use crate::{
 };
 
 impl Pilot<'_> {
-    /// The engine has panicked while it held this flight.
+    /// The engine has panicked while it held this flight, and before it did what the machine had
+    /// `said`.
     #[cold]
     pub(super) fn stand_aside(
         &mut self,
         machine: &mut Machine,
-        hold: &Hold<'_>,
+        hold: &mut Hold<'_>,
+        said: Option<call::Step>,
         payload: Box<dyn Any + Send>,
     ) {
         drop_quietly(payload);
+        if let Some(call::Step::Launch(launch)) = said {
+            // It is paid for, has no seat, and will not be launched.
+            self.settle(launch.reserved);
+        }
         let counters = &self.setting.site.counters;
         counters.add(Counter::EnginePanics, 1);
         self.setting.site.trust.panicked(self.now);
@@ -43,7 +50,7 @@ impl Pilot<'_> {
             }
         }
         let now = self.now;
-        self.event(machine, |call, with| {
+        self.event(machine, hold, |call, with| {
             call.break_off(with, answer, verdict, now);
             with.abandoned = in_the_air;
         });

@@ -170,6 +170,13 @@ impl Action {
     }
 }
 
+impl Default for Step {
+    /// [`Step::new`].
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// What follows from an event: up to [`MAX_ACTIONS`] things to do, and when to come again.
 #[must_use = "nobody else is told these actions"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,44 +198,46 @@ pub struct Step {
 
 impl Step {
     /// Nothing to do and nothing to wait for.
-    pub(super) const NOTHING: Self = Self {
-        actions: [None; MAX_ACTIONS],
-        len: 0,
-        wake_at: Nanos::NEVER,
-        more: false,
-        elsewhere: false,
-    };
+    pub(super) const NOTHING: Self = Self::new();
+
+    /// Nothing to do and nothing to wait for: for a host that keeps a step to be
+    /// [told](super::Manual::begin_into) what follows, again and again.
+    #[inline]
+    pub const fn new() -> Self {
+        // One by one: what is repeated is copied in full from a constant.
+        let actions = [None, None, None, None];
+        Self { actions, len: 0, wake_at: Nanos::NEVER, more: false, elsewhere: false }
+    }
 
     pub(super) const ELSEWHERE: Self = Self { elsewhere: true, ..Self::NOTHING };
 
     /// What to do, in this order.
+    #[inline]
     pub fn actions(&self) -> impl Iterator<Item = Action> + '_ {
-        self.actions.iter().flatten().copied()
+        self.actions.iter().map_while(|action| *action)
     }
 
     /// How the call ended, if this is its end.
     #[must_use]
+    #[inline]
     pub fn verdict(&self) -> Option<Verdict> {
-        self.actions().find_map(|action| match action {
-            Action::Done { verdict, .. } => Some(verdict),
+        // It comes last.
+        match self.actions.get(usize::from(self.len).wrapping_sub(1)) {
+            Some(Some(Action::Done { verdict, .. })) => Some(*verdict),
             _ => None,
-        })
-    }
-
-    pub(super) fn of(action: Action) -> Self {
-        let mut step = Self::NOTHING;
-        step.push(action);
-        step
+        }
     }
 
     pub(super) fn nth(&self, nth: usize) -> Option<Action> {
         self.actions.get(nth).copied().flatten()
     }
 
+    #[inline]
     pub(super) const fn is_full(&self) -> bool {
         self.len as usize == MAX_ACTIONS
     }
 
+    #[inline]
     pub(super) fn push(&mut self, action: Action) {
         debug_assert!(!self.is_full(), "asked before");
         self.actions[usize::from(self.len)] = Some(action);

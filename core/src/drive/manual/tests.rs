@@ -1,10 +1,14 @@
 use super::*;
 use crate::{
     clock::{Clock, ManualClock},
+    completion::Completion,
     drive::{
         Seeds,
         tests::{PanicsAt, ROOM, Yard, bare},
     },
+    flight::Ticket,
+    notes::AttemptId,
+    outcome::Outcome,
     policy::{Hedge, Jitter, Policy},
     site::Counter,
     sync::Ordering,

@@ -1,6 +1,7 @@
 //! The engine panics while it drives a call: the call ends, and nothing is left of it.
 
 use super::*;
+use crate::call::{self, Launch, Reserved};
 
 /// A call whose engine panics at the n-th note.
 fn panicking(note: u64, policy: Policy) -> (Manual, Yard, Arc<PanicsAt>) {
@@ -77,4 +78,38 @@ fn calls_of_a_loop_end_as_well() {
     assert_eq!((verdict, result), (Verdict::PassThrough, 7));
     assert!(looping.process(ms(1)).is_none());
     yard.assert_quiet();
+}
+
+/// The machine has said what to do, and the engine panics before it is done: what was paid for it is
+/// given back.
+#[test]
+fn a_launch_that_was_not_made_gives_back_its_place() {
+    let (manual, yard) = (manual(4), Yard::new(hedging()));
+    let (call, step) = manual.begin_at(&yard.site, Begin::new(ms(1)));
+    let primary = attempts(&step)[0];
+    let Ok(Meant::InFlight(id)) = call.meant() else { panic!("there is room") };
+    let slot = manual.slot(id).unwrap();
+    let Drive::You(mut hold) = slot.flight.poll(id.generation()) else { panic!("nobody drives") };
+    let mut pilot = Pilot::new(&manual.0.host, slot, id, ms(2));
+    assert!(yard.budgets[0].reserve(Shard::current()).is_allowed());
+    let launch =
+        Launch { reserved: Reserved::Retry, ..slot.seat(ticket(primary)).launch().unwrap() };
+    let said = Some(call::Step::Launch(launch));
+    slot.with_machine(|machine| {
+        pilot.stand_aside(machine, &mut hold, said, Box::new("on purpose"));
+    });
+    let mut step = Step::new();
+    let left = pilot.fly(hold, &mut step);
+    manual.leave(id, slot, left);
+    assert_eq!((verdict(&step), cancels(&step)), (Some((Verdict::PassThrough, 0)), 1));
+    assert_eq!(manual.finish(primary, ms(3), &Completion::ok(), 0).unwrap().actions().count(), 0);
+    yard.assert_quiet();
+    assert_empty(&manual);
+}
+
+fn ticket(attempt: AttemptRef) -> Ticket {
+    match attempt.meant() {
+        Ok(Meant::InFlight((_, ticket))) => ticket,
+        other => panic!("an attempt in the air, not {other:?}"),
+    }
 }
