@@ -86,7 +86,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) html: Option<PathBuf>,
 
-    /// Write the slowest call of each lane with a policy, one JSON object a line: rego explain
+    /// Write the slowest call of each lane with a policy, for rego explain
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) timelines: Option<PathBuf>,
 

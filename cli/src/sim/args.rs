@@ -65,7 +65,7 @@ pub(crate) struct SimArgs {
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) html: Option<PathBuf>,
 
-    /// Write the slowest call of each policy, one JSON object a line: rego explain
+    /// Write the slowest call of each policy, for rego explain
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) timelines: Option<PathBuf>,
 }

@@ -121,7 +121,6 @@ pub(super) mod nanos {
 
     use crate::clock::Nanos;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub(crate) fn serialize<S: Serializer>(time: &Nanos, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_u64(time.as_nanos())
     }
@@ -137,7 +136,6 @@ pub(super) mod maybe_nanos {
 
     use crate::clock::Nanos;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub(crate) fn serialize<S: Serializer>(time: &Option<Nanos>, to: S) -> Result<S::Ok, S::Error> {
         time.map(Nanos::as_nanos).serialize(to)
     }
