@@ -37,7 +37,7 @@ impl Manual {
     /// # Errors
     ///
     /// [`Stale`] if the attempt has been finished already, or never was. A
-    /// [pass-through](CallId::is_pass_through) attempt is not known to have been finished.
+    /// [pass-through](super::CallId::is_pass_through) attempt is not known to have been finished.
     pub fn finish(
         &self,
         attempt: AttemptRef,
