@@ -22,7 +22,7 @@ const SANITIZERS: &[Sanitizer] = &[
     Sanitizer {
         name: "thread",
         broken: "flight_ready_relaxed",
-        test: "flight::tests::every_completion_is_driven_once_whatever_the_interleaving",
+        test: "flight::tests::toy::every_completion_is_driven_once_whatever_the_interleaving",
         says: "ThreadSanitizer: data race",
     },
     Sanitizer {

@@ -1,0 +1,163 @@
+//! Calls that are kept, full slots, more actions than fit, odd times and ids.
+
+use super::*;
+
+#[test]
+fn a_kept_call_can_be_read_until_it_is_let_go() {
+    let engine = engine(hedging());
+    let (manual, call, step) = begin(&engine, Begin::new(T0).keep());
+    let primary = only_start(&step);
+    assert!(manual.timeline(call).is_none(), "not done");
+    assert_eq!(manual.end(call), Err(Stale), "not done");
+    let hedge = only_start(&manual.poll(call, T0 + ms(20)).unwrap());
+    let _ = manual.finish(hedge, T0 + ms(30), &Completion::ok(), 0).unwrap();
+
+    let timeline = manual.timeline(call).unwrap();
+    assert_eq!(timeline.call.key, "svc.Get");
+    assert_eq!((timeline.call.started, timeline.call.ended), (T0, T0 + ms(30)));
+    assert_eq!(timeline.attempts().len(), 2, "{timeline}");
+    assert_eq!(manual.poll(call, T0).unwrap().actions().count(), 0, "there is nothing more to do");
+
+    // The loser may finish before the host lets go, or after.
+    let _ = manual.finish(primary, T0 + ms(40), &Completion::ok(), 0).unwrap();
+    assert!(manual.timeline(call).is_some());
+    assert_eq!(manual.end(call), Ok(()));
+    assert_eq!(manual.end(call), Err(Stale));
+    assert!(manual.timeline(call).is_none());
+    assert_eq!(manual.poll(call, T0), Err(Stale));
+
+    let (_, call, step) = begin(&engine, Begin::new(T0).keep());
+    let primary = only_start(&step);
+    let hedge = only_start(&manual.poll(call, T0 + ms(20)).unwrap());
+    let _ = manual.finish(hedge, T0 + ms(30), &Completion::ok(), 0).unwrap();
+    assert_eq!(manual.end(call), Ok(()));
+    assert!(manual.timeline(call).is_none());
+    assert!(manual.finish(primary, T0 + ms(40), &Completion::ok(), 0).is_ok());
+    assert_eq!(manual.finish(primary, T0 + ms(40), &Completion::ok(), 0), Err(Stale));
+}
+
+#[test]
+fn a_clean_kept_call_has_a_timeline_too() {
+    let engine = engine(policy());
+    let (manual, call, step) = begin(&engine, Begin::new(T0).keep());
+    let _ = manual.finish(only_start(&step), T0 + ms(2), &Completion::ok(), 0).unwrap();
+    let timeline = manual.timeline(call).unwrap();
+    assert_eq!(timeline.attempts().len(), 1);
+    assert_eq!(timeline.attempts()[0].ended, Some(T0 + ms(2)));
+    assert!(timeline.call.verdict.is_success());
+    manual.end(call).unwrap();
+}
+
+#[test]
+fn a_call_without_room_passes_through() {
+    let policy = policy().attempt_timeout(of_ms(40)).build().unwrap();
+    let engine = Engine::builder().policy("svc.Get", policy).max_flights(2).build().unwrap();
+    let (manual, _, first) = begin(&engine, Begin::new(T0));
+    let (_, _, second) = begin(&engine, Begin::new(T0));
+    let (_, call, step) = begin(&engine, Begin::new(T0).cookie(5).keep());
+    assert!(call.is_pass_through());
+    let attempt = only_start(&step);
+    assert_eq!(attempt.call(), call);
+    let Some(Action::Start { deadline, cookie: 5, .. }) = step.actions().next() else {
+        panic!("a start, not {step:?}")
+    };
+    assert_eq!(deadline, T0 + ms(40), "the deadline is kept");
+    assert_eq!(manual.cancel(call), Ok(()));
+    assert!(!manual.is_cancelled(attempt));
+    assert_eq!(manual.poll(call, T0).unwrap().actions().count(), 0);
+    assert!(manual.timeline(call).is_none());
+    let step = manual.finish(attempt, T0, &Completion::http(503), 9).unwrap();
+    let Some(Action::Done { verdict, answer, result, attempts, .. }) = step.actions().next() else {
+        panic!("done, not {step:?}")
+    };
+    assert_eq!((verdict, attempts), (Verdict::PassThrough, 1), "one plain attempt");
+    assert_eq!((answer, result), (Some(attempt), 9));
+
+    let (_, other, step) = begin(&engine, Begin::new(T0));
+    assert_ne!(other, call);
+    let step = manual.finish(only_start(&step), T0, &Completion::ok(), 0).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::Success));
+
+    let (_, _, late) = begin(&engine, Begin::new(T0).deadline(T0));
+    assert_eq!(late.verdict(), Some(Verdict::DeadlineExceeded));
+
+    let _ = manual.finish(only_start(&first), T0, &Completion::ok(), 0).unwrap();
+    let (_, call, step) = begin(&engine, Begin::new(T0));
+    assert!(!call.is_pass_through(), "there is room again");
+    let _ = manual.finish(only_start(&step), T0, &Completion::ok(), 0).unwrap();
+    let _ = manual.finish(only_start(&second), T0, &Completion::ok(), 0).unwrap();
+}
+
+#[test]
+fn more_actions_than_fit_come_with_the_next_poll() {
+    let policy = hedging().max_hedges(3).overall_timeout(of_ms(100));
+    let engine = engine(policy);
+    let (manual, call, _) = begin(&engine, Begin::new(T0));
+    for hedge in 1..=3 {
+        only_start(&manual.poll(call, T0 + ms(20 * hedge)).unwrap());
+    }
+    let step = manual.poll(call, T0 + ms(100)).unwrap();
+    assert_eq!(cancelled(&step).len(), 4);
+    assert!(step.more && step.verdict().is_none());
+    let step = manual.poll(call, T0 + ms(100)).unwrap();
+    assert!(!step.more);
+    assert_eq!(step.verdict(), Some(Verdict::DeadlineExceeded));
+    assert_eq!(manual.poll(call, T0 + ms(100)), Err(Stale));
+}
+
+#[test]
+fn time_that_goes_backwards_changes_nothing() {
+    let engine = engine(policy());
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let step = manual.finish(only_start(&step), T0 + ms(20), &Completion::http(503), 0).unwrap();
+    assert_eq!(step.wake_at, T0 + ms(30));
+    assert_eq!(manual.poll(call, Nanos::ZERO).unwrap().wake_at, T0 + ms(30));
+    let second = only_start(&manual.poll(call, T0 + ms(30)).unwrap());
+    let step = manual.finish(second, Nanos::ZERO, &Completion::ok(), 0).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::Success));
+}
+
+#[test]
+fn ids_that_never_were_are_stale() {
+    let engine = engine(policy());
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    let attempt = only_start(&step);
+    let bits = attempt.to_bits();
+    // Another slot, another generation, an attempt that was not launched, the call as an attempt.
+    let forged = [0, bits ^ 1 << 40, bits ^ 1, bits ^ 1 << 32, call.to_bits(), u64::MAX];
+    for bits in forged {
+        let forged = AttemptRef::from_bits(bits);
+        assert_eq!(manual.finish(forged, T0, &Completion::ok(), 0), Err(Stale), "{bits:x}");
+        assert_eq!(manual.started(forged, T0), Err(Stale));
+        assert!(manual.is_cancelled(forged));
+        if bits != call.to_bits() {
+            let forged = CallId::from_bits(bits);
+            assert_eq!(manual.poll(forged, T0), Err(Stale), "{bits:x}");
+            assert_eq!(manual.cancel(forged), Err(Stale));
+            assert_eq!(manual.end(forged), Err(Stale));
+            assert!(manual.timeline(forged).is_none());
+        }
+    }
+    assert_eq!(AttemptRef::from_bits(bits), attempt);
+    let step = manual.finish(attempt, T0, &Completion::ok(), 0).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::Success));
+}
+
+#[test]
+fn a_trigger_warms_up_though_no_call_fails_and_nobody_scrapes() {
+    let engine = engine(policy().idempotent(true).hedge_quantile(0.95).hedge_delay(of_ms(200)));
+    let mut now = T0;
+    let delay = |now: Nanos| {
+        let (manual, _, step) = begin(&engine, Begin::new(now));
+        let delay = step.wake_at - now;
+        let done = manual.finish(only_start(&step), now + ms(5), &Completion::ok(), 0).unwrap();
+        assert!(done.verdict().is_some());
+        delay
+    };
+    assert_eq!(delay(now), ms(200), "cold, it is the fixed delay");
+    for _ in 0..1_000 {
+        now = now + ms(1);
+        delay(now);
+    }
+    assert!(delay(now + ms(200)) < ms(10), "every call took 5 ms: {}", delay(now + ms(400)));
+}
