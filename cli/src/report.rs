@@ -27,7 +27,7 @@ pub(crate) use checks::checks;
 pub(crate) use dots::dots;
 pub(crate) use hlog::write as write_hlog;
 pub(crate) use html::{STYLE, escaped, page};
-pub(crate) use json::json;
+pub(crate) use json::{Lane, Quantiles, json};
 pub(crate) use text::{grouped, text};
 
 /// Everything a run found out.

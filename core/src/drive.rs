@@ -18,6 +18,8 @@ pub(crate) mod stage;
 mod tell;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, rego_loom))]
+mod yard;
 
 pub use attempt::{Attempt, Nested};
 pub use cancel::{CancelGuard, CancelToken};

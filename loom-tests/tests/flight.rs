@@ -156,6 +156,13 @@ impl Toy {
         self.machine(|machine| machine.clone())
     }
 
+    /// All threads are done, and these many attempts have ended.
+    fn assert_accounted_for(&self, ended: usize) {
+        let late = self.late.load(Ordering::Acquire) as usize;
+        assert_eq!(self.seen().seen.len() + late, ended, "none is lost, none counts twice");
+        assert_eq!(self.freed(), 1);
+    }
+
     fn freed(&self) -> u32 {
         self.freed.load(Ordering::Acquire)
     }
@@ -203,9 +210,7 @@ fn the_winner_ends_the_call_and_the_loser_frees_or_is_driven() {
         });
         threads.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
         assert!(watching.join().unwrap().is_none_or(|seen| seen >= 1));
-        let late = toy.late.load(Ordering::Acquire) as usize;
-        assert_eq!(toy.seen().seen.len() + late, 2, "none is lost, none counts twice");
-        assert_eq!(toy.freed(), 1);
+        toy.assert_accounted_for(2);
     });
 }
 
@@ -225,9 +230,7 @@ fn whoever_arrives_drives_or_is_driven() {
         });
         threads.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
         knocking.join().unwrap();
-        let late = toy.late.load(Ordering::Acquire) as usize;
-        assert_eq!(toy.seen().seen.len() + late, 2, "none is lost, none counts twice");
-        assert_eq!(toy.freed(), 1);
+        toy.assert_accounted_for(2);
     });
 }
 

@@ -8,7 +8,7 @@ use rego_sim::Outcome;
 use serde::Serialize;
 
 use super::sweep::Point;
-use crate::report::grouped;
+use crate::report::{Lane, Quantiles, grouped};
 
 /// Everything a simulation found out.
 pub(super) struct Report {
@@ -33,28 +33,18 @@ pub(super) struct LaneResult {
 struct Document<'a> {
     scenario: &'a str,
     seed: u64,
-    lanes: Vec<Lane<'a>>,
+    lanes: Vec<Simulated<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    sweep: Vec<Lane<'a>>,
+    sweep: Vec<Simulated<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'a [String],
 }
 
 /// As in `rego run`, and what only a simulation knows.
 #[derive(Serialize)]
-struct Lane<'a> {
-    name: &'a str,
-    calls: u64,
-    attempts: u64,
-    hedges: u64,
-    success: f64,
-    p50_ms: f64,
-    p90_ms: f64,
-    p99_ms: f64,
-    p999_ms: f64,
-    load: f64,
-    /// `null` where nothing limits them.
-    budget_bound: Option<u64>,
+struct Simulated<'a> {
+    #[serde(flatten)]
+    lane: Lane<'a>,
     /// The share of time that servers were busy.
     busy: f64,
     /// The share of that which nobody waited for any more.
@@ -68,8 +58,8 @@ impl Report {
         let document = Document {
             scenario: &self.source,
             seed: self.seed,
-            lanes: self.lanes.iter().map(|one| Lane::of(&one.name, &one.outcome)).collect(),
-            sweep: points.map(|point| Lane::of(&point.label, &point.outcome)).collect(),
+            lanes: self.lanes.iter().map(|one| Simulated::of(&one.name, &one.outcome)).collect(),
+            sweep: points.map(|point| Simulated::of(&point.label, &point.outcome)).collect(),
             notes: &self.notes,
         };
         serde_json::to_string(&document).expect("numbers and strings are always JSON")
@@ -183,25 +173,20 @@ pub(super) fn best(points: &[Point]) -> Option<&Point> {
     near.min_by(|one, other| one.outcome.load().total_cmp(&other.outcome.load()))
 }
 
-impl<'a> Lane<'a> {
+impl<'a> Simulated<'a> {
     fn of(name: &'a str, outcome: &Outcome) -> Self {
-        let ms = |p| (outcome.quantile(p).as_secs_f64() * 1e6).round() / 1e3;
         let wasted = outcome.wasted.as_secs_f64() / outcome.busy.as_secs_f64().max(1e-9);
-        Self {
+        let lane = Lane {
             name,
             calls: outcome.calls,
             attempts: outcome.attempts,
             hedges: outcome.hedges,
             success: outcome.success(),
-            p50_ms: ms(0.5),
-            p90_ms: ms(0.9),
-            p99_ms: ms(0.99),
-            p999_ms: ms(0.999),
+            quantiles: Quantiles::of(|p| outcome.quantile(p).as_secs_f64() * 1e3),
             load: outcome.load(),
             budget_bound: bound(outcome),
-            busy: outcome.utilisation(),
-            wasted,
-        }
+        };
+        Self { lane, busy: outcome.utilisation(), wasted }
     }
 }
 

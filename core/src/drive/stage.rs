@@ -6,27 +6,22 @@ use super::{
     Alarms, CancelToken, Error, Executor, Host, Options, Seeds, Workers,
     manual::{Begin, CallId, Loop, Manual, Step},
     pool,
+    yard::Yard,
 };
 use crate::{
-    budget::{BudgetState, Deposits},
-    classify::Named,
     clock::{Clock, ManualClock, Nanos},
     drive::Attempt,
     notes::AttemptKind,
     outcome::{Class, Outcome, Reason},
-    policy::{Budget, Policy},
-    site::{Counter, Own, Site, Terms},
-    sync::Arc as Shared,
-    verdict::PolicySource,
+    policy::Policy,
+    site::Counter,
 };
 
 /// One site whose budgets have room for a few attempts, and a host of drivers.
 #[derive(Debug)]
 pub struct Stage {
     host: Arc<Host>,
-    site: Shared<Site>,
-    budgets: [Shared<BudgetState>; 2],
-    room: u32,
+    yard: Yard,
     /// The only clock there is.
     pub clock: ManualClock,
 }
@@ -43,19 +38,6 @@ impl Stage {
     }
 
     fn with(policy: Policy, room: u32, clock: ManualClock, alarms: Option<Arc<Alarms>>) -> Self {
-        let places = Budget::Concurrency { max: room };
-        let budget = || Shared::new(BudgetState::new("b", &places, Deposits::PerCall, Nanos::ZERO));
-        let budgets = [budget(), budget()];
-        let terms = Shared::new(Terms {
-            mode: policy.mode,
-            policy,
-            source: PolicySource::Static,
-            classifier: Named::default(),
-            retry_budget: Some(Shared::clone(&budgets[0])),
-            hedge_budget: Some(Shared::clone(&budgets[1])),
-            attributes: Vec::new(),
-        });
-        let own = Own { retry: Shared::clone(&budgets[0]), hedge: Shared::clone(&budgets[1]) };
         let host = Arc::new(Host {
             clock: Clock::from(clock.clone()),
             seeds: Seeds::fixed(1),
@@ -63,7 +45,7 @@ impl Stage {
             workers: Workers::new(1),
             alarms,
         });
-        Self { host, site: Shared::new(Site::new("svc.Get", own, terms)), budgets, room, clock }
+        Self { host, yard: Yard::with_room(policy, room), clock }
     }
 
     /// As [`CallSite::race`](crate::CallSite::race).
@@ -83,7 +65,7 @@ impl Stage {
         F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
     {
         let options = Options { cancel: token.cloned(), ..Options::default() };
-        pool::race(&self.host, executor, &self.site, &options, op, None)
+        pool::race(&self.host, executor, &self.yard.site, &options, op, None)
     }
 
     /// Drives the timers of calls whose callers are busy, until [`close`](Self::close).
@@ -111,28 +93,28 @@ impl Stage {
 
     /// As [`Manual::begin`].
     pub fn begin(&self, manual: &Manual, begin: Begin) -> (CallId, Step) {
-        manual.begin_at(&self.site, begin)
+        manual.begin_at(&self.yard.site, begin)
     }
 
     /// As [`Loop::begin`].
     pub fn begin_on(&self, events: &mut Loop, begin: Begin) -> (CallId, Step) {
-        events.begin_on(&self.site, begin)
+        events.begin_on(&self.yard.site, begin)
     }
 
     /// A first attempt failed for this reason, as far as the site's counters go.
     pub fn count_failure(&self, reason: Reason) {
         let outcome = Outcome::retryable(Class::Server).because(reason);
-        self.site.counters.failure(AttemptKind::First, outcome, Nanos::ZERO);
+        self.yard.site.counters.failure(AttemptKind::First, outcome, Nanos::ZERO);
     }
 
     /// How often each reason was met; `None` for those that found no place.
     pub fn reasons(&self) -> Vec<(Option<Reason>, u64)> {
-        self.site.counters.reasons().into_iter().map(|met| (met.reason, met.count)).collect()
+        self.yard.site.counters.reasons().into_iter().map(|met| (met.reason, met.count)).collect()
     }
 
     /// How many attempts ended after their call.
     pub fn late(&self) -> u64 {
-        self.site.counters.get(Counter::Late)
+        self.yard.site.counters.get(Counter::Late)
     }
 
     /// Asserts that nothing is left of any call.
@@ -141,10 +123,7 @@ impl Stage {
     ///
     /// If something is: a place in a budget, a count in a gauge; or if a panic was contained.
     pub fn assert_quiet(&self) {
-        assert_eq!((self.site.in_flight(), self.site.abandoned()), (0, 0), "gauges");
-        for budget in &self.budgets {
-            assert_eq!(budget.available(Nanos::ZERO), f64::from(self.room), "reservations");
-        }
-        assert_eq!(self.site.counters.get(Counter::HookPanics), 0, "panics in hooks");
+        self.yard.assert_quiet();
+        assert_eq!(self.yard.site.counters.get(Counter::HookPanics), 0, "panics in hooks");
     }
 }

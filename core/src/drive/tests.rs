@@ -1,18 +1,22 @@
-//! What tests of drivers share: a site whose budgets count, and a listener that panics.
+//! What tests of drivers share: a host without threads, and a listener that panics.
 
+pub(super) use super::yard::Yard;
 use super::*;
 use crate::{
-    budget::{BudgetState, Deposits},
-    classify::Named,
     listener::{CallEnded, Warning},
     notes::Note,
-    policy::{Budget, Policy},
-    site::Own,
-    sync::{Arc as Shared, AtomicU64, Ordering},
-    verdict::PolicySource,
+    policy::Policy,
+    sync::{AtomicU64, Ordering},
 };
 
 pub(super) const ROOM: u32 = 1_000_000;
+
+impl Yard {
+    /// With room for whatever a test does.
+    pub(super) fn new(policy: Policy) -> Self {
+        Self::with_room(policy, ROOM)
+    }
+}
 
 /// A host without threads, whom `listener` listens to.
 pub(super) fn bare(clock: Clock, seed: u64, listener: Option<Arc<dyn Listener>>) -> Arc<Host> {
@@ -54,39 +58,4 @@ impl Listener for PanicsAt {
     fn warned(&self, _: &str, _: Nanos, _: Warning) {}
 
     fn ended(&self, _: &CallEnded<'_>, _: &Notes) {}
-}
-
-/// A site whose budgets count every attempt that runs.
-pub(super) struct Yard {
-    pub(super) site: Shared<Site>,
-    pub(super) terms: Shared<Terms>,
-    pub(super) budgets: [Shared<BudgetState>; 2],
-}
-
-impl Yard {
-    pub(super) fn new(policy: Policy) -> Self {
-        let room = Budget::Concurrency { max: ROOM };
-        let budget = || Shared::new(BudgetState::new("b", &room, Deposits::PerCall, Nanos::ZERO));
-        let budgets = [budget(), budget()];
-        let terms = Shared::new(Terms {
-            mode: policy.mode,
-            policy,
-            source: PolicySource::Static,
-            classifier: Named::default(),
-            retry_budget: Some(Shared::clone(&budgets[0])),
-            hedge_budget: Some(Shared::clone(&budgets[1])),
-            attributes: Vec::new(),
-        });
-        let own = Own { retry: Shared::clone(&budgets[0]), hedge: Shared::clone(&budgets[1]) };
-        let site = Shared::new(Site::new("svc.Get", own, Shared::clone(&terms)));
-        Self { site, terms, budgets }
-    }
-
-    /// Nothing of any call is left.
-    pub(super) fn assert_quiet(&self) {
-        assert_eq!((self.site.in_flight(), self.site.abandoned()), (0, 0), "gauges");
-        for budget in &self.budgets {
-            assert_eq!(budget.available(Nanos::ZERO), f64::from(ROOM), "reservations");
-        }
-    }
 }

@@ -116,13 +116,10 @@ impl Manual {
             _ => slot.flight.arrive(generation, ticket)?,
         };
         match *said {
-            Said::Facts(facts) if is_plain_success(&slot.setting().terms.classifier, facts) => {
-                let outcome = Some(Outcome::success());
-                seat.write(End { outcome, facts: Some(*facts), result, at: now });
-            }
             Said::Facts(facts) => {
-                let outcome = Some(judged(slot, ticket, facts));
-                seat.write(End { outcome, facts: Some(*facts), result, at: now });
+                let plain = is_plain_success(&slot.setting().terms.classifier, facts);
+                let outcome = if plain { Outcome::success() } else { judged(slot, ticket, facts) };
+                seat.write(End { outcome: Some(outcome), facts: Some(*facts), result, at: now });
             }
             Said::Outcome(outcome) => {
                 seat.write(End { outcome: Some(outcome), facts: None, result, at: now });

@@ -143,6 +143,7 @@ impl<'a> Pilot<'a> {
         }
     }
 
+    /// Out of the way: [`hand_over`](Self::hand_over) itself is part of every round.
     #[cold]
     #[inline(never)]
     fn hand_over_after_panic(

@@ -8,6 +8,7 @@ use crate::{
     call::{self, Call, With},
     notes::{AttemptSet, Notes},
     outcome::Class,
+    site::Terms,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,7 @@ struct Told {
 /// The machine, fed by hand.
 struct Direct {
     yard: Yard,
+    terms: Arc<Terms>,
     rules: Rules,
     notes: Notes,
     call: Call,
@@ -48,15 +50,16 @@ struct Direct {
 impl Direct {
     fn begin(policy: Policy, now: Nanos, deadline: Nanos) -> Self {
         let yard = Yard::new(policy);
-        let rules =
-            Rules { idempotent: yard.terms.policy.idempotent, retries: true, no_hedging: None };
+        let terms = yard.site.shared_terms();
+        let rules = Rules { idempotent: terms.policy.idempotent, retries: true, no_hedging: None };
         let mut notes = Notes::new();
         let seed = Seeds::fixed(SEED).next();
-        let (call, step) = Call::start(&mut with(&yard, rules, &mut notes), now, deadline, seed);
+        let (call, step) =
+            Call::start(&mut with(&yard, &terms, rules, &mut notes), now, deadline, seed);
         let told = Told { wake: Nanos::NEVER, ..Told::default() };
         let (given_up, started) = (AttemptSet::EMPTY, AttemptSet::EMPTY);
         let mut direct =
-            Self { yard, rules, notes, call, now, given_up, started, told, over: false };
+            Self { yard, terms, rules, notes, call, now, given_up, started, told, over: false };
         direct.settle(step);
         direct
     }
@@ -67,7 +70,7 @@ impl Direct {
     }
 
     fn event(&mut self, event: impl FnOnce(&mut Call, &mut With<'_>) -> call::Step) -> call::Step {
-        let mut with = with(&self.yard, self.rules, &mut self.notes);
+        let mut with = with(&self.yard, &self.terms, self.rules, &mut self.notes);
         let step = event(&mut self.call, &mut with);
         self.told.cancels.extend(with.abandoned.map(|attempt| u32::from(attempt.get())));
         // The drivers keep these gauges, and the machine reads them.
@@ -124,10 +127,10 @@ impl Direct {
     }
 }
 
-fn with<'a>(yard: &'a Yard, rules: Rules, notes: &'a mut Notes) -> With<'a> {
+fn with<'a>(yard: &'a Yard, terms: &'a Terms, rules: Rules, notes: &'a mut Notes) -> With<'a> {
     With {
         site: &yard.site,
-        terms: &yard.terms,
+        terms,
         started: Nanos::ZERO,
         rules,
         shard: Shard::current(),
