@@ -5,7 +5,12 @@
 //! to the tolerance that is promised; without it the bounds are such that a busy machine passes and
 //! a broken model does not.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
 
 use serde_json::Value;
 
@@ -39,6 +44,9 @@ const LOOSE: Effort = Effort { runs: 1, seconds: 2, p50: 0.30, p99: 0.75, load: 
 /// How many calls a second, and how many seeds the simulator's figures are the median of.
 const RATE: u64 = 300;
 const SEEDS: u64 = 9;
+
+/// Whoever measures on real sockets has the machine to itself, and the files.
+static ALONE: Mutex<()> = Mutex::new(());
 
 #[derive(Clone, Copy, Debug)]
 struct Figures {
@@ -86,53 +94,85 @@ fn scenario(null_ms: f64) -> String {
     with
 }
 
+/// The simulator's figures, as long as a lane of that many seconds, warm-up included.
+fn simulate(null_ms: f64, seconds: u64, policy: &str) -> Vec<Value> {
+    let text = scenario(null_ms)
+        .replace("duration = \"60s\"", &format!("duration = \"{}ms\"", 1_000 * seconds + 1_500))
+        .replace("warm_up = \"10s\"", "warm_up = \"1500ms\"");
+    let scenario = file(&format!("agreement-{null_ms:.3}-{seconds}.toml"), &text);
+    let simulate = |seed: u64| {
+        let of = ["--scenario", &scenario, "--policy", policy, "--seed", &seed.to_string()];
+        rego(&[&["sim", "--json"], &of[..]].concat())
+    };
+    (1..=SEEDS).map(simulate).collect()
+}
+
+/// The median of what reports say of a lane.
+fn of(reports: &[Value], name: &str) -> Figures {
+    median(&reports.iter().map(|report| lane(report, name)).collect::<Vec<_>>())
+}
+
+/// What is further apart than it may be.
+fn apart(name: &str, real: Figures, model: Figures, effort: &Effort) -> Vec<String> {
+    let rows = [
+        ("p50, ms", real.p50, model.p50, effort.p50 * model.p50),
+        ("p99, ms", real.p99, model.p99, effort.p99 * model.p99),
+        ("load", real.load, model.load, effort.load),
+    ];
+    let mut apart = Vec::new();
+    for (what, real, model, bound) in rows {
+        let off = (real - model).abs();
+        let word = if off <= bound { "agree" } else { "APART" };
+        let line = format!(
+            "{word} {name}, {what}: real {real:.3}, simulated {model:.3}, apart by {off:.3}, at \
+             most {bound:.3}"
+        );
+        println!("{line}");
+        if off > bound {
+            apart.push(line);
+        }
+    }
+    apart
+}
+
+/// Names of a lane on real sockets and in the simulator.
+const LANES: [(&str, &str); 2] =
+    [("no policy", "no policy"), ("retries + hedging", "agreement-policy")];
+
 #[test]
 fn real_sockets_and_virtual_time_agree() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let full = std::env::var_os("REGO_AGREEMENT").is_some();
-    let Effort { runs, seconds, p50, p99, load } = if full { PROMISED } else { LOOSE };
+    let effort = if full { PROMISED } else { LOOSE };
     let policy = file("agreement-policy.toml", POLICY);
-    let (rate, length) = (RATE.to_string(), format!("{seconds}s"));
+    let (rate, length) = (RATE.to_string(), format!("{}s", effort.seconds));
     let run = |name: &str, seed: u64| {
         let seed = seed.to_string();
         let load = ["run", "--json", "--scenario", name, "--rate", &rate, "--seed", &seed];
         rego(&[&load[..], &["--policy", &policy, "--duration", &length]].concat())
     };
     let null = lane(&run("instant", 1), "no policy again").p50;
-    let real: Vec<_> = (1..=runs).map(|seed| run("slow", seed)).collect();
-    // As long as a lane, warm-up included.
-    let text = scenario(null)
-        .replace("duration = \"60s\"", &format!("duration = \"{}ms\"", 1_000 * seconds + 1_500))
-        .replace("warm_up = \"10s\"", "warm_up = \"1500ms\"");
-    let simulated: Vec<_> = (1..=SEEDS)
-        .map(|seed| {
-            let scenario = file("agreement-scenario.toml", &text);
-            let of = ["--scenario", &scenario, "--policy", &policy, "--seed", &seed.to_string()];
-            rego(&[&["sim", "--json"], &of[..]].concat())
-        })
-        .collect();
     println!("a call that costs its server nothing: {null:.2} ms");
-    let mut apart = Vec::new();
-    for (name, in_sim) in [("no policy", "no policy"), ("retries + hedging", "agreement-policy")] {
-        let of = |reports: &[Value], name: &str| {
-            median(&reports.iter().map(|report| lane(report, name)).collect::<Vec<_>>())
-        };
-        let (real, model) = (of(&real, name), of(&simulated, in_sim));
-        for (what, real, model, bound) in [
-            ("p50, ms", real.p50, model.p50, p50 * model.p50),
-            ("p99, ms", real.p99, model.p99, p99 * model.p99),
-            ("load", real.load, model.load, load),
-        ] {
-            let off = (real - model).abs();
-            let word = if off <= bound { "agree" } else { "APART" };
-            let line = format!(
-                "{word} {name}, {what}: real {real:.3}, simulated {model:.3}, apart by {off:.3}, \
-                 at most {bound:.3}"
-            );
-            println!("{line}");
-            if off > bound {
-                apart.push(line);
-            }
+    let real: Vec<_> = (1..=effort.runs).map(|seed| run("slow", seed)).collect();
+    let simulated = simulate(null, effort.seconds, &policy);
+    let apart: Vec<_> = LANES
+        .iter()
+        .flat_map(|(name, model)| apart(name, of(&real, name), of(&simulated, model), &effort))
+        .collect();
+    assert!(apart.is_empty(), "{}", apart.join("\n"));
+}
+
+/// The negative control: what agrees with itself does not with a model whose calls take longer.
+#[test]
+fn a_model_that_is_off_is_found() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let policy = file("agreement-policy.toml", POLICY);
+    for (effort, off_ms) in [(PROMISED, 5.0), (LOOSE, 20.0)] {
+        let [right, wrong] = [0.2, 0.2 + off_ms].map(|null| simulate(null, 2, &policy));
+        for (name, model) in LANES {
+            let real = of(&right, model);
+            assert_eq!(apart(name, real, of(&right, model), &effort), [""; 0]);
+            assert_ne!(apart(name, real, of(&wrong, model), &effort), [""; 0], "{off_ms} ms off");
         }
     }
-    assert!(apart.is_empty(), "{}", apart.join("\n"));
 }

@@ -168,7 +168,7 @@ type goal struct {
 // TestGoals measures what the lanes of the goals cost, in turns, and compares the medians.
 func TestGoals(t *testing.T) {
 	if !*goals {
-		t.Skip("a measurement, not a test: -goals, on a quiet machine")
+		t.Skip("a measurement, not a test: cargo xtask bench boundary, on a quiet machine")
 	}
 	table := []goal{
 		{"Do", "FailsafeRetry", "Go Do beside failsafe-go's retry", 0.5},
