@@ -20,9 +20,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <locale>
 #include <memory>
 #include <new>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -584,13 +586,30 @@ class loop {
 
 namespace detail {
 
-/// A share as the document has it, whatever the locale.
-inline std::string number(double share) {
-  const auto millionths = static_cast<long long>(share * 1e6 + (share < 0 ? -0.5 : 0.5));
-  const auto size = static_cast<unsigned long long>(millionths < 0 ? -millionths : millionths);
-  std::string rest = std::to_string(size % 1000000);
-  rest.insert(0, 6 - rest.size(), '0');
-  return (millionths < 0 ? "-" : "") + std::to_string(size / 1000000) + "." + rest;
+/// A number as the document has it, whatever the locale. One that is none is the engine's to refuse.
+inline std::string number(double value) {
+  std::ostringstream out;
+  out.imbue(std::locale::classic());
+  out.precision(15);
+  out << value;
+  return out.str();
+}
+
+/// A text as the document has it, whatever is in it.
+inline std::string quoted(std::string_view text) {
+  constexpr char hex[] = "0123456789abcdef";
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out.append({'\\', c});
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out.append("\\u00").append({hex[byte >> 4], hex[byte & 15]});
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out + "\"";
 }
 
 }  // namespace detail
@@ -598,7 +617,7 @@ inline std::string number(double share) {
 /// A budget that policies can name, put together line by line, among those that `engine::load_policies` takes.
 class budget {
  public:
-  explicit budget(std::string_view name) : text_("[budgets.\"" + std::string(name) + "\"]\n") {}
+  explicit budget(std::string_view name) : text_("[budgets." + detail::quoted(name) + "]\n") {}
   /// Extra attempts are a share of the calls that servers answer.
   budget &ratio(double share) { return line("kind = \"ratio\"\nratio = " + detail::number(share)); }
   /// What a ratio starts with, and the least that it saves up.
@@ -622,16 +641,16 @@ class budget {
 class policy {
  public:
   /// The policies of a key or, with ".*" at its end, of a namespace.
-  explicit policy(std::string_view key) : text_("[policies.\"" + std::string(key) + "\"]\n") {}
+  explicit policy(std::string_view key) : text_("[policies." + detail::quoted(key) + "]\n") {}
   policy &idempotent(bool yes = true) { return line(yes ? "idempotent = true" : "idempotent = false"); }
   policy &max_attempts(unsigned n) { return line("retry.max_attempts = " + std::to_string(n)); }
   policy &initial_backoff(std::chrono::nanoseconds d) { return line("retry.initial_backoff = " + text(d)); }
   policy &max_backoff(std::chrono::nanoseconds d) { return line("retry.max_backoff = " + text(d)); }
   policy &attempt_timeout(std::chrono::nanoseconds d) { return line("retry.attempt_timeout = " + text(d)); }
   policy &overall_timeout(std::chrono::nanoseconds d) { return line("retry.overall_timeout = " + text(d)); }
-  policy &classifier(std::string_view name) { return line("retry.classifier = \"" + std::string(name) + "\""); }
-  policy &retry_budget(std::string_view name) { return line("retry.budget = \"" + std::string(name) + "\""); }
-  policy &hedge_budget(std::string_view name) { return line("hedge.budget = \"" + std::string(name) + "\""); }
+  policy &classifier(std::string_view name) { return line("retry.classifier = " + detail::quoted(name)); }
+  policy &retry_budget(std::string_view name) { return line("retry.budget = " + detail::quoted(name)); }
+  policy &hedge_budget(std::string_view name) { return line("hedge.budget = " + detail::quoted(name)); }
   policy &hedge_after(std::chrono::nanoseconds d) {
     return line("hedge.enabled = true\nhedge.trigger = \"fixed\"\nhedge.delay = " + text(d));
   }

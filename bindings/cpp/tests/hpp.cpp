@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <limits>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -73,6 +74,16 @@ static void budgets_and_loads_are_put_together() {
     const auto wrong = engine.load_policies({rego::policy("svc.Load").idempotent().hedge_load(0.02, objective, fan_out)});
     CHECK(!wrong.has_value() && wrong.error().message().find(field) != std::string::npos);
   }
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  for (const double share : {none, 1e300, -0.5}) {
+    const auto wrong = engine.load_policies({}, {rego::budget("odd").ratio(share)});
+    CHECK(!wrong.has_value() && wrong.error().message().find("ratio") != std::string::npos);
+  }
+  // Names are names, whatever is in them, and no lines of the document.
+  const std::string_view odd = "a \"b\"\\";
+  engine.load_policies({rego::policy("svc.Odd").retry_budget(odd)}, {rego::budget(odd).ratio(1e-7)}).value();
+  const auto lines = engine.load_policies({}, {rego::budget("a\"]\n[b").ratio(0.1)});
+  CHECK(!lines.has_value() && lines.error().message().find("name of a budget") != std::string::npos);
 }
 
 static void errors_are_told() {
