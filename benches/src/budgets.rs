@@ -11,7 +11,7 @@ use std::{
 
 use rego::{
     Budget, Clock, Nanos,
-    rooms::budget::{BudgetState, Deposits, Report, Shard},
+    rooms::budget::{BudgetState, Condition, Deposits, Report, Shard},
 };
 
 use crate::{Group, Lane, Measured, Row, TURNS};
@@ -180,7 +180,7 @@ pub fn deposits(budget: &BudgetState, times: u64) {
 pub fn withdrawals(budget: &BudgetState, now: Nanos, times: u64) {
     let shard = Shard::current();
     for _ in 0..times {
-        black_box(black_box(budget).draw(shard, 1, now, || true));
+        black_box(black_box(budget).draw(shard, 1, now, || Condition::Well));
     }
 }
 
@@ -188,12 +188,12 @@ pub fn withdrawals(budget: &BudgetState, now: Nanos, times: u64) {
 pub fn draw_by_clock(budget: &BudgetState, clock: &Clock, times: u64) {
     let shard = Shard::current();
     for _ in 0..times {
-        black_box(black_box(budget).withdraw(shard, 1, clock.now(), || true));
+        black_box(black_box(budget).withdraw(shard, 1, clock.now(), || Condition::Well));
     }
 }
 
 fn withdraw(budget: &BudgetState, now: Nanos) -> bool {
-    budget.withdraw(Shard::current(), 1, now, || true).is_allowed()
+    budget.withdraw(Shard::current(), 1, now, || Condition::Well).is_allowed()
 }
 
 fn timed(work: impl FnOnce()) -> Duration {

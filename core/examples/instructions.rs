@@ -10,7 +10,7 @@ use rego::{
     Budget, CallSite, Clock, Completion, Engine, ManualClock, Nanos, Policy, TimerThread,
     manual::{Action, Begin, Step},
     rooms::{
-        budget::{BudgetState, Deposits},
+        budget::{BudgetState, Condition, Deposits},
         latency::{Latency, Sharding},
         sync::Shard,
         timer::Timers,
@@ -140,10 +140,10 @@ fn deposit(times: u64) {
 
 fn deny(times: u64, min_per_sec: f64) {
     let budget = budget(min_per_sec);
-    let draw = || budget.withdraw(Shard::new(0), 1, Nanos::ZERO, || true);
+    let draw = || budget.withdraw(Shard::new(0), 1, Nanos::ZERO, || Condition::Well);
     while draw().is_allowed() {}
     for _ in 0..times {
-        black_box(black_box(&budget).draw(Shard::new(0), 1, Nanos::ZERO, || true));
+        black_box(black_box(&budget).draw(Shard::new(0), 1, Nanos::ZERO, || Condition::Well));
     }
 }
 

@@ -32,7 +32,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use health::Health;
+pub use health::{Condition, Health};
 
 use crate::{
     clock::Nanos,
@@ -160,8 +160,9 @@ impl BudgetState {
         }
     }
 
-    /// Pays `cost` (1 or more) for an extra attempt when it is decided on; never refunded. The
-    /// floor of a ratio asks `healthy` before it grants.
+    /// Pays `cost` (1 or more) for an extra attempt when it is decided on; never refunded. A ratio
+    /// that successes fund pays nothing while its site is silent, and the floor of any ratio nothing
+    /// unless it is well.
     ///
     /// Budgets that reserve always allow here: theirs is [`BudgetState::reserve`].
     #[inline]
@@ -170,9 +171,9 @@ impl BudgetState {
         shard: Shard,
         cost: u32,
         now: Nanos,
-        healthy: impl FnOnce() -> bool,
+        condition: impl Fn() -> Condition,
     ) -> BudgetDecision {
-        let decision = self.draw(shard, cost, now, healthy);
+        let decision = self.draw(shard, cost, now, condition);
         self.count_refusal(shard, decision)
     }
 
@@ -183,13 +184,13 @@ impl BudgetState {
         shard: Shard,
         cost: u32,
         now: Nanos,
-        healthy: impl FnOnce() -> bool,
+        condition: impl Fn() -> Condition,
     ) -> BudgetDecision {
         debug_assert!(cost >= 1, "policies have no cost below 1");
         let paid = match &*self.kind {
             Kind::Unlimited => true,
             Kind::TokenBucket(bucket) => bucket.take(cost, now),
-            Kind::Ratio(ratio) => ratio.withdraw(cost, now, healthy),
+            Kind::Ratio(ratio) => ratio.withdraw(cost, now, condition),
             Kind::Throttle(throttle) => throttle.allows(),
             Kind::InFlight(_) | Kind::Concurrency(_) => return BudgetDecision::Allowed,
         };
@@ -234,6 +235,15 @@ impl BudgetState {
             Kind::Ratio(ratio) => ratio.available(),
             Kind::InFlight(room) | Kind::Concurrency(room) => room.available(),
             Kind::Throttle(throttle) => throttle.available(),
+        }
+    }
+
+    /// The balance and the ceiling of a ratio that is paid [on refresh](Deposits::OnRefresh); `None`
+    /// for any other budget.
+    pub fn level(&self) -> Option<(f64, f64)> {
+        match &*self.kind {
+            Kind::Ratio(ratio) => ratio.level(),
+            _ => None,
         }
     }
 

@@ -221,14 +221,20 @@ fn own_retry_budget() -> Budget {
     Budget::ratio(0.1).into()
 }
 
-/// What a site's hedges may cost unless its policy names a budget: what its trigger asks for.
+/// What a site's hedges may cost unless its policy names a budget: what its trigger asks for, but
+/// for three in a thousand, so that luck does not make it more than was promised.
 fn hedge_budget(policy: &Policy) -> Budget {
     let share = match policy.hedge.trigger {
         Trigger::Fixed => 0.05,
         Trigger::Quantile(p) => 1.0 - p,
         Trigger::Load(x) => x,
     };
-    Budget::ratio(share).cap(HEDGE_CAP).min_per_sec(0.0).start(5).funded_by_requests().into()
+    Budget::ratio(share * 0.997)
+        .cap(HEDGE_CAP)
+        .min_per_sec(0.0)
+        .start(5)
+        .funded_by_requests()
+        .into()
 }
 
 fn attributes(policy: &Policy) -> Vec<Attribute> {

@@ -7,8 +7,10 @@
 
 mod gate;
 mod single_r;
+mod steer;
 
 pub(crate) use gate::{Gate, Tally};
+pub(crate) use steer::Level;
 
 use crate::{
     clock::Nanos,

@@ -25,6 +25,7 @@
 //! Modelled in `loom-tests/tests/latency.rs`.
 
 mod keeper;
+mod watch;
 mod window;
 
 use std::fmt;
@@ -35,9 +36,6 @@ use crate::{
     sync::{AtomicBool, AtomicU32, AtomicU64, CachePadded, Cell, Ordering, SHARDS, Shard},
 };
 use keeper::Keeper;
-
-/// A refresh is worth it this long after the last.
-const REFRESH_EVERY: Nanos = Nanos::from_millis(100);
 
 /// What the loom models' negative control weakens.
 // Release: as the room's orderings say. Relaxed: a break that the models must find.
@@ -61,6 +59,8 @@ pub struct Latency {
     trigger: AtomicU64,
     /// When the last refresh began.
     refreshed: AtomicU64,
+    /// When the next one is worth it.
+    due_at: AtomicU64,
     /// The totals as of the last refresh.
     events: AtomicU64,
     censored: AtomicU64,
@@ -107,6 +107,7 @@ impl Latency {
             shards: (0..shards).map(|_| CachePadded::new(Counters::new())).collect(),
             trigger: AtomicU64::new(Trigger::UNPLANNED.to_word()),
             refreshed: AtomicU64::new(0),
+            due_at: AtomicU64::new(0),
             events: AtomicU64::new(0),
             censored: AtomicU64::new(0),
             busy: AtomicBool::new(false),
@@ -144,10 +145,12 @@ impl Latency {
         Nanos::from_nanos(self.refreshed.load(Ordering::Relaxed))
     }
 
-    /// Whether a refresh is worth it: the last is 100 ms ago or more.
+    /// Whether a refresh is worth it: the last is a quarter of the time ago that has passed since
+    /// the first, at least 5 ms and at most 100 ms.
     #[inline]
     pub fn due(&self, now: Nanos) -> bool {
-        now >= self.published_at() + REFRESH_EVERY
+        // Relaxed: a time to compare with, nothing is read on its account.
+        now.as_nanos() >= self.due_at.load(Ordering::Relaxed)
     }
 
     /// How much was observed, as of the last refresh.
@@ -177,6 +180,9 @@ impl Latency {
         // Relaxed: see `published_at`. Before the planning, so that a plan which panics is not
         // tried again by every thread that waits.
         self.refreshed.store(now.as_nanos(), Ordering::Relaxed);
+        let pause = turn.with_keeper(|keeper| keeper.pause(now));
+        // Relaxed: as above.
+        self.due_at.store((now + pause).as_nanos(), Ordering::Relaxed);
         let (planned, totals) = turn.with_keeper(|keeper| {
             let fresh = keeper.take_in(&self.shards);
             let planned = keeper.plan(now, &fresh, plan);

@@ -12,7 +12,7 @@ use refresh::Refresher;
 use trust::Trust;
 
 use crate::{
-    budget::{BudgetState, Health},
+    budget::{BudgetState, Condition, Health},
     classify,
     clock::Nanos,
     latency::{Latency, Sharding},
@@ -248,9 +248,9 @@ impl Site {
         self.health.failed();
     }
 
-    /// Whether most of the recent first attempts succeeded, as of the last refresh.
-    pub(crate) fn is_healthy(&self) -> bool {
-        self.health.is_healthy()
+    /// Whether most of the recent first attempts succeeded, or any did, as of the last refresh.
+    pub(crate) fn condition(&self) -> Condition {
+        self.health.condition()
     }
 
     /// Whether this is to be warned of: the first time.

@@ -16,7 +16,7 @@ use loom::{
 use loom_tests::explore;
 use rego::{
     Budget, Funding, Nanos,
-    rooms::budget::{BudgetState, Deposits, Report, Shard},
+    rooms::budget::{BudgetState, Condition, Deposits, Report, Shard},
 };
 
 const ZERO: Nanos = Nanos::ZERO;
@@ -38,7 +38,7 @@ fn ratio(ratio: f64, cap: u32) -> Budget {
 }
 
 fn pay(budget: &BudgetState, shard: usize, cost: u32) -> bool {
-    budget.withdraw(Shard::new(shard), cost, ZERO, || false).is_allowed()
+    budget.withdraw(Shard::new(shard), cost, ZERO, || Condition::Unwell).is_allowed()
 }
 
 /// The count first, then the bound: as anyone may, at any time.
@@ -141,7 +141,7 @@ fn a_bucket_grants_its_burst_once() {
 fn a_bucket_is_never_judged_by_half_a_reload() {
     const LATER: Nanos = Nanos::from_secs(10);
     let pay = |b: &BudgetState, shard, cost| {
-        _ = b.withdraw(Shard::new(shard), cost, LATER, || false);
+        _ = b.withdraw(Shard::new(shard), cost, LATER, || Condition::Unwell);
     };
     explore("budget: a bucket, a taker, a reload", move || {
         let budget = new(Budget::TokenBucket { capacity: 3, refill_per_sec: 1e6 });

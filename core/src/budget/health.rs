@@ -1,4 +1,5 @@
-//! Whether most of a site's recent first attempts succeed; asked when a floor is to grant.
+//! Whether most of a site's recent first attempts succeed, asked when a floor is to grant; and
+//! whether anything does, asked before what successes paid in is spent.
 //!
 //! A flag that is read, a count of failures that only goes up, and the totals of the last judgement
 //! behind a lock, for the refresh alone. All of it is Relaxed: neither publishes anything.
@@ -16,6 +17,22 @@ const AT_LEAST: u64 = 20;
 const NONE_OF: u64 = 3;
 const QUIET: Nanos = Nanos::from_secs(1);
 
+/// A site is silent when nothing has succeeded for a second and this many first attempts failed:
+/// each of a fleet's processes may find that out with two calls' retries, and not with all that it
+/// has saved up.
+const UNANSWERED: u64 = 2;
+
+/// How a site is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// More than half of the recent first attempts succeeded.
+    Well,
+    /// No more than half did.
+    Unwell,
+    /// Nothing has succeeded for a second or longer, though it was tried.
+    Silent,
+}
+
 /// Whether more than half of a site's recent first attempts succeeded.
 ///
 /// Success costs nothing: the site derives its first-attempt successes from its latency histogram
@@ -29,9 +46,18 @@ const QUIET: Nanos = Nanos::from_secs(1);
 #[derive(Debug)]
 pub struct Health {
     healthy: AtomicBool,
+    silent: AtomicBool,
     failures: AtomicU64,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
     /// The totals at the last judgement, and when that was.
-    last: Mutex<(Totals, Nanos)>,
+    last: (Totals, Nanos),
+    /// When it was last seen that something had succeeded, or at first, when anybody first looked;
+    /// and the totals of then, in which any attempt's success counts.
+    alive: Option<(Totals, Nanos)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,8 +71,9 @@ impl Health {
     pub fn new() -> Self {
         Self {
             healthy: AtomicBool::new(true),
+            silent: AtomicBool::new(false),
             failures: AtomicU64::new(0),
-            last: Mutex::new((Totals::default(), Nanos::ZERO)),
+            memory: Mutex::new(Memory::default()),
         }
     }
 
@@ -62,27 +89,46 @@ impl Health {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Whether more than half of the recent first attempts succeeded, as of the last judgement.
-    pub fn is_healthy(&self) -> bool {
-        // Relaxed: the newest judgement this thread knows of.
-        self.healthy.load(Ordering::Relaxed)
+    /// How it is, as of the last judgement.
+    pub fn condition(&self) -> Condition {
+        // Relaxed, both: the newest judgement this thread knows of.
+        match (self.silent.load(Ordering::Relaxed), self.healthy.load(Ordering::Relaxed)) {
+            (true, _) => Condition::Silent,
+            (false, true) => Condition::Well,
+            (false, false) => Condition::Unwell,
+        }
     }
 
-    /// Takes in how many first attempts ever succeeded, as of `at`.
-    pub fn judge(&self, successes: u64, at: Nanos) {
-        let mut guard = self.last.lock();
-        let (last, judged) = *guard;
-        let now = Totals { successes, failures: self.failures() };
+    /// Takes in how many first attempts ever succeeded, and how many of any kind, as of `at`.
+    pub fn judge(&self, first: u64, any: u64, at: Nanos) {
+        let mut memory = self.memory.lock();
+        let failures = self.failures();
+        self.judge_silence(&mut memory, Totals { successes: any, failures }, at);
+        let (last, judged) = memory.last;
+        let now = Totals { successes: first, failures };
         // A total that is behind the last one was counted before it: nothing new.
         let succeeded = now.successes.saturating_sub(last.successes);
         let failed = now.failures.saturating_sub(last.failures);
-        let silent = succeeded == 0 && failed >= NONE_OF && at >= judged + QUIET;
-        if succeeded.saturating_add(failed) < AT_LEAST && !silent {
+        let none = succeeded == 0 && failed >= NONE_OF && at >= judged + QUIET;
+        if succeeded.saturating_add(failed) < AT_LEAST && !none {
             return;
         }
         // Relaxed: it stands alone.
         self.healthy.store(succeeded > failed, Ordering::Relaxed);
-        *guard = (now, at);
+        memory.last = (now, at);
+    }
+
+    fn judge_silence(&self, memory: &mut Memory, now: Totals, at: Nanos) {
+        let (last, since) = *memory.alive.get_or_insert((now, at));
+        let answered = now.successes > last.successes;
+        if answered {
+            memory.alive = Some((now, at));
+        }
+        let silent = !answered
+            && now.failures.saturating_sub(last.failures) >= UNANSWERED
+            && at >= since + QUIET;
+        // Relaxed: it stands alone.
+        self.silent.store(silent, Ordering::Relaxed);
     }
 }
 
@@ -101,8 +147,12 @@ mod tests {
     }
 
     fn judged(health: &Health, successes: u64) -> bool {
-        health.judge(successes, Nanos::ZERO);
-        health.is_healthy()
+        health.judge(successes, successes, Nanos::ZERO);
+        is_healthy(health)
+    }
+
+    fn is_healthy(health: &Health) -> bool {
+        health.healthy.load(Ordering::Relaxed)
     }
 
     #[test]
@@ -118,8 +168,8 @@ mod tests {
     #[test]
     fn a_site_that_is_called_seldom_is_unwell_after_three_failures_and_no_success() {
         let judged = |health: &Health, successes, millis| {
-            health.judge(successes, Nanos::from_millis(millis));
-            health.is_healthy()
+            health.judge(successes, successes, Nanos::from_millis(millis));
+            is_healthy(health)
         };
         let health = Health::new();
         assert!(judged(&health, 30, 5_000));
@@ -129,6 +179,25 @@ mod tests {
         let other = Health::new();
         fail(&other, 3);
         assert!(judged(&other, 1, 7_000), "one of four succeeded: too few to say");
+    }
+
+    #[test]
+    fn a_site_is_silent_after_a_second_without_any_success() {
+        let health = Health::new();
+        let condition = |any, millis| {
+            health.judge(0, any, Nanos::from_millis(millis));
+            health.condition()
+        };
+        fail(&health, 1);
+        assert_eq!(condition(7, 10), Condition::Well);
+        fail(&health, 2);
+        assert_eq!(condition(7, 1_009), Condition::Unwell, "no second has passed");
+        assert_eq!(condition(7, 1_010), Condition::Silent);
+        assert_eq!(condition(8, 1_020), Condition::Unwell, "a retry got through");
+        fail(&health, 1);
+        assert_eq!(condition(8, 5_000), Condition::Unwell, "one failure is no silence");
+        fail(&health, 1);
+        assert_eq!(condition(8, 5_001), Condition::Silent);
     }
 
     #[test]
@@ -162,7 +231,7 @@ mod tests {
         let health = Health::new();
         assert!(judged(&health, 1_000));
         fail(&health, 30);
-        assert!(health.is_healthy(), "nothing is known yet of what succeeded meanwhile");
+        assert!(is_healthy(&health), "nothing is known yet of what succeeded meanwhile");
         assert!(judged(&health, 2_000));
     }
 

@@ -8,7 +8,7 @@ use crate::{
     sync::{AtomicU64, Mutex, Ordering, Shard},
 };
 
-use super::{Deposits, Report, gcra::Gcra, striped::Striped, token, window::Window};
+use super::{Condition, Deposits, Report, gcra::Gcra, striped::Striped, token, window::Window};
 
 /// `repr(C)`: a deposit at the ceiling reads one line.
 #[derive(Debug)]
@@ -34,12 +34,18 @@ pub(super) struct Definition {
     pub(super) funding: Funding,
 }
 
+/// The least that is saved up once a window has shown how much is answered: the retries of one
+/// call. The processes of a large fleet are called seldom, each of them, and a server has to bear
+/// what they all have saved up (`docs/adr/0011`).
+const KNOWN: u32 = 2;
+
 #[derive(Debug)]
 struct Rules {
     ratio: u64,
     cap: u32,
-    /// What it starts with, and the least its ceiling ever is, unless its cap is lower.
+    /// What it starts with, and the least its ceiling is at first, unless its cap is lower.
     start: u32,
+    born: Nanos,
     funding: Funding,
     window: Window,
     ceiling: u64,
@@ -63,6 +69,7 @@ impl Ratio {
                 ratio,
                 cap,
                 start: least,
+                born: now,
                 funding,
                 window: Window::new(window.into(), now),
                 ceiling: start,
@@ -82,13 +89,24 @@ impl Ratio {
     }
 
     #[inline]
-    pub(super) fn withdraw(&self, cost: u32, now: Nanos, healthy: impl FnOnce() -> bool) -> bool {
-        if self.purse.withdraw(token::whole(cost)) {
-            // The floor is there for who has nothing: what it has saved up is not on top of that.
-            let _ = self.floor.has(1, now) && self.floor.take(1, now);
-            return true;
+    pub(super) fn withdraw(
+        &self,
+        cost: u32,
+        now: Nanos,
+        condition: impl Fn() -> Condition,
+    ) -> bool {
+        let tokens = token::whole(cost);
+        if self.purse.may_have(tokens) {
+            if self.is_paid_by_successes() && condition() == Condition::Silent {
+                return false;
+            }
+            if self.purse.withdraw(tokens) {
+                // The floor is there for who has nothing: what it has saved up is not on top.
+                let _ = self.floor.has(1, now) && self.floor.take(1, now);
+                return true;
+            }
         }
-        self.withdraw_floor(cost, now, healthy)
+        self.withdraw_floor(cost, now, condition)
     }
 
     pub(super) fn refresh(&self, report: Report, now: Nanos) {
@@ -98,7 +116,7 @@ impl Ratio {
             Funding::Requests => report.attempts,
         };
         rules.window.report(report.since, now, paying);
-        let ceiling = rules.ceiling();
+        let ceiling = rules.ceiling(self.deposits, now);
         match self.deposits {
             Deposits::PerCall => self.raise(&mut rules, ceiling, paying),
             Deposits::OnRefresh => {
@@ -127,6 +145,12 @@ impl Ratio {
         token::to_f64(self.purse.balance())
     }
 
+    /// Its balance and its ceiling; `None` unless it is paid on refresh.
+    pub(super) fn level(&self) -> Option<(f64, f64)> {
+        let level = (token::to_f64(self.purse.balance()), token::to_f64(self.purse.ceiling()));
+        (self.deposits == Deposits::OnRefresh).then_some(level)
+    }
+
     pub(super) fn issued_at_most(&self, now: Nanos) -> f64 {
         token::to_f64(self.purse.issued_at_most()) + self.floor.granted_at_most(now)
     }
@@ -143,7 +167,7 @@ impl Ratio {
         // Relaxed, both: a call that overlaps a reload pays by either definition.
         self.per_answer.store(per_answer, Ordering::Relaxed);
         self.per_call.store(per_call, Ordering::Relaxed);
-        let ceiling = rules.ceiling();
+        let ceiling = rules.ceiling(self.deposits, now);
         rules.ceiling = ceiling;
         self.purse.set_ceiling(ceiling);
         self.floor.redefine(seconds_worth(min_per_sec), min_per_sec, now);
@@ -158,18 +182,30 @@ impl Ratio {
         }
     }
 
+    fn is_paid_by_successes(&self) -> bool {
+        // Relaxed: any definition that was in force is correct.
+        self.per_answer.load(Ordering::Relaxed) > 0
+    }
+
     /// Health is another line of the site: only a floor that has something to give needs it.
     #[inline]
-    fn withdraw_floor(&self, cost: u32, now: Nanos, healthy: impl FnOnce() -> bool) -> bool {
-        self.floor.has(cost, now) && healthy() && self.floor.take(cost, now)
+    fn withdraw_floor(&self, cost: u32, now: Nanos, condition: impl Fn() -> Condition) -> bool {
+        self.floor.has(cost, now) && condition() == Condition::Well && self.floor.take(cost, now)
     }
 }
 
 impl Rules {
-    /// What the answers of the last window pay for, at most the cap, at least the start.
-    fn ceiling(&self) -> u64 {
-        let earned = self.ratio.saturating_mul(self.window.sum());
-        earned.max(token::whole(self.start)).min(token::whole(self.cap))
+    /// What the answers of the last window pay for, at most the cap; at least the start or, once a
+    /// whole window has shown how much is answered, [`KNOWN`] if that is less.
+    fn ceiling(&self, deposits: Deposits, now: Nanos) -> u64 {
+        let answers = self.window.sum();
+        let known = answers > 0 && now - self.born >= self.window.length();
+        let least = match deposits {
+            Deposits::PerCall if known => self.start.min(KNOWN),
+            _ => self.start,
+        };
+        let earned = self.ratio.saturating_mul(answers);
+        earned.max(token::whole(least)).min(token::whole(self.cap))
     }
 }
 

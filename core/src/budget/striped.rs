@@ -88,6 +88,13 @@ impl Striped {
         }
     }
 
+    /// Whether a withdrawal is worth trying: with nothing anywhere, two loads of one line.
+    #[inline]
+    pub(super) fn may_have(&self, tokens: u64) -> bool {
+        // Relaxed, both: a hint, as for the withdrawal itself.
+        self.central.load(Ordering::Relaxed) >= tokens || self.filled.load(Ordering::Relaxed) != 0
+    }
+
     /// Takes `tokens`, all or nothing.
     #[inline]
     pub(super) fn withdraw(&self, tokens: u64) -> bool {
@@ -145,6 +152,12 @@ impl Striped {
         // Relaxed: a figure for people, true of no single moment.
         let held = |word: &AtomicU64| word.load(Ordering::Relaxed);
         self.cells.iter().fold(held(&self.central), |sum, cell| sum.saturating_add(held(cell)))
+    }
+
+    /// What the balance may rise to.
+    pub(super) fn ceiling(&self) -> u64 {
+        // Relaxed: any ceiling is correct.
+        self.ceiling.load(Ordering::Relaxed)
     }
 
     /// All that was ever paid in and not discarded, the cells included.

@@ -31,7 +31,7 @@ fn ratio(ratio: f64, min_per_sec: f64, funding: Funding) -> Budget {
 }
 
 fn pay(budget: &BudgetState, now: Nanos) -> bool {
-    budget.withdraw(shard(), 1, now, || true).is_allowed()
+    budget.withdraw(shard(), 1, now, || Condition::Well).is_allowed()
 }
 
 /// How many attempts in a row it pays for, up to `most`.

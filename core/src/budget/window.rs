@@ -44,6 +44,10 @@ impl Window {
         }
     }
 
+    pub(super) fn length(&self) -> Nanos {
+        Nanos::from_nanos(self.slot.saturating_mul(SLOTS))
+    }
+
     /// The answers of the window that ends with the last report.
     pub(super) fn sum(&self) -> u64 {
         self.counts.iter().fold(0, |sum: u64, count| sum.saturating_add(*count))

@@ -80,7 +80,7 @@ impl Call {
         let decision = match &with.terms.retry_budget {
             None => BudgetDecision::NoBudget,
             Some(budget) => {
-                budget.withdraw(with.shard, cost.into(), self.now, || with.site.is_healthy())
+                budget.withdraw(with.shard, cost.into(), self.now, || with.site.condition())
             }
         };
         self.note_budget(with, AttemptKind::Retry, cost, decision);

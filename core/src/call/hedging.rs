@@ -117,8 +117,8 @@ impl Call {
         let (decision, reserved) = match &with.terms.hedge_budget {
             None => (BudgetDecision::NoBudget, Reserved::Nothing),
             Some(budget) => {
-                let healthy = || with.site.is_healthy();
-                let paid = budget.withdraw(with.shard, cost.into(), self.now, healthy);
+                let condition = || with.site.condition();
+                let paid = budget.withdraw(with.shard, cost.into(), self.now, condition);
                 let placed = if paid.is_allowed() { budget.reserve(with.shard) } else { paid };
                 (placed, Reserved::Hedge)
             }

@@ -7,7 +7,7 @@ mod twin;
 
 use super::*;
 use crate::{
-    budget::{BudgetState, Deposits},
+    budget::{BudgetState, Condition, Deposits},
     classify::Named,
     policy::{Budget, Hedge, Policy},
     site::Own,
@@ -201,7 +201,7 @@ fn tokens(tokens: u32) -> BudgetState {
     let name = if tokens == 0 { EMPTIED } else { "tokens" };
     let state = BudgetState::new(name, &bucket, Deposits::PerCall, Nanos::ZERO);
     if tokens == 0 {
-        let last = state.withdraw(Shard::new(0), 1, Nanos::ZERO, || true);
+        let last = state.withdraw(Shard::new(0), 1, Nanos::ZERO, || Condition::Well);
         assert_eq!(last, BudgetDecision::Allowed);
     }
     state

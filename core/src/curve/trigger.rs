@@ -137,6 +137,8 @@ pub struct Reading<'a> {
     pub legs: f64,
     /// How many of them outlasted it.
     pub outlasted: f64,
+    /// How many times as much such counts vary as those of independent legs: 1 or more.
+    pub dispersion: f64,
 }
 
 #[cfg(test)]

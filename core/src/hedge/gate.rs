@@ -1,14 +1,18 @@
 //! The gate: hedging stops where it feeds an overload, or does not help.
 //!
-//! Two reasons, judged apart. *Overload*: three windows running, of at least 500 legs each, in
-//! which more than twice as many outlasted the delay as the plan expected; over after three good
-//! ones. *Futile*: of the last 50 hedges or more, fewer than a tenth won; over when as many hedges
-//! on probation do better. While either holds, a tenth of the hedges go on as probes.
+//! Two reasons, judged apart. *Overload*: three windows running, of at least 500 legs each (more
+//! where slow ones are rare or come in clumps), in which more than twice as many outlasted the delay
+//! as the plan expected; over after three good ones. *Futile*: of the last 50 hedges or more, fewer
+//! than a tenth won; over when as many hedges on probation do better. While either holds, a tenth of
+//! the hedges go on as probes.
 
 use crate::curve::{Plan, Probability, Reading};
 
-/// A window is judged when it has this many legs.
+/// A window is judged when it has this many legs …
 const WINDOW_LEGS: f64 = 500.0;
+/// … and so many were expected to outlast the delay that twice as many are no chance: this many,
+/// if legs are independent, or as many times more as they vary more than that.
+const WINDOW_SLOW: f64 = 10.0;
 /// As many windows in a row shut the gate, or open it.
 const WINDOWS: u8 = 3;
 /// A window is bad when the delay is outlasted this many times as often as expected.
@@ -29,6 +33,8 @@ pub(crate) struct Tally {
     pub(crate) outlasted: f64,
     /// How many were expected to; 0 if the plan expects nothing, and then nobody judges it.
     pub(crate) expected: f64,
+    /// How many times as much such counts vary as those of independent legs; counts for 1 at least.
+    pub(crate) dispersion: f64,
     /// Hedges that ended.
     pub(crate) hedges: u64,
     /// Those of them that won.
@@ -48,9 +54,9 @@ pub(crate) struct Gate {
 impl Tally {
     /// From what latency read, and the hedges that ended and won since the last time.
     pub(crate) const fn new(reading: &Reading<'_>, hedges: u64, wins: u64) -> Self {
-        let Reading { legs, outlasted, in_force, .. } = *reading;
+        let Reading { legs, outlasted, in_force, dispersion, .. } = *reading;
         let expected = if in_force.share > 0.0 { legs * in_force.expected() } else { 0.0 };
-        Self { legs, outlasted, expected, hedges, wins }
+        Self { legs, outlasted, expected, dispersion, hedges, wins }
     }
 }
 
@@ -61,10 +67,12 @@ impl Gate {
             self.gathered.legs += tally.legs;
             self.gathered.outlasted += tally.outlasted;
             self.gathered.expected += tally.expected;
+            self.gathered.dispersion = tally.dispersion.max(1.0);
         }
         self.gathered.hedges += tally.hedges;
         self.gathered.wins += tally.wins;
-        if self.gathered.legs >= WINDOW_LEGS {
+        let Tally { legs, expected, dispersion, .. } = self.gathered;
+        if legs >= WINDOW_LEGS && expected >= WINDOW_SLOW * dispersion {
             self.judge_window();
         }
         if self.gathered.hedges >= HEDGES {
@@ -110,7 +118,7 @@ mod tests {
     use crate::{clock::Nanos, curve::Trigger};
 
     fn window(outlasted: f64) -> Tally {
-        Tally { legs: 500.0, outlasted, expected: 5.0, ..Tally::default() }
+        Tally { legs: 500.0, outlasted, expected: 10.0, ..Tally::default() }
     }
 
     fn hedges(hedges: u64, wins: u64) -> Tally {
@@ -120,24 +128,24 @@ mod tests {
     #[test]
     fn three_bad_windows_in_a_row_shut_it_and_three_good_ones_open_it() {
         let mut gate = Gate::default();
-        for outlasted in [11.0, 11.0, 10.0, 11.0, 11.0] {
+        for outlasted in [21.0, 21.0, 20.0, 21.0, 21.0] {
             gate.feed(window(outlasted));
             assert!(!gate.is_shut(), "two in a row are chance, and twice the target is no excess");
         }
-        gate.feed(window(11.0));
+        gate.feed(window(21.0));
         assert!(gate.is_shut());
-        for outlasted in [10.0, 10.0, 11.0, 10.0, 10.0] {
+        for outlasted in [20.0, 20.0, 21.0, 20.0, 20.0] {
             gate.feed(window(outlasted));
             assert!(gate.is_shut());
         }
-        gate.feed(window(10.0));
+        gate.feed(window(20.0));
         assert!(!gate.is_shut());
     }
 
     #[test]
     fn a_window_is_judged_when_it_is_full() {
         let mut gate = Gate::default();
-        let part = Tally { legs: 499.0, outlasted: 499.0, expected: 4.99, ..Tally::default() };
+        let part = Tally { legs: 499.0, outlasted: 499.0, expected: 9.98, ..Tally::default() };
         gate.feed(part);
         gate.feed(part);
         gate.feed(part);
@@ -145,6 +153,18 @@ mod tests {
         assert!(!gate.is_shut(), "four parts are two windows");
         gate.feed(part);
         gate.feed(part);
+        assert!(gate.is_shut());
+    }
+
+    #[test]
+    fn where_slow_legs_come_in_clumps_a_window_is_longer() {
+        let mut gate = Gate::default();
+        let clump = Tally { dispersion: 4.0, ..window(500.0) };
+        for _ in 0..11 {
+            gate.feed(clump);
+            assert!(!gate.is_shut(), "four parts are a window of forty");
+        }
+        gate.feed(clump);
         assert!(gate.is_shut());
     }
 

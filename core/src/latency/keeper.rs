@@ -10,6 +10,11 @@ use crate::{
     sync::{AtomicU32, CachePadded, Ordering},
 };
 
+/// A young site learns something new soon: its pauses between refreshes are a quarter of its age, …
+const SHORTEST_PAUSE: Nanos = Nanos::from_millis(5);
+/// … and as long as this from 400 ms on.
+const LONGEST_PAUSE: Nanos = Nanos::from_millis(100);
+
 /// The refreshers' own memory, handed from turn to turn.
 pub(super) struct Keeper {
     /// Events since the beginning; the low half of each is what the counters add up to.
@@ -20,6 +25,8 @@ pub(super) struct Keeper {
     window: Window,
     /// The plan in force.
     plan: Plan,
+    /// When the first refresh began.
+    born: Option<Nanos>,
 }
 
 impl Keeper {
@@ -53,8 +60,20 @@ impl Keeper {
         let (legs, outlasted) = fresh.beyond(in_force.trigger.delay());
         self.window.take_in(now, fresh, in_force, legs, outlasted);
         let curve = self.window.curve();
-        self.plan = plan(&Reading { curve: &curve, in_force, legs, outlasted });
+        self.plan = plan(&Reading {
+            curve: &curve,
+            in_force,
+            legs,
+            outlasted,
+            dispersion: self.window.dispersion(),
+        });
         self.plan
+    }
+
+    /// How long the next refresh is not worth it: a quarter of its age, within bounds.
+    pub(super) fn pause(&mut self, now: Nanos) -> Nanos {
+        let age = now - *self.born.get_or_insert(now);
+        Nanos::from_nanos(age.as_nanos() / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
     }
 
     pub(super) fn totals(&self) -> Totals {
@@ -74,6 +93,7 @@ impl Default for Keeper {
             censored_total: 0,
             window: Window::default(),
             plan: Plan::NONE,
+            born: None,
         }
     }
 }

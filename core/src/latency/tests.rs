@@ -23,8 +23,22 @@ fn before_the_first_refresh_it_is_cold() {
     latency.record(SHARD, Nanos::from_millis(1));
     assert_eq!(latency.trigger(), Trigger::UNPLANNED);
     assert_eq!(latency.totals(), Totals::default());
-    assert!(!latency.due(Nanos::from_millis(99)));
-    assert!(latency.due(Nanos::from_millis(100)));
+    assert!(latency.due(Nanos::ZERO));
+}
+
+#[test]
+fn a_young_site_is_refreshed_when_it_is_a_quarter_older() {
+    let latency = Latency::new(Sharding::One);
+    let (mut now, mut pauses) = (Nanos::from_secs(1), Vec::new());
+    for _ in 0..30 {
+        _ = latency.refresh(now, &mut keep);
+        let pause = (1..200).find(|&millis| latency.due(now + Nanos::from_millis(millis)));
+        pauses.push(pause.expect("not longer than 100 ms"));
+        now = now + Nanos::from_millis(pauses[pauses.len() - 1]);
+    }
+    assert_eq!(pauses[..9], [5, 5, 5, 5, 5, 7, 8, 10, 13]);
+    assert_eq!(pauses[29], 100);
+    assert!(now > Nanos::from_secs(2));
 }
 
 #[test]
@@ -42,8 +56,8 @@ fn a_refresh_publishes_what_was_planned() {
     assert_eq!(totals, Some(latency.totals()));
     assert_eq!(latency.trigger(), in_millis(7).trigger);
     assert_eq!(latency.published_at(), now);
-    assert!(!latency.due(now + Nanos::from_millis(99)));
-    assert!(latency.due(now + Nanos::from_millis(100)));
+    assert!(!latency.due(now + Nanos::from_micros(4_999)));
+    assert!(latency.due(now + Nanos::from_millis(5)));
 }
 
 #[test]

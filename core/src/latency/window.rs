@@ -3,15 +3,15 @@
 //! A long memory makes the delivered share exact, a short one makes it follow a change. A window
 //! of one length cannot do both: with 20,000 calls in it, a service that becomes three times
 //! slower is hedged at four times the target for thousands of calls. So the window is long, and
-//! two running tests watch whether legs still outlast the delay as often as planned (Page's
-//! cumulative sums, 1954: the likelihood of twice the rate, and of half of it). When one of them
-//! is sure, everything from before its suspicion began is forgotten at once.
+//! a [watch](super::watch) looks whether legs still outlast the delay as often as planned. When it
+//! is sure that they do not, everything from before its suspicion began is forgotten at once.
 
 use crate::{
     clock::Nanos,
     curve::{BUCKETS, CENSORED, Curve, Plan, Scale},
 };
-use std::f64::consts::LN_2;
+
+use super::watch::{Sight, Watch};
 
 /// Observations count half as much after this time …
 const HALF_LIFE: Nanos = Nanos::from_secs(10);
@@ -23,10 +23,6 @@ const IDLE_HALF_LIFE: Nanos = Nanos::from_secs(600);
 const RAREST: f64 = 1e-5;
 /// An observation that counts for less than this is forgotten.
 const FORGOTTEN: f32 = 1e-3;
-/// A change is certain at odds of e^12, one false alarm in 160,000 outlasted delays …
-const CERTAIN: f64 = 12.0;
-/// … and suspected at odds of e^2.
-const SUSPECTED: f64 = 2.0;
 
 /// The window of a site.
 #[derive(Default)]
@@ -63,6 +59,11 @@ impl Window {
             Sight::Change => self.settled = self.recent.clone(),
         }
         self.recent = Weights::default();
+    }
+
+    /// See [`Watch::dispersion`].
+    pub(super) const fn dispersion(&self) -> f64 {
+        self.watch.dispersion()
     }
 
     pub(super) fn curve(&self) -> Curve {
@@ -146,41 +147,5 @@ impl Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self { events: [0.0; BUCKETS], censored: [0.0; CENSORED] }
-    }
-}
-
-/// Two running tests of whether legs outlast the delay as often as planned: the logarithm of the
-/// likelihood ratio of a doubled rate, and of a halved one, each never below 0.
-#[derive(Default)]
-struct Watch {
-    doubled: f64,
-    halved: f64,
-}
-
-enum Sight {
-    Calm,
-    Suspect,
-    Change,
-}
-
-impl Watch {
-    fn see(&mut self, plan: Plan, legs: f64, outlasted: f64) -> Sight {
-        // While it warms up the plan is on the safe side on purpose, and when it promises nothing
-        // there is nothing to keep.
-        if plan.share <= 0.0 || plan.trigger.is_cold() || plan.trigger.is_warming() {
-            *self = Self::default();
-            return Sight::Calm;
-        }
-        self.doubled = (self.doubled + outlasted * LN_2 - legs * plan.expected()).max(0.0);
-        self.halved = (self.halved + legs * plan.tail / 2.0 - outlasted * LN_2).max(0.0);
-        let odds = self.doubled.max(self.halved);
-        if odds >= CERTAIN {
-            *self = Self::default();
-            Sight::Change
-        } else if odds >= SUSPECTED {
-            Sight::Suspect
-        } else {
-            Sight::Calm
-        }
     }
 }

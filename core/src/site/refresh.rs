@@ -6,7 +6,7 @@ use crate::{
     budget::Report,
     clock::Nanos,
     curve::{Plan, Reading},
-    hedge::{self, Gate, Limits, Rule, Tally},
+    hedge::{self, Gate, Level, Limits, Rule, Tally},
     notes::AttemptKind,
     outcome::CancelReason,
     policy::{Hedge, Trigger},
@@ -50,14 +50,17 @@ impl Site {
     /// once if another thread is at it. Up to 50 µs: for threads that are about to wait.
     #[cold]
     pub(crate) fn refresh(&self, terms: &Terms, now: Nanos) {
-        let mut plan = |reading: &Reading<'_>| self.plan(&terms.policy.hedge, reading);
+        let mut plan = |reading: &Reading<'_>| self.plan(terms, reading);
         if let Some(totals) = self.latency.refresh(now, &mut plan) {
             self.report(terms, totals.events, now);
         }
     }
 
-    fn plan(&self, settings: &Hedge, reading: &Reading<'_>) -> Plan {
-        let plan = hedge::plan(rule(settings), limits(settings), reading.curve);
+    fn plan(&self, terms: &Terms, reading: &Reading<'_>) -> Plan {
+        let settings = &terms.policy.hedge;
+        let level = terms.hedge_budget.as_ref().and_then(|budget| budget.level());
+        let level = level.map(|(balance, ceiling)| Level { balance, ceiling });
+        let plan = hedge::plan(rule(settings).steered(level), limits(settings), reading.curve);
         if !settings.enabled {
             return plan;
         }
@@ -76,7 +79,8 @@ impl Site {
         let born = refresher.born.unwrap_or(now);
         let last = refresher.reported.unwrap_or(Reported { at: born, attempts: 0, answered: 0 });
         refresher.reported = Some(next);
-        self.health.judge(next.answered, now);
+        let any = events + self.counters.wins(AttemptKind::Hedge);
+        self.health.judge(next.answered, any, now);
         let report = Report {
             since: last.at,
             // Counters that are read one after the other may be a little apart.

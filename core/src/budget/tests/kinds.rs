@@ -109,6 +109,18 @@ fn the_ceiling_follows_the_answers_of_the_window() {
 }
 
 #[test]
+fn a_site_that_is_known_to_be_called_seldom_saves_up_the_retries_of_one_call() {
+    let budget = new(&ratio(0.1, 0.0, Funding::Successes));
+    for second in 0..9 {
+        budget.refresh(report(Nanos::from_secs(second), 1), Nanos::from_secs(second + 1));
+        assert_eq!(budget.available(ZERO), 5.0, "that is not known yet");
+    }
+    budget.refresh(report(Nanos::from_secs(9), 1), Nanos::from_secs(10));
+    assert_eq!(budget.available(ZERO), 2.0);
+    assert!(budget.bound(ZERO) >= 2.0);
+}
+
+#[test]
 fn two_sites_share_a_ceiling() {
     let budget = new(&ratio(0.1, 0.0, Funding::Successes));
     for second in 0..5 {
@@ -169,8 +181,8 @@ fn the_floor_grants_while_healthy() {
     let budget = new(&ratio(0.1, 2.0, Funding::Successes));
     assert_eq!(drain(&budget, 100), 5, "it starts empty");
     let at = Nanos::from_millis(500);
-    assert!(!budget.withdraw(shard(), 1, at, || false).is_allowed());
-    assert!(budget.withdraw(shard(), 1, at, || true).is_allowed());
+    assert!(!budget.withdraw(shard(), 1, at, || Condition::Unwell).is_allowed());
+    assert!(budget.withdraw(shard(), 1, at, || Condition::Well).is_allowed());
     assert!(
         !budget.withdraw(shard(), 1, at, || panic!("there is nothing to ask for")).is_allowed()
     );
@@ -181,8 +193,17 @@ fn the_floor_grants_while_healthy() {
 }
 
 #[test]
-fn health_is_not_asked_while_there_is_a_balance() {
+fn what_successes_paid_in_is_not_spent_while_nothing_succeeds() {
     let budget = new(&ratio(0.1, 1.0, Funding::Successes));
+    let at = Nanos::from_secs(9);
+    assert!(!budget.withdraw(shard(), 1, at, || Condition::Silent).is_allowed());
+    assert_eq!(budget.available(at), 5.0, "and it is kept");
+    assert!(budget.withdraw(shard(), 1, at, || Condition::Unwell).is_allowed());
+}
+
+#[test]
+fn health_is_not_asked_while_requests_have_paid_in() {
+    let budget = new(&ratio(0.1, 1.0, Funding::Requests));
     let unasked = || panic!("health is for the floor");
     for _ in 0..5 {
         assert!(budget.withdraw(shard(), 1, Nanos::from_secs(9), unasked).is_allowed());
@@ -197,7 +218,7 @@ fn every_cost_is_paid_in_full() {
         answers(&budget, 200);
         let left = budget.available(ZERO);
         let granted = (0..1_000)
-            .take_while(|_| budget.withdraw(shard(), cost, ZERO, || true).is_allowed())
+            .take_while(|_| budget.withdraw(shard(), cost, ZERO, || Condition::Well).is_allowed())
             .count() as f64;
         assert!(granted * f64::from(cost) <= left, "{cost}");
         assert_eq!(budget.available(ZERO), left - granted * f64::from(cost), "{cost}");
@@ -221,8 +242,8 @@ fn numbers_out_of_all_range_are_survived() {
         budget.refresh(report(ZERO, u64::MAX), Nanos::NEVER);
         answers(&budget, 10);
         budget.refresh(report(Nanos::NEVER, u64::MAX), ZERO);
-        assert!(budget.withdraw(shard(), 5, ZERO, || true).is_allowed(), "{wild}");
-        let granted = drain(&budget, 1_000) as f64 + 5.0;
+        assert!(budget.withdraw(shard(), 2, ZERO, || Condition::Well).is_allowed(), "{wild}");
+        let granted = drain(&budget, 1_000) as f64 + 2.0;
         assert!(granted <= budget.bound(Nanos::NEVER), "{wild}");
     }
 }

@@ -7,6 +7,8 @@ struct Client {
     budget: BudgetState,
     health: Health,
     successes: u64,
+    /// Of any attempt.
+    answered: u64,
     attempts: u64,
     calls: u64,
     /// When it last reported, and the successes and calls of then.
@@ -22,6 +24,7 @@ impl Client {
             budget: new(definition),
             health: Health::new(),
             successes: 0,
+            answered: 0,
             attempts: 0,
             calls: 0,
             reported: (ZERO, 0, 0),
@@ -35,18 +38,20 @@ impl Client {
         self.budget.begin(shard());
         if server() {
             self.successes += 1;
+            self.answered += 1;
             self.budget.deposit(shard());
             return true;
         }
         self.health.failed();
         self.refresh_if_due(now);
         for _ in 0..RETRIES {
-            let healthy = || self.health.is_healthy();
-            if !self.budget.withdraw(shard(), 1, now, healthy).is_allowed() {
+            let condition = || self.health.condition();
+            if !self.budget.withdraw(shard(), 1, now, condition).is_allowed() {
                 return false;
             }
             self.attempts += 1;
             if server() {
+                self.answered += 1;
                 return true;
             }
         }
@@ -61,7 +66,7 @@ impl Client {
         }
         let report =
             Report { since, answered: self.successes - successes, attempts: self.calls - calls };
-        self.health.judge(self.successes, now);
+        self.health.judge(self.successes, self.answered, now);
         self.budget.refresh(report, now);
         self.reported = (now, self.successes, self.calls);
     }

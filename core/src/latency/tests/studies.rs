@@ -91,7 +91,7 @@ impl Study {
             self.call(stretch);
             self.calls += 1;
             if self.calls.is_multiple_of(self.batch) {
-                self.now = self.now + REFRESH_EVERY;
+                self.now = self.now + Nanos::from_millis(100);
                 self.refresh();
             }
         }
