@@ -620,7 +620,7 @@ class budget {
   explicit budget(std::string_view name) : text_("[budgets." + detail::quoted(name) + "]\n") {}
   /// Extra attempts are a share of the calls that servers answer.
   budget &ratio(double share) { return line("kind = \"ratio\"\nratio = " + detail::number(share)); }
-  /// What a ratio starts with, and the least that it saves up.
+  /// What a ratio starts with.
   budget &start(unsigned attempts) { return line("start = " + std::to_string(attempts)); }
   /// What comes on top of a ratio each second while the site is healthy.
   budget &min_per_sec(double attempts) { return line("min_per_sec = " + detail::number(attempts)); }

@@ -176,7 +176,7 @@ func (c *call) begin() error {
 		begin.deadline = C.rego_time(c.eng.engineTime(at))
 	}
 	c.step.struct_size = C.uint32_t(unsafe.Sizeof(c.step))
-	s := C.rego_call_begin(c.eng.c, c.eng.number(c.key), &begin, &c.id, &c.step)
+	s := c.eng.begin(c.eng.number(c.key), &begin, &c.id, &c.step)
 	if s != C.REGO_STATUS_OK {
 		c.eng = nil
 	}

@@ -69,7 +69,7 @@ func tellFacts(eng *engine, a *attemptContext, facts *Completion, now C.rego_tim
 	}
 	c.retry_after = C.uint64_t(max(facts.RetryAfter, 0))
 	c.result = C.uint64_t(a.number) + 1
-	return C.rego_attempt_finish(eng.c, C.rego_attempt(a.id), now, &c, step)
+	return eng.finish(a.id, now, &c, step)
 }
 
 func tellOutcome(eng *engine, a *attemptContext, outcome *Outcome, now C.rego_time, step *C.rego_step) C.rego_status {

@@ -1,9 +1,5 @@
 package rego
 
-// #cgo noescape rego_call_begin
-// #cgo nocallback rego_call_begin
-// #cgo noescape rego_attempt_finish
-// #cgo nocallback rego_attempt_finish
 // #cgo noescape rego_attempt_finish_as
 // #cgo nocallback rego_attempt_finish_as
 // #cgo noescape rego_call_poll

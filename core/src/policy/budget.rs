@@ -46,7 +46,7 @@ pub enum Budget {
         /// Granted per second where the balance is spent, while the site is healthy: 0 to a
         /// million.
         min_per_sec: f64,
-        /// What it starts with, and the least that it saves up where the cap allows it.
+        /// What it starts with, as far as the cap allows it; see [`RatioBudget::start`].
         start: u32,
         /// What deposits.
         funding: Funding,
@@ -112,8 +112,9 @@ pub struct RatioBudget {
 impl Budget {
     /// Extra attempts per answered call, 0 to 1: 0.1 allows one retry for ten answers. Unless
     /// said otherwise: the answers of the last 10 s count, at most 100 attempts are saved up,
-    /// it starts with 5 and saves up 5 at least, one per second comes on top while the site is
-    /// healthy and the balance is spent, and successes fund it.
+    /// it starts with 5, one per second comes on top while the site is healthy and the balance is
+    /// spent, and successes fund it. What successes paid in is kept, and not spent, while nothing
+    /// has succeeded for a second and two first attempts failed.
     pub const fn ratio(ratio: f64) -> RatioBudget {
         RatioBudget {
             ratio,
@@ -255,8 +256,10 @@ impl RatioBudget {
         self
     }
 
-    /// With this many attempts to start with; it also saves up so many at least, as far as the cap
-    /// allows, however seldom it is paid. 5 unless said. A fleet has them once for each process.
+    /// With this many attempts to start with, as far as the cap allows; 5 unless said. So many are
+    /// kept until a whole window has shown how much is answered; from then on what that pays for,
+    /// or the retries of one call (2), if `start` is not less. A fleet has them once for each
+    /// process.
     pub const fn start(mut self, attempts: u32) -> Self {
         self.start = attempts;
         self

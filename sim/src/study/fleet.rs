@@ -44,10 +44,9 @@ fn h8(effort: &Effort) -> Result<Findings, ScenarioError> {
             .collect();
         let what = format!("{clients} clients: time to recover over that without retries");
         findings.at_most(what, Mean::of(&ratios), 1.3).or_because(
-            "What each process has saved up, and its floor, come on top 280 times: 1,400 retries \
-             at once, and up to 280 a second, where the server has 20 a second to spare. No budget \
-             of one process knows how many there are: a fleet of hundreds sets start and floor, as \
-             the figures below show. Next: a floor that shrinks while first attempts time out.",
+            "What each process has saved up, and its floor, come on top once for each, where the \
+             server has 20 a second to spare. No budget of one process knows how many there are. \
+             Next: a floor that shrinks while first attempts time out.",
         );
         let seconds = |outcomes: &[Outcome]| mean(outcomes, |outcome| recovery(&outcome.series));
         findings.note(format!(

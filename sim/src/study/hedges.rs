@@ -143,9 +143,8 @@ fn h4(effort: &Effort) -> Result<Findings, ScenarioError> {
         findings.at_most(format!("p99 with load({x}), ms"), mean(&hedged, call_ms(0.99)), p99);
     row.twin = Some(twin_ms.mean);
     row.or_because(
-        "By formula 16.64 ms is the best there is at 7.5 %: what is lost is lost while the first \
-         seconds' samples are few, and to hedges that the budget holds back when chance asks for \
-         more of them at once. Next: plan from a parametric tail while samples are few.",
+        "By formula 16.64 ms is the best there is at 7.5 %: what is lost is lost while samples are \
+         few, and to what is saved up in the end. Next: plan from a parametric tail while they are.",
     );
     let rate = mean(&hedged, Outcome::hedge_rate);
     findings.at_most(format!("hedges per call with load({x})"), rate, extra);
@@ -182,10 +181,7 @@ fn h5(effort: &Effort) -> Result<Findings, ScenarioError> {
             Some(gain) => {
                 let row = findings.at_least(what, gained, gain);
                 row.twin = Some(theirs.mean);
-                row.or_because(
-                    "The mean lies within its own interval of the goal. The budget is spent to \
-                     99 %; what is lost is lost while samples are few, as in H4.",
-                );
+                row.or_because("By formula 0.303 and 0.389 are the most there is. Next: as in H4.");
                 findings.at_most(format!("{name}: hedges per call at {x}"), rate, x);
             }
             None => findings

@@ -56,9 +56,8 @@ fn h6(effort: &Effort) -> Result<Findings, ScenarioError> {
         let what = format!("upper end of p99's ratio at load {utilisation}, losers run on");
         if tenths <= 8 {
             findings.at_most(what, Mean::exactly(wasteful.upper()), 1.05).or_because(
-                "Every hedge is work in vain for one of two servers here: 4.3 % of extra work at \
-                 80 % load is as much queueing as hedges save. The gate sees neither an excess of \
-                 slow attempts nor hedges that lose. Next: let the planner know how busy servers \
+                "Every hedge is work in vain for one of two servers here, and what that makes the \
+                 others wait is about what hedges save. Next: let the planner know how busy servers \
                  are by how waiting grows with its own hedges.",
             );
         }
