@@ -2,10 +2,16 @@
 
 #![cfg(rego_loom)]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 /// Explores every interleaving of `model` with at most `LOOM_MAX_PREEMPTIONS` preemptions (2 unless
-/// told otherwise), and prints how many there were.
+/// told otherwise), for at most `LOOM_MAX_DURATION` seconds, and prints how many there were.
 ///
 /// # Panics
 ///
@@ -28,21 +34,25 @@ fn bound() -> usize {
 }
 
 fn explore_within(bound: usize, name: &str, model: impl Fn() + Sync + Send + 'static) {
-    static EXPLORED: AtomicUsize = AtomicUsize::new(0);
-    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
-    // A model that fails leaves the lock poisoned; the others are still worth exploring.
-    let alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(bound);
     builder.max_branches = 10_000;
-    EXPLORED.store(0, Ordering::Relaxed);
+    // How often it looks whether `LOOM_MAX_DURATION` is over.
+    builder.checkpoint_interval = 1_000;
+    let explored = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&explored);
+    let start = Instant::now();
     builder.check(move || {
-        EXPLORED.fetch_add(1, Ordering::Relaxed);
+        counted.fetch_add(1, Ordering::Relaxed);
         model();
     });
-    let explored = EXPLORED.load(Ordering::Relaxed);
-    println!("{name}: {explored} interleavings with at most {bound} preemptions");
+    let took = start.elapsed();
+    let explored = explored.load(Ordering::Relaxed);
+    let cut = builder.max_duration.is_some_and(|most| took >= most);
+    let end = if cut { format!("{NOT_ALL} {} s", took.as_secs()) } else { String::new() };
+    println!("{name}: {explored} interleavings with at most {bound} preemptions{end}");
     assert!(explored > 1, "nothing raced in {name}");
-    drop(alone);
 }
+
+/// How a model says that there was more to explore than time.
+const NOT_ALL: &str = ", not all there are: stopped after";

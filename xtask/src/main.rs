@@ -112,7 +112,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "loom",
-        usage: "[--full|--controls]",
+        usage: "[--full [SECONDS]|--controls]",
         about: "the shared rooms under the model checker",
         needs: Some("loom-tests/Cargo.toml"),
         run: models::run,

@@ -1,6 +1,6 @@
 //! `loom`: the real source of the shared rooms under the model checker.
 
-use std::time::Instant;
+use std::{fs, num::NonZero, sync::Mutex, time::Instant};
 
 use crate::{
     controls::{self, Control},
@@ -10,30 +10,107 @@ use crate::{
 /// A target folder of its own, because everything is compiled differently.
 const FOLDER: &str = "target/loom";
 
+/// How long one model is explored with 3 preemptions, in seconds: some would take days.
+const LONGEST: &str = "600";
+
+/// What a model says that was stopped.
+const NOT_ALL: &str = ", not all there are";
+
 /// Explores the models; or, of source that is broken on purpose, those which must find it out.
 pub(crate) fn run(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     match arguments {
-        [] => explore(root, "2"),
-        ["--full"] => explore(root, "3"),
+        [] => explore(root, "2", None),
+        ["--full"] => explore(root, "3", Some(LONGEST)),
+        ["--full", seconds] if seconds.parse::<u32>().is_ok() => explore(root, "3", Some(seconds)),
         ["--controls"] => find_out(root),
-        _ => Err(Failure::Usage("loom [--full|--controls]".to_owned())),
+        _ => Err(Failure::Usage("loom [--full [SECONDS]|--controls]".to_owned())),
     }
 }
 
-fn explore(root: &Root, preemptions: &str) -> Result<(), Failure> {
-    let mut explored = 0;
-    let mut models = 0;
+/// What the models of one or more rooms said.
+#[derive(Clone, Copy, Debug, Default)]
+struct Explored {
+    models: u32,
+    interleavings: u64,
+    /// Models that were stopped before their end.
+    stopped: u32,
+}
+
+/// Explores every model, each for at most `seconds`. A room is a process of one thread, as models
+/// make and drop so many stacks that two in one process wait for each other's memory; as many rooms
+/// are explored at a time as there are processors.
+fn explore(root: &Root, preemptions: &str, seconds: Option<&str>) -> Result<(), Failure> {
+    test(root, &["--no-run"], preemptions).go()?;
     let start = Instant::now();
-    let result = test(root, &["--", "--nocapture"], preemptions).watched(|line| {
-        if let Some(interleavings) = interleavings(line) {
-            (explored, models) = (explored + interleavings, models + 1);
+    let rooms = Mutex::new(rooms(root)?.into_iter());
+    let next = || rooms.lock().expect("nobody panics with it").next();
+    let worker = || -> Result<Explored, Failure> {
+        let (mut explored, mut failed) = (Explored::default(), None);
+        while let Some(room) = next() {
+            if let Err(failure) = explore_room(root, &room, preemptions, seconds, &mut explored) {
+                failed = Some(failure);
+            }
         }
-    });
-    let took = start.elapsed().as_secs();
+        failed.map_or(Ok(explored), Err)
+    };
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let of_all = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().try_fold(Explored::default(), |sum, worker| {
+            let more = worker.join().expect("it does not panic")?;
+            Ok(Explored {
+                models: sum.models + more.models,
+                interleavings: sum.interleavings + more.interleavings,
+                stopped: sum.stopped + more.stopped,
+            })
+        })
+    })?;
+    let Explored { models, interleavings, stopped } = of_all;
     println!(
-        "{models} models, {explored} interleavings with at most {preemptions} preemptions, {took} s"
+        "{models} models, {interleavings} interleavings with at most {preemptions} preemptions, \
+         {} s",
+        start.elapsed().as_secs()
     );
-    result
+    if stopped > 0 {
+        println!("{stopped} of the models were stopped before their end");
+    }
+    Ok(())
+}
+
+fn explore_room(
+    root: &Root,
+    room: &str,
+    preemptions: &str,
+    seconds: Option<&str>,
+    explored: &mut Explored,
+) -> Result<(), Failure> {
+    let arguments = ["-q", "--test", room, "--", "--nocapture", "--test-threads=1"];
+    let mut test = test(root, &arguments, preemptions);
+    if let Some(seconds) = seconds {
+        test = test.env("LOOM_MAX_DURATION", seconds);
+    }
+    test.watched(|line| {
+        if let Some(interleavings) = interleavings(line) {
+            explored.interleavings += interleavings;
+            explored.models += 1;
+            explored.stopped += u32::from(line.contains(NOT_ALL));
+        }
+    })
+}
+
+/// The files of models, the longest first: what takes longest should not begin last.
+fn rooms(root: &Root) -> Result<Vec<String>, Failure> {
+    let folder = root.join("loom-tests/tests");
+    let unread = |error| Failure::Failed(format!("cannot read {}: {error}", folder.display()));
+    let mut rooms = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(unread)? {
+        let path = entry.map_err(unread)?.path();
+        if let (Some(name), Ok(text)) = (path.file_stem(), fs::read_to_string(&path)) {
+            rooms.push((text.len(), name.to_string_lossy().into_owned()));
+        }
+    }
+    rooms.sort_by(|one, other| other.cmp(one));
+    Ok(rooms.into_iter().map(|(_, name)| name).collect())
 }
 
 /// The figure in what a model prints at its end.
