@@ -8,7 +8,7 @@ use crate::clock::Nanos;
 pub struct Probability(u16);
 
 impl Probability {
-    #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "for tests"))]
     pub(crate) const NEVER: Self = Self(0);
     pub(crate) const ALWAYS: Self = Self(u16::MAX);
 

@@ -15,6 +15,7 @@ const SOURCES: [PolicySource; 2] = [PolicySource::File, PolicySource::Remote];
 const RESULTS: [UpdateResult; 2] = [UpdateResult::Rejected, UpdateResult::Applied];
 
 impl Loads {
+    #[cfg_attr(not(feature = "documents"), allow(dead_code, reason = "for documents"))]
     pub(super) fn count(&self, source: PolicySource, applied: bool) {
         if let Some(place) = SOURCES.iter().position(|known| *known == source) {
             // Relaxed: a count.

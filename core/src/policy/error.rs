@@ -144,6 +144,7 @@ impl PolicyErrors {
         self.more += 1;
     }
 
+    #[cfg_attr(not(feature = "documents"), allow(dead_code, reason = "for documents"))]
     pub(crate) fn sort_by_place(&mut self) {
         self.errors.sort_by_key(|error| (error.line, error.column));
     }

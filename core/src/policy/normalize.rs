@@ -43,6 +43,7 @@ pub(super) struct Normal {
     pub(super) policy: Policy,
     pub(super) faults: Vec<Fault>,
     /// What would be a fault under [`Strictness::Check`].
+    #[cfg_attr(not(feature = "documents"), allow(dead_code, reason = "for documents"))]
     pub(super) warnings: Vec<Fault>,
 }
 
@@ -361,8 +362,10 @@ impl Amount for Nanos {
 /// The names of a class's fields, as written in a document.
 pub(super) struct ClassFields {
     /// The table they stand in.
+    #[cfg_attr(not(feature = "documents"), allow(dead_code, reason = "for documents"))]
     pub(super) table: &'static str,
     /// What their names begin with.
+    #[cfg_attr(not(feature = "documents"), allow(dead_code, reason = "for documents"))]
     pub(super) prefix: &'static str,
     pub(super) max_attempts: &'static str,
     pub(super) initial_backoff: &'static str,
