@@ -38,10 +38,8 @@ fn h1(effort: &Effort) -> Result<Findings, ScenarioError> {
             findings.at_most(format!("hedges per call with load({x})"), rate, x);
         } else {
             let word = if found <= p999 { "reached" } else { "not reached" };
-            findings.note(format!(
-                "further: {p999} ms at {x} is {word}, {found:.1} ms at {rate:.4}; with half the \
-                 hedges the delay is twice as long, where few samples tell where the tail begins"
-            ));
+            findings
+                .note(format!("further: {p999} ms at {x} is {word}, {found:.1} ms at {rate:.4}"));
         }
         let at = hedged.first().and_then(|outcome| outcome.hedging.last());
         if let Some((_, hedging)) = at {
