@@ -258,7 +258,7 @@ fn an_attempt_that_nobody_runs_is_its_callers() {
     let cancelled = Err(Verdict::Cancelled);
     let endings: [Ending; 3] = [(Ok(0), 1), (cancelled, 0), (cancelled, 1)];
     let name = "pool: a task is dropped elsewhere while its call is taken back";
-    explore_all(name, &endings, || {
+    explore_all_large(name, &endings, || {
         let world = World::new(plain(), drop);
         let token = CancelToken::new();
         let calling = world.call(Some(&token), |_, _| Ok(()));
