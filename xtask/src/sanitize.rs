@@ -60,7 +60,8 @@ pub(crate) fn run(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     have_source_of_std(root)?;
     for sanitizer in SANITIZERS.iter().filter(wanted) {
         let skip = SKIPPED.iter().flat_map(|name| ["--skip", name]);
-        let tests: Vec<&str> = ["--lib", "--tests", "--no-fail-fast", "--"].into_iter().chain(skip).collect();
+        let tests: Vec<&str> =
+            ["--lib", "--tests", "--no-fail-fast", "--"].into_iter().chain(skip).collect();
         test(root, sanitizer, &target, &tests).go()?;
         find_out(root, sanitizer, &target)?;
     }
