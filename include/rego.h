@@ -465,7 +465,7 @@ enum rego_verdict
    */
   REGO_VERDICT_MAX_ATTEMPTS = 9,
   /**
-   * The retry budget is spent.
+   * The retry budget does not pay for another attempt.
    */
   REGO_VERDICT_BUDGET_DENIED = 10,
   /**
@@ -812,7 +812,7 @@ enum rego_budget
    */
   REGO_BUDGET_NONE = 1,
   /**
-   * It has nothing left.
+   * It does not pay: it is spent, or kept while nothing is answered.
    */
   REGO_BUDGET_DENIED = 2,
   /**
@@ -865,7 +865,7 @@ enum rego_hedge
    */
   REGO_HEDGE_NO_TIMER = 5,
   /**
-   * The hedge budget is spent: tried again after the same delay.
+   * The hedge budget does not pay: tried again after the same delay.
    */
   REGO_HEDGE_DENIED = 6,
   /**

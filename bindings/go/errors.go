@@ -44,7 +44,7 @@ var (
 	ErrRetryAfterTooLong   = errors.New("rego: the server wants to be left alone for longer than allowed")
 	ErrMaxAttemptsPerClass = errors.New("rego: no more attempts for failures of this class")
 	ErrMaxAttempts         = errors.New("rego: no more attempts")
-	ErrBudgetDenied        = errors.New("rego: the retry budget is spent")
+	ErrBudgetDenied        = errors.New("rego: the retry budget does not pay for another attempt")
 	ErrAbandonedLimit      = errors.New("rego: too many abandoned attempts still run")
 	ErrExecutorRejected    = errors.New("rego: the attempt was rejected")
 	ErrPassThrough         = errors.New("rego: one plain attempt, which failed")

@@ -55,7 +55,7 @@ pub(crate) fn plan(rule: Rule, limits: Limits, curve: &Curve) -> Plan {
         Rule::Quantile { p } => 1.0 - p,
         Rule::Load { x, .. } => x,
     };
-    debug_assert!(0.0 < share && share < 1.0, "a policy promises neither nothing nor everything");
+    debug_assert!(0.0 < share && share <= 1.0, "a policy promises something, at most everything");
     if curve.samples() < COLD_SAMPLES {
         let fallback = certain(limits.clamp(limits.fallback), curve);
         return Plan { trigger: fallback.trigger.cold(), ..fallback };

@@ -243,6 +243,11 @@ impl Site {
         self.gauges.abandoned.load(Ordering::Relaxed)
     }
 
+    /// The server answered an attempt, though not with a success.
+    pub(crate) fn answered(&self) {
+        self.health.answered();
+    }
+
     /// A first attempt failed without a server's answer.
     pub(crate) fn first_failed(&self) {
         self.health.failed();

@@ -34,7 +34,7 @@ pub enum Verdict {
     MaxAttemptsPerClass = 8,
     /// The policy allows no more attempts.
     MaxAttempts = 9,
-    /// The retry budget is spent.
+    /// The retry budget does not pay for another attempt.
     BudgetDenied = 10,
     /// Too many abandoned attempts of this key still run.
     AbandonedLimit = 11,
@@ -110,7 +110,7 @@ impl Verdict {
                 "The policy allows no more attempts for this class of failure."
             }
             Self::MaxAttempts => "The policy allows no more attempts.",
-            Self::BudgetDenied => "The retry budget is spent.",
+            Self::BudgetDenied => "The retry budget does not pay for another attempt.",
             Self::AbandonedLimit => "Too many abandoned attempts of this key still run.",
             Self::ExecutorRejected => "The executor took no attempt.",
             Self::PassThrough => "The engine stood aside: one plain attempt, which failed.",
@@ -132,7 +132,7 @@ pub enum BudgetDecision {
     Allowed = 0,
     /// The policy wants none.
     NoBudget = 1,
-    /// It has nothing left.
+    /// It does not pay: it is spent, or kept while nothing is answered.
     Denied = 2,
     /// The policy names one that is not defined.
     NotFound = 3,
@@ -169,7 +169,9 @@ impl BudgetDecision {
         match self {
             Self::Allowed => "The budget paid for the attempt.",
             Self::NoBudget => "The policy wants no budget: the attempt is allowed.",
-            Self::Denied => "The budget has nothing left.",
+            Self::Denied => {
+                "The budget does not pay: it is spent, or kept while nothing is answered."
+            }
             Self::NotFound => "The policy names a budget that is not defined.",
             Self::PanicInBudget => "The budget panicked, which counts as a denial.",
         }
@@ -237,7 +239,7 @@ impl HedgeReason {
                 "There is no executor, or the call runs on its caller's thread alone."
             }
             Self::NoTimer => "There is no timer to fire the hedge while the caller is busy.",
-            Self::Denied => "The hedge budget is spent: tried again after the same delay.",
+            Self::Denied => "The hedge budget does not pay: tried again after the same delay.",
             Self::DeadlineNear => "Too little time is left for a hedge to answer.",
             Self::ExecutorRejected => "The executor took no hedge.",
             Self::AbandonedLimit => "Too many abandoned attempts of this key still run.",

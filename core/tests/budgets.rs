@@ -76,3 +76,43 @@ fn unlimited_is_a_budget_without_a_bound() {
     assert!(report.retry.bound.is_infinite() && report.retry.available.is_infinite());
     assert_eq!(report.hedge, None);
 }
+
+/// Calls that fail once a second, until a retry is refused; how many were retried.
+fn retried_until_silent(between: impl Fn(&rego::CallSite)) -> usize {
+    let (builder, clock) = rego::testing::engine();
+    let policy = quick().max_attempts(2).retry_budget("saved");
+    let engine = builder
+        .budget("saved", Budget::ratio(0.1).min_per_sec(0.0).start(8))
+        .policy("svc.Get", policy.build().unwrap())
+        .build()
+        .unwrap();
+    let site = engine.site("svc.Get");
+    site.run(|_| Ok::<_, &str>(())).unwrap();
+    (0..8)
+        .take_while(|_| {
+            clock.advance(rego::Nanos::from_millis(1_100));
+            between(&site);
+            site.run(|_| Err::<(), _>("no answer")).unwrap_err().attempts == 2
+        })
+        .count()
+}
+
+#[test]
+fn what_is_saved_up_is_kept_while_nothing_is_answered() {
+    assert_eq!(retried_until_silent(|_| {}), 2);
+}
+
+#[test]
+fn an_answer_is_no_silence_whatever_it_says() {
+    use rego::Completion;
+    let not_found = |site: &rego::CallSite| {
+        let answer = site.run(|attempt| {
+            attempt.report(Completion::http(404));
+            Err::<(), _>("not found")
+        });
+        assert_eq!(answer.unwrap_err().attempts, 1);
+    };
+    assert_eq!(retried_until_silent(not_found), 8);
+    let found = |site: &rego::CallSite| site.run(|_| Ok::<_, &str>(())).unwrap();
+    assert_eq!(retried_until_silent(found), 8);
+}

@@ -126,7 +126,7 @@ pub enum rego_verdict {
     REGO_VERDICT_MAX_ATTEMPTS_PER_CLASS = 8,
     /// The policy allows no more attempts.
     REGO_VERDICT_MAX_ATTEMPTS = 9,
-    /// The retry budget is spent.
+    /// The retry budget does not pay for another attempt.
     REGO_VERDICT_BUDGET_DENIED = 10,
     /// Too many abandoned attempts of this key still run.
     REGO_VERDICT_ABANDONED_LIMIT = 11,
@@ -301,7 +301,7 @@ pub enum rego_budget {
     REGO_BUDGET_ALLOWED = 0,
     /// The policy wants none.
     REGO_BUDGET_NONE = 1,
-    /// It has nothing left.
+    /// It does not pay: it is spent, or kept while nothing is answered.
     REGO_BUDGET_DENIED = 2,
     /// The policy names one that is not defined.
     REGO_BUDGET_NOT_FOUND = 3,
@@ -325,7 +325,7 @@ pub enum rego_hedge {
     REGO_HEDGE_NO_EXECUTOR = 4,
     /// There is no timer to fire the hedge while the caller is busy.
     REGO_HEDGE_NO_TIMER = 5,
-    /// The hedge budget is spent: tried again after the same delay.
+    /// The hedge budget does not pay: tried again after the same delay.
     REGO_HEDGE_DENIED = 6,
     /// Too little time is left for a hedge to answer.
     REGO_HEDGE_DEADLINE_NEAR = 7,

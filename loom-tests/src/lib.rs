@@ -16,8 +16,8 @@ use std::{
 /// # Panics
 ///
 /// If the model does in any of them, or if there is only one: then nothing raced.
-pub fn explore(name: &str, model: impl Fn() + Sync + Send + 'static) {
-    explore_within(bound(), name, model);
+pub fn explore(name: &str, model: impl Fn() + Sync + Send + 'static) -> Explored {
+    explore_within(bound(), name, model)
 }
 
 /// As [`explore`], with one preemption less: for models of many steps.
@@ -25,15 +25,15 @@ pub fn explore(name: &str, model: impl Fn() + Sync + Send + 'static) {
 /// # Panics
 ///
 /// As [`explore`].
-pub fn explore_large(name: &str, model: impl Fn() + Sync + Send + 'static) {
-    explore_within(bound() - 1, name, model);
+pub fn explore_large(name: &str, model: impl Fn() + Sync + Send + 'static) -> Explored {
+    explore_within(bound() - 1, name, model)
 }
 
 fn bound() -> usize {
     loom::model::Builder::new().preemption_bound.unwrap_or(2)
 }
 
-fn explore_within(bound: usize, name: &str, model: impl Fn() + Sync + Send + 'static) {
+fn explore_within(bound: usize, name: &str, model: impl Fn() + Sync + Send + 'static) -> Explored {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(bound);
     builder.max_branches = 10_000;
@@ -52,6 +52,16 @@ fn explore_within(bound: usize, name: &str, model: impl Fn() + Sync + Send + 'st
     let end = if cut { format!("{NOT_ALL} {} s", took.as_secs()) } else { String::new() };
     println!("{name}: {explored} interleavings with at most {bound} preemptions{end}");
     assert!(explored > 1, "nothing raced in {name}");
+    if cut { Explored::InPart } else { Explored::All }
+}
+
+/// How much of a model was explored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Explored {
+    /// Every interleaving within the bound.
+    All,
+    /// `LOOM_MAX_DURATION` was over first.
+    InPart,
 }
 
 /// How a model says that there was more to explore than time.

@@ -28,12 +28,13 @@ pub(crate) fn run(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
 }
 
 /// What the models of one or more rooms said.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Explored {
     models: u32,
     interleavings: u64,
     /// Models that were stopped before their end.
     stopped: u32,
+    failures: Vec<Failure>,
 }
 
 /// Explores every model, each for at most `seconds`. A room is a process of one thread, as models
@@ -44,28 +45,27 @@ fn explore(root: &Root, preemptions: &str, seconds: Option<&str>) -> Result<(), 
     let start = Instant::now();
     let rooms = Mutex::new(rooms(root)?.into_iter());
     let next = || rooms.lock().expect("nobody panics with it").next();
-    let worker = || -> Result<Explored, Failure> {
-        let (mut explored, mut failed) = (Explored::default(), None);
+    let worker = || {
+        let mut explored = Explored::default();
         while let Some(room) = next() {
-            if let Err(failure) = explore_room(root, &room, preemptions, seconds, &mut explored) {
-                failed = Some(failure);
-            }
+            let result = explore_room(root, &room, preemptions, seconds, &mut explored);
+            explored.failures.extend(result.err());
         }
-        failed.map_or(Ok(explored), Err)
+        explored
     };
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let of_all = std::thread::scope(|scope| {
+    let mut of_all = Explored::default();
+    std::thread::scope(|scope| {
         let workers: Vec<_> = (0..processors).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().try_fold(Explored::default(), |sum, worker| {
-            let more = worker.join().expect("it does not panic")?;
-            Ok(Explored {
-                models: sum.models + more.models,
-                interleavings: sum.interleavings + more.interleavings,
-                stopped: sum.stopped + more.stopped,
-            })
-        })
-    })?;
-    let Explored { models, interleavings, stopped } = of_all;
+        for worker in workers {
+            let mut more = worker.join().expect("it does not panic");
+            of_all.models += more.models;
+            of_all.interleavings += more.interleavings;
+            of_all.stopped += more.stopped;
+            of_all.failures.append(&mut more.failures);
+        }
+    });
+    let Explored { models, interleavings, stopped, failures } = of_all;
     println!(
         "{models} models, {interleavings} interleavings with at most {preemptions} preemptions, \
          {} s",
@@ -74,7 +74,7 @@ fn explore(root: &Root, preemptions: &str, seconds: Option<&str>) -> Result<(), 
     if stopped > 0 {
         println!("{stopped} of the models were stopped before their end");
     }
-    Ok(())
+    failures.into_iter().next().map_or(Ok(()), Err)
 }
 
 fn explore_room(
@@ -105,8 +105,11 @@ fn rooms(root: &Root) -> Result<Vec<String>, Failure> {
     let mut rooms = Vec::new();
     for entry in fs::read_dir(&folder).map_err(unread)? {
         let path = entry.map_err(unread)?.path();
-        if let (Some(name), Ok(text)) = (path.file_stem(), fs::read_to_string(&path)) {
-            rooms.push((text.len(), name.to_string_lossy().into_owned()));
+        if let Some(name) = path.file_stem()
+            && path.extension().is_some_and(|extension| extension == "rs")
+        {
+            let length = fs::metadata(&path).map_err(unread)?.len();
+            rooms.push((length, name.to_string_lossy().into_owned()));
         }
     }
     rooms.sort_by(|one, other| other.cmp(one));

@@ -1,8 +1,8 @@
 //! Whether most of a site's recent first attempts succeed, asked when a floor is to grant; and
 //! whether anything does, asked before what successes paid in is spent.
 //!
-//! A flag that is read, a count of failures that only goes up, and the totals of the last judgement
-//! behind a lock, for the refresh alone. All of it is Relaxed: neither publishes anything.
+//! Two flags that are read, counts that only go up, and the totals of the last judgement behind a
+//! lock, for the refresh alone. All of it is Relaxed: none publishes anything.
 
 use crate::{
     clock::Nanos,
@@ -17,9 +17,9 @@ const AT_LEAST: u64 = 20;
 const NONE_OF: u64 = 3;
 const QUIET: Nanos = Nanos::from_secs(1);
 
-/// A site is silent when nothing has succeeded for a second and this many first attempts failed:
-/// each of a fleet's processes may find that out with two calls' retries, and not with all that it
-/// has saved up.
+/// A site is silent when nothing was answered for a second after a failure, and this many first
+/// attempts failed: each of a fleet's processes may find that out with two calls' retries, and not
+/// with all that it has saved up.
 const UNANSWERED: u64 = 2;
 
 /// How a site is.
@@ -29,7 +29,7 @@ pub enum Condition {
     Well,
     /// No more than half did.
     Unwell,
-    /// Nothing has succeeded for a second or longer, though it was tried.
+    /// Nothing has been answered for a second or longer, though it was tried.
     Silent,
 }
 
@@ -43,11 +43,16 @@ pub enum Condition {
 /// *Recent* are the first attempts since the last judgement, as soon as they are 20, or a second
 /// has passed and 3 failed and none succeeded; until then that judgement stands, and a new site is
 /// healthy.
+///
+/// *Silent* is judged apart: since any attempt was last answered two first attempts or more failed,
+/// and the first of those, or the one beside the last answer, is a second ago.
 #[derive(Debug)]
 pub struct Health {
     healthy: AtomicBool,
     silent: AtomicBool,
     failures: AtomicU64,
+    /// Answers that are no successes, of any attempt.
+    answers: AtomicU64,
     memory: Mutex<Memory>,
 }
 
@@ -55,9 +60,10 @@ pub struct Health {
 struct Memory {
     /// The totals at the last judgement, and when that was.
     last: (Totals, Nanos),
-    /// When it was last seen that something had succeeded, or at first, when anybody first looked;
-    /// and the totals of then, in which any attempt's success counts.
-    alive: Option<(Totals, Nanos)>,
+    /// The totals when it was last seen that something had been answered; any attempt counts.
+    alive: Totals,
+    /// When it was first seen that something failed, and nothing was answered after that.
+    failing: Option<Nanos>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +79,7 @@ impl Health {
             healthy: AtomicBool::new(true),
             silent: AtomicBool::new(false),
             failures: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             memory: Mutex::new(Memory::default()),
         }
     }
@@ -81,6 +88,12 @@ impl Health {
     pub fn failed(&self) {
         // Relaxed: a count; nothing is published by it.
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The server answered an attempt, though not with a success.
+    pub fn answered(&self) {
+        // Relaxed: a count; nothing is published by it.
+        self.answers.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many first attempts ever failed.
@@ -99,11 +112,14 @@ impl Health {
         }
     }
 
-    /// Takes in how many first attempts ever succeeded, and how many of any kind, as of `at`.
+    /// Takes in how many first attempts ever succeeded, and how many attempts of any kind, as of
+    /// `at`.
     pub fn judge(&self, first: u64, any: u64, at: Nanos) {
         let mut memory = self.memory.lock();
         let failures = self.failures();
-        self.judge_silence(&mut memory, Totals { successes: any, failures }, at);
+        // Relaxed: a count.
+        let answered = any.saturating_add(self.answers.load(Ordering::Relaxed));
+        self.judge_silence(&mut memory, Totals { successes: answered, failures }, at);
         let (last, judged) = memory.last;
         let now = Totals { successes: first, failures };
         // A total that is behind the last one was counted before it: nothing new.
@@ -119,14 +135,19 @@ impl Health {
     }
 
     fn judge_silence(&self, memory: &mut Memory, now: Totals, at: Nanos) {
-        let (last, since) = *memory.alive.get_or_insert((now, at));
-        let answered = now.successes > last.successes;
+        let failed = now.failures.saturating_sub(memory.alive.failures);
+        let answered = now.successes > memory.alive.successes;
         if answered {
-            memory.alive = Some((now, at));
+            memory.alive = now;
+            memory.failing = None;
+        }
+        if failed > 0 {
+            // Whoever looks does so because an attempt failed: that is the latest news.
+            memory.failing.get_or_insert(at);
         }
         let silent = !answered
-            && now.failures.saturating_sub(last.failures) >= UNANSWERED
-            && at >= since + QUIET;
+            && failed >= UNANSWERED
+            && memory.failing.is_some_and(|since| at >= since + QUIET);
         // Relaxed: it stands alone.
         self.silent.store(silent, Ordering::Relaxed);
     }
@@ -182,22 +203,27 @@ mod tests {
     }
 
     #[test]
-    fn a_site_is_silent_after_a_second_without_any_success() {
+    fn a_site_is_silent_a_second_after_it_began_to_fail() {
         let health = Health::new();
-        let condition = |any, millis| {
+        let is_silent = |any, millis| {
             health.judge(0, any, Nanos::from_millis(millis));
-            health.condition()
+            health.condition() == Condition::Silent
         };
         fail(&health, 1);
-        assert_eq!(condition(7, 10), Condition::Well);
+        assert!(!is_silent(7, 10));
         fail(&health, 2);
-        assert_eq!(condition(7, 1_009), Condition::Unwell, "no second has passed");
-        assert_eq!(condition(7, 1_010), Condition::Silent);
-        assert_eq!(condition(8, 1_020), Condition::Unwell, "a retry got through");
+        assert!(!is_silent(7, 1_009), "no second has passed");
+        assert!(is_silent(7, 1_010));
+        assert!(!is_silent(8, 1_020), "a retry got through");
+        // After a rest two fail at once: nobody has tried for a second.
+        assert!(!is_silent(9, 2_000));
+        fail(&health, 2);
+        assert!(!is_silent(9, 9_000));
+        assert!(is_silent(9, 10_000));
+        health.answered();
+        assert!(!is_silent(9, 11_000), "an answer is no silence, whatever it says");
         fail(&health, 1);
-        assert_eq!(condition(8, 5_000), Condition::Unwell, "one failure is no silence");
-        fail(&health, 1);
-        assert_eq!(condition(8, 5_001), Condition::Silent);
+        assert!(!is_silent(9, 20_000), "one failure is none");
     }
 
     #[test]

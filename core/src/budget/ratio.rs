@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     clock::Nanos,
     policy::Funding,
-    sync::{AtomicU64, Mutex, Ordering, Shard},
+    sync::{AtomicU32, AtomicU64, Mutex, Ordering, Shard},
 };
 
 use super::{Condition, Deposits, Report, gcra::Gcra, striped::Striped, token, window::Window};
@@ -19,6 +19,8 @@ pub(super) struct Ratio {
     per_call: AtomicU64,
     purse: Striped,
     floor: Gcra,
+    /// The most that an extra attempt has cost, where that is more than [`KNOWN`].
+    dearest: AtomicU32,
     deposits: Deposits,
     rules: Mutex<Rules>,
 }
@@ -36,16 +38,18 @@ pub(super) struct Definition {
 
 /// The least that is saved up once a window has shown how much is answered: the retries of one
 /// call. The processes of a large fleet are called seldom, each of them, and a server has to bear
-/// what they all have saved up (`docs/adr/0011`).
+/// what they all have saved up (`docs/adr/0015`).
 const KNOWN: u32 = 2;
 
 #[derive(Debug)]
 struct Rules {
     ratio: u64,
     cap: u32,
-    /// What it starts with, and the least its ceiling is at first, unless its cap is lower.
+    /// What it starts with, and the least its ceiling is while nothing is known, unless its cap is
+    /// lower.
     start: u32,
-    born: Nanos,
+    /// Since when something is known to be answered: a first report tells of the time before it.
+    known_since: Option<Nanos>,
     funding: Funding,
     window: Window,
     ceiling: u64,
@@ -64,12 +68,13 @@ impl Ratio {
             per_call: AtomicU64::new(per_call),
             purse: Striped::new(start, start, deposits == Deposits::PerCall),
             floor: Gcra::new(seconds_worth(min_per_sec), min_per_sec, 0, now),
+            dearest: AtomicU32::new(0),
             deposits,
             rules: Mutex::new(Rules {
                 ratio,
                 cap,
                 start: least,
-                born: now,
+                known_since: None,
                 funding,
                 window: Window::new(window.into(), now),
                 ceiling: start,
@@ -95,6 +100,10 @@ impl Ratio {
         now: Nanos,
         condition: impl Fn() -> Condition,
     ) -> bool {
+        if cost > KNOWN {
+            // Relaxed: a hint for the next ceiling.
+            self.dearest.fetch_max(cost, Ordering::Relaxed);
+        }
         let tokens = token::whole(cost);
         if self.purse.may_have(tokens) {
             if self.is_paid_by_successes() && condition() == Condition::Silent {
@@ -116,7 +125,12 @@ impl Ratio {
             Funding::Requests => report.attempts,
         };
         rules.window.report(report.since, now, paying);
-        let ceiling = rules.ceiling(self.deposits, now);
+        if paying > 0 {
+            rules.known_since.get_or_insert(report.since);
+        }
+        // Relaxed: a hint.
+        let dearest = self.dearest.load(Ordering::Relaxed);
+        let ceiling = rules.ceiling(self.deposits, dearest, now);
         match self.deposits {
             Deposits::PerCall => self.raise(&mut rules, ceiling, paying),
             Deposits::OnRefresh => {
@@ -167,7 +181,9 @@ impl Ratio {
         // Relaxed, both: a call that overlaps a reload pays by either definition.
         self.per_answer.store(per_answer, Ordering::Relaxed);
         self.per_call.store(per_call, Ordering::Relaxed);
-        let ceiling = rules.ceiling(self.deposits, now);
+        // Relaxed: a hint.
+        let dearest = self.dearest.load(Ordering::Relaxed);
+        let ceiling = rules.ceiling(self.deposits, dearest, now);
         rules.ceiling = ceiling;
         self.purse.set_ceiling(ceiling);
         self.floor.redefine(seconds_worth(min_per_sec), min_per_sec, now);
@@ -187,7 +203,7 @@ impl Ratio {
         self.per_answer.load(Ordering::Relaxed) > 0
     }
 
-    /// Health is another line of the site: only a floor that has something to give needs it.
+    /// Health is another line of the site: a floor that has nothing to give does not ask.
     #[inline]
     fn withdraw_floor(&self, cost: u32, now: Nanos, condition: impl Fn() -> Condition) -> bool {
         self.floor.has(cost, now) && condition() == Condition::Well && self.floor.take(cost, now)
@@ -196,12 +212,14 @@ impl Ratio {
 
 impl Rules {
     /// What the answers of the last window pay for, at most the cap; at least the start or, once a
-    /// whole window has shown how much is answered, [`KNOWN`] if that is less.
-    fn ceiling(&self, deposits: Deposits, now: Nanos) -> u64 {
+    /// whole window has shown how much is answered, [`KNOWN`] or what the dearest attempt so far
+    /// cost, if that is less.
+    fn ceiling(&self, deposits: Deposits, dearest: u32, now: Nanos) -> u64 {
         let answers = self.window.sum();
-        let known = answers > 0 && now - self.born >= self.window.length();
+        let known = answers > 0
+            && self.known_since.is_some_and(|since| now - since >= self.window.length());
         let least = match deposits {
-            Deposits::PerCall if known => self.start.min(KNOWN),
+            Deposits::PerCall if known => self.start.min(dearest.max(KNOWN)),
             _ => self.start,
         };
         let earned = self.ratio.saturating_mul(answers);

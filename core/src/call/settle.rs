@@ -123,6 +123,9 @@ impl Call {
         {
             with.site.latency.censor(with.shard, self.now - started);
         }
+        if outcome.is_answer() {
+            with.site.answered();
+        }
         if attempt == AttemptId::FIRST {
             if outcome.is_answer() {
                 self.deposit(with);

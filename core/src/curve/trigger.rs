@@ -112,7 +112,7 @@ pub struct Plan {
     pub trigger: Trigger,
     /// The share of primary legs that will outlast the delay, by the curve it was planned on.
     pub tail: f64,
-    /// The share of calls the rule promises to hedge at most; 0 when it promises nothing.
+    /// The share of calls that are to be hedged, as steered; 0 when the rule promises nothing.
     pub share: f64,
 }
 

@@ -71,8 +71,10 @@ impl Gate {
         }
         self.gathered.hedges += tally.hedges;
         self.gathered.wins += tally.wins;
-        let Tally { legs, expected, dispersion, .. } = self.gathered;
-        if legs >= WINDOW_LEGS && expected >= WINDOW_SLOW * dispersion {
+        let Tally { legs, outlasted, expected, dispersion, .. } = self.gathered;
+        let slow = WINDOW_SLOW * dispersion;
+        // Where so many outlasted the delay as would do for a window, nobody waits for its end.
+        if legs >= WINDOW_LEGS && (expected >= slow || outlasted > EXCESS * slow) {
             self.judge_window();
         }
         if self.gathered.hedges >= HEDGES {
@@ -159,12 +161,23 @@ mod tests {
     #[test]
     fn where_slow_legs_come_in_clumps_a_window_is_longer() {
         let mut gate = Gate::default();
-        let clump = Tally { dispersion: 4.0, ..window(500.0) };
+        let clump = Tally { dispersion: 4.0, ..window(25.0) };
         for _ in 0..11 {
             gate.feed(clump);
             assert!(!gate.is_shut(), "four parts are a window of forty");
         }
         gate.feed(clump);
+        assert!(gate.is_shut());
+    }
+
+    #[test]
+    fn a_rare_tail_need_not_be_waited_for_where_everything_is_slow() {
+        let mut gate = Gate::default();
+        let rare = Tally { legs: 500.0, outlasted: 500.0, expected: 0.5, ..Tally::default() };
+        for _ in 0..3 {
+            assert!(!gate.is_shut());
+            gate.feed(rare);
+        }
         assert!(gate.is_shut());
     }
 

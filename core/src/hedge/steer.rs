@@ -1,6 +1,6 @@
 //! What is delivered is what was promised: the plan is steered by its budget's balance.
 //!
-//! A site's hedge budget is paid the promised share of its calls. A plan that hedges a little less
+//! A site's hedge budget is paid the promised share of its calls, but for a hair. A plan that hedges a little less
 //! than that, because curves are estimates, leaves the balance at its ceiling, where pay is lost;
 //! and a plan that hedges exactly that leaves it to a random walk between the ceiling and nothing,
 //! where hedges are refused. Both make less of the budget than was configured. But the balance *is*
@@ -16,6 +16,9 @@ const HELD: f64 = 0.25;
 /// … and where it is low at this much, which is more than three times what it varies by. Clumps of
 /// slow calls have to be paid from it.
 const HELD_AT_LEAST: f64 = 10.0;
+
+/// No rule is steered to plan for more of the calls than this.
+const MOST: f64 = 0.999;
 
 /// A hedge budget's balance and its ceiling, in hedges.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,8 +39,7 @@ impl Rule {
     /// The rule with its share steered by the budget that pays for it alone, if there is one.
     pub(crate) fn steered(self, level: Option<Level>) -> Self {
         let Some(level) = level else { return self };
-        // Never all of the calls, whatever was promised.
-        let steer = |share: f64| (share * level.factor()).min(f64::midpoint(1.0, share));
+        let steer = |share: f64| (share * level.factor()).min(MOST.max(share));
         match self {
             Self::Fixed { .. } => self,
             Self::Quantile { p } => Self::Quantile { p: 1.0 - steer(1.0 - p) },

@@ -113,8 +113,8 @@ impl Budget {
     /// Extra attempts per answered call, 0 to 1: 0.1 allows one retry for ten answers. Unless
     /// said otherwise: the answers of the last 10 s count, at most 100 attempts are saved up,
     /// it starts with 5, one per second comes on top while the site is healthy and the balance is
-    /// spent, and successes fund it. What successes paid in is kept, and not spent, while nothing
-    /// has succeeded for a second and two first attempts failed.
+    /// spent, and successes fund it. What successes paid in is kept, and not spent, while calls
+    /// fail and nothing is answered for a second or longer.
     pub const fn ratio(ratio: f64) -> RatioBudget {
         RatioBudget {
             ratio,
@@ -258,7 +258,7 @@ impl RatioBudget {
 
     /// With this many attempts to start with, as far as the cap allows; 5 unless said. So many are
     /// kept until a whole window has shown how much is answered; from then on what that pays for,
-    /// or the retries of one call (2), if `start` is not less. A fleet has them once for each
+    /// or the retries of one call (2, or the dearest attempt so far), if `start` is not less. A fleet has them once for each
     /// process.
     pub const fn start(mut self, attempts: u32) -> Self {
         self.start = attempts;

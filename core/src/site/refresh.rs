@@ -9,7 +9,7 @@ use crate::{
     hedge::{self, Gate, Level, Limits, Rule, Tally},
     notes::AttemptKind,
     outcome::CancelReason,
-    policy::{Hedge, Trigger},
+    policy::{Hedge, Mode, Trigger},
 };
 
 /// What a site's refreshers remember between their turns.
@@ -58,7 +58,10 @@ impl Site {
 
     fn plan(&self, terms: &Terms, reading: &Reading<'_>) -> Plan {
         let settings = &terms.policy.hedge;
-        let level = terms.hedge_budget.as_ref().and_then(|budget| budget.level());
+        // A plan that is not carried out, or in part, leaves its budget full for another reason.
+        let is_carried_out = terms.mode == Mode::Active && !reading.in_force.trigger.is_suspended();
+        let budget = terms.hedge_budget.as_ref().filter(|_| is_carried_out);
+        let level = budget.and_then(|budget| budget.level());
         let level = level.map(|(balance, ceiling)| Level { balance, ceiling });
         let plan = hedge::plan(rule(settings).steered(level), limits(settings), reading.curve);
         if !settings.enabled {
@@ -75,11 +78,17 @@ impl Site {
     fn report(&self, terms: &Terms, events: u64, now: Nanos) {
         let mut refresher = self.refresher.lock();
         let next = Reported::of(&self.counters, events, now);
+        if refresher.reported.is_some_and(|last| now < last.at) {
+            // Another refresher was faster, and knows more.
+            return;
+        }
         // What was before the first report came since the site was made.
         let born = refresher.born.unwrap_or(now);
         let last = refresher.reported.unwrap_or(Reported { at: born, attempts: 0, answered: 0 });
         refresher.reported = Some(next);
-        let any = events + self.counters.wins(AttemptKind::Hedge);
+        let late = [AttemptKind::First, AttemptKind::Retry, AttemptKind::Hedge]
+            .map(|kind| self.counters.late_wins(kind));
+        let any = events + self.counters.wins(AttemptKind::Hedge) + late.iter().sum::<u64>();
         self.health.judge(next.answered, any, now);
         let report = Report {
             since: last.at,

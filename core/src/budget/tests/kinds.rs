@@ -111,13 +111,18 @@ fn the_ceiling_follows_the_answers_of_the_window() {
 #[test]
 fn a_site_that_is_known_to_be_called_seldom_saves_up_the_retries_of_one_call() {
     let budget = new(&ratio(0.1, 0.0, Funding::Successes));
-    for second in 0..9 {
-        budget.refresh(report(Nanos::from_secs(second), 1), Nanos::from_secs(second + 1));
-        assert_eq!(budget.available(ZERO), 5.0, "that is not known yet");
-    }
-    budget.refresh(report(Nanos::from_secs(9), 1), Nanos::from_secs(10));
-    assert_eq!(budget.available(ZERO), 2.0);
-    assert!(budget.bound(ZERO) >= 2.0);
+    let second = |from: u64| {
+        budget.refresh(report(Nanos::from_secs(from), 1), Nanos::from_secs(from + 1));
+        budget.available(ZERO)
+    };
+    // It is idle before.
+    assert!((60..69).all(|from| second(from) == 5.0), "that is not known yet");
+    assert_eq!(second(69), 2.0);
+    // An attempt that costs more can be saved up for.
+    assert!(!budget.withdraw(shard(), 4, ZERO, || Condition::Well).is_allowed());
+    assert!(second(70) < 2.2, "and for no more than was paid in");
+    answers(&budget, 100);
+    assert!(budget.withdraw(shard(), 4, ZERO, || Condition::Well).is_allowed());
 }
 
 #[test]
