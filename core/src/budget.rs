@@ -36,6 +36,7 @@ pub use health::{Condition, Health};
 
 use crate::{
     clock::Nanos,
+    hedge::Level,
     policy::Budget,
     sync::{AtomicU64, CachePadded, Mutex, Ordering, SHARDS, Shard},
     verdict::BudgetDecision,
@@ -240,7 +241,7 @@ impl BudgetState {
 
     /// The balance and the ceiling of a ratio that is paid [on refresh](Deposits::OnRefresh); `None`
     /// for any other budget.
-    pub fn level(&self) -> Option<(f64, f64)> {
+    pub(crate) fn level(&self) -> Option<Level> {
         match &*self.kind {
             Kind::Ratio(ratio) => ratio.level(),
             _ => None,

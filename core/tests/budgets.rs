@@ -116,3 +116,31 @@ fn an_answer_is_no_silence_whatever_it_says() {
     let found = |site: &rego::CallSite| site.run(|_| Ok::<_, &str>(())).unwrap();
     assert_eq!(retried_until_silent(found), 8);
 }
+
+/// When a site hedges that has seen all of what its policy says it may.
+fn planned(policy: PolicyBuilder) -> rego::Nanos {
+    let (builder, clock) = rego::testing::engine();
+    let engine = builder.policy("svc.Get", policy.build().unwrap()).build().unwrap();
+    let site = engine.site("svc.Get");
+    for nth in 0..3_000 {
+        site.run(|_| {
+            clock.advance(rego::Nanos::from_micros(1_000 + nth * 617 % 1_000));
+            Ok::<_, &str>(())
+        })
+        .unwrap();
+        if nth % 100 == 0 {
+            // Looks at the site, as whoever waits does.
+            _ = engine.metrics();
+        }
+    }
+    site.hedge_plan().unwrap().delay
+}
+
+#[test]
+fn a_hedge_budget_that_is_not_spent_is_planned_for() {
+    let own = planned(quick().hedge_quantile(0.9));
+    let unlimited = planned(quick().hedge_quantile(0.9).hedge_budget("unlimited"));
+    assert!(own < unlimited, "{own} is earlier than {unlimited}: more hedges can be paid for");
+    let observed = planned(quick().hedge_quantile(0.9).mode(rego::Mode::Observe));
+    assert_eq!(observed, unlimited, "what is not carried out says nothing of the budget");
+}

@@ -5,13 +5,7 @@
     reason = "a test may use what it likes"
 )]
 
-use std::{
-    io,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::Barrier,
-    thread,
-    time::Duration,
-};
+use std::{io, sync::Barrier, thread, time::Duration};
 
 use rego::{Budget, CancelToken, Engine, Policy, PolicyBuilder, Rejected, Task, Verdict};
 
@@ -65,35 +59,6 @@ fn a_call_that_is_taken_back_while_it_runs_in_place_is_cancelled_and_pays_nothin
         assert_eq!((error.verdict, error.last), (Verdict::Cancelled, Some("stopped")));
         assert_eq!(site.budgets().retry.granted, 0, "nothing was paid for");
     }
-}
-
-/// An error whose own drop panics.
-struct Bad;
-
-impl Drop for Bad {
-    fn drop(&mut self) {
-        if !thread::panicking() {
-            resume_unwind(Box::new("a bad error"));
-        }
-    }
-}
-
-#[test]
-fn an_error_that_panics_when_dropped_leaves_nothing_behind() {
-    let engine = Engine::builder()
-        .budget("b", Budget::in_flight(1.0, 1))
-        .policy("svc.Get", quick().retry_budget("b").build().unwrap())
-        .build()
-        .unwrap();
-    let site = engine.site("svc.Get");
-    for _ in 0..3 {
-        let answer = catch_unwind(AssertUnwindSafe(|| {
-            site.run(|attempt| if attempt.number() < 2 { Err(Bad) } else { Ok(7) })
-        }));
-        let answer = answer.map(|answer| answer.map_err(std::mem::forget));
-        assert!(matches!(answer, Ok(Ok(7))), "the call goes on");
-    }
-    assert_eq!(site.budgets().retry.available, 1.0, "no call is left in flight");
 }
 
 /// A key that is new while a policy comes into force gets that policy.

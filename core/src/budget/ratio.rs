@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     clock::Nanos,
+    hedge::Level,
     policy::Funding,
     sync::{AtomicU32, AtomicU64, Mutex, Ordering, Shard},
 };
@@ -160,9 +161,11 @@ impl Ratio {
     }
 
     /// Its balance and its ceiling; `None` unless it is paid on refresh.
-    pub(super) fn level(&self) -> Option<(f64, f64)> {
-        let level = (token::to_f64(self.purse.balance()), token::to_f64(self.purse.ceiling()));
-        (self.deposits == Deposits::OnRefresh).then_some(level)
+    pub(super) fn level(&self) -> Option<Level> {
+        (self.deposits == Deposits::OnRefresh).then(|| Level {
+            balance: token::to_f64(self.purse.balance()),
+            ceiling: token::to_f64(self.purse.ceiling()),
+        })
     }
 
     pub(super) fn issued_at_most(&self, now: Nanos) -> f64 {

@@ -1,9 +1,9 @@
 //! What is delivered is what was promised: the plan is steered by its budget's balance.
 //!
-//! A site's hedge budget is paid the promised share of its calls, but for a hair. A plan that hedges a little less
-//! than that, because curves are estimates, leaves the balance at its ceiling, where pay is lost;
-//! and a plan that hedges exactly that leaves it to a random walk between the ceiling and nothing,
-//! where hedges are refused. Both make less of the budget than was configured. But the balance *is*
+//! A site's hedge budget is paid the promised share of its calls, but for a hair. A plan that hedges
+//! a little less than that, because curves are estimates, leaves the balance at its ceiling, where
+//! pay is lost; and a plan that hedges exactly that leaves it to a random walk between the ceiling
+//! and nothing, where hedges are refused. Both make less of the budget than was configured. But the balance *is*
 //! the sum of all that was paid less all that was spent: to plan for a little more while it is
 //! high, and for a little less while it is low, is integral control, and takes out either error.
 

@@ -6,7 +6,7 @@ use crate::{
     budget::Report,
     clock::Nanos,
     curve::{Plan, Reading},
-    hedge::{self, Gate, Level, Limits, Rule, Tally},
+    hedge::{self, Gate, Limits, Rule, Tally},
     notes::AttemptKind,
     outcome::CancelReason,
     policy::{Hedge, Mode, Trigger},
@@ -62,7 +62,6 @@ impl Site {
         let is_carried_out = terms.mode == Mode::Active && !reading.in_force.trigger.is_suspended();
         let budget = terms.hedge_budget.as_ref().filter(|_| is_carried_out);
         let level = budget.and_then(|budget| budget.level());
-        let level = level.map(|(balance, ceiling)| Level { balance, ceiling });
         let plan = hedge::plan(rule(settings).steered(level), limits(settings), reading.curve);
         if !settings.enabled {
             return plan;

@@ -13,7 +13,7 @@ mod operations;
 
 use std::{
     env, io,
-    panic::{catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     process::Command,
     sync::{
         Arc, Mutex,

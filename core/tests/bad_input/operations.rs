@@ -29,6 +29,22 @@ impl Drop for Bad {
 }
 
 #[test]
+fn an_error_that_panics_when_dropped_leaves_nothing_behind() {
+    let policy = Policy::constant(ms(1)).retry_budget("b").build().expect("a policy of a test");
+    let builder = Engine::builder().budget("b", Budget::in_flight(1.0, 1));
+    let engine = build(builder.policy("svc.Get", policy));
+    let site = engine.site("svc.Get");
+    for _ in 0..3 {
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            site.run(|attempt| if attempt.number() < 2 { Err(Bad) } else { Ok(7) })
+        }));
+        let answer = answer.map(|answer| answer.map_err(std::mem::forget));
+        assert!(matches!(answer, Ok(Ok(7))), "the call goes on");
+    }
+    assert_eq!(site.budgets().retry.available, 1.0, "no call is left in flight");
+}
+
+#[test]
 fn results_that_panic_when_dropped_hang_no_call_and_leave_nothing() {
     let workers = Workers::new(8);
     let hedged = Policy::builder()

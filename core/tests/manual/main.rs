@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod edges;
+mod event_loop;
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! Many calls on one event loop.
-#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 #![expect(clippy::disallowed_types, reason = "a host has atomics of its own")]
 
 use std::{
@@ -9,34 +8,11 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
 };
 
-use rego::{
-    CancelReason, Completion, Engine, Nanos, Policy, PolicyBuilder, Verdict,
-    manual::{Action, AttemptRef, Begin, CallId, Loop, Manual, Stale, Step},
-};
+use rego::manual::Loop;
 
-const T0: Nanos = Nanos::from_millis(1_000);
-
-fn ms(millis: u64) -> Nanos {
-    Nanos::from_millis(millis)
-}
-
-fn of_ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-fn policy() -> PolicyBuilder {
-    Policy::builder()
-        .retry_budget("unlimited")
-        .initial_backoff(of_ms(10))
-        .jitter(rego::Jitter::None)
-}
-
-fn hedging() -> PolicyBuilder {
-    policy().idempotent(true).hedge_after(of_ms(20)).hedge_budget("unlimited")
-}
+use super::*;
 
 struct Host {
     engine: Engine,
