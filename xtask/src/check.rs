@@ -1,7 +1,7 @@
 //! `check`: everything that can be said about the source without running it.
 
 use crate::{
-    generate,
+    generate, recipes,
     shell::{Failure, Root},
     tidy,
 };
@@ -26,6 +26,13 @@ const STEPS: &[Step] = &[
         run: |root| {
             let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
             root.cargo(&arguments).go()
+        },
+    },
+    Step {
+        name: "the benchmarks beside other libraries",
+        alone: "cargo check --manifest-path benches/peers/Cargo.toml --target-dir target/peers",
+        run: |root| {
+            root.cargo(&[&["check", "--locked"], &recipes::PEERS_MANIFEST[..]].concat()).go()
         },
     },
     Step {

@@ -70,9 +70,12 @@ pub(crate) fn goals(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
 
 const PEERS: &str = "peers";
 
+/// Other libraries are no part of the workspace, nor of what its builds leave behind.
+pub(crate) const PEERS_MANIFEST: [&str; 4] =
+    ["--manifest-path", "benches/peers/Cargo.toml", "--target-dir", "target/peers"];
+
 fn peers(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
-    let manifest = ["--manifest-path", "benches/peers/Cargo.toml", "--target-dir", "target/peers"];
-    let run = [&["run", "--release", "-q"], &manifest[..], &["--"], arguments].concat();
+    let run = [&["run", "--release", "-q"], &PEERS_MANIFEST[..], &["--"], arguments].concat();
     root.cargo(&run).quietly(arguments.contains(&"--json")).go()
 }
 

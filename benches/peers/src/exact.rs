@@ -11,7 +11,7 @@ use std::{
 use rego::{
     Budget, Nanos,
     rooms::{
-        budget::{BudgetState, Deposits},
+        budget::{BudgetState, Condition, Deposits},
         sync::Shard,
     },
 };
@@ -47,7 +47,7 @@ pub(crate) fn conservation(operations: u64) -> Vec<Row> {
         auditor.join().expect("no panic")
     });
     // At rest: what is left is drawn, until all that was paid in is issued or in the balance.
-    while budget.withdraw(Shard::current(), 1, Nanos::ZERO, || true).is_allowed() {}
+    while budget.withdraw(Shard::current(), 1, Nanos::ZERO, || Condition::Well).is_allowed() {}
     let issued = budget.grants() as f64 + budget.available(Nanos::ZERO);
     let paid_in = START + RATIO * deposits.load(Ordering::Relaxed) as f64;
     vec![
@@ -75,7 +75,7 @@ fn pay_and_draw(budget: &BudgetState, operations: u64) -> u64 {
     let mut paid = 0;
     for operation in 0..operations {
         if operation % 5 == 4 {
-            let _ = budget.withdraw(shard, 1, Nanos::ZERO, || true);
+            let _ = budget.withdraw(shard, 1, Nanos::ZERO, || Condition::Well);
         } else {
             budget.deposit(shard);
             paid += 1;
