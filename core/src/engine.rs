@@ -134,7 +134,7 @@ impl Engine {
         key: &str,
         op: impl FnMut(&Attempt<'_>) -> Result<T, E>,
     ) -> Result<T, Error<E>> {
-        drive::inline::run(&self.0.host, self.0.find(key), &Options::default(), op, None)
+        drive::inline::run(&self.0.host, self.0.find(key).value(), &Options::default(), op, None)
     }
 
     /// As [`run`](Self::run), and tells what happened.
@@ -181,7 +181,7 @@ impl Engine {
             host: Arc::clone(&self.0.host),
             executor: Arc::clone(&self.0.executor),
             own_executor: self.0.own_executor,
-            site: self.0.find_shared(key),
+            site: self.0.find(key).to_arc(),
         }
     }
 

@@ -12,22 +12,19 @@ use crate::{
 };
 
 impl Inner {
-    /// One hash, one look-up; a site is made for a key that is new.
+    /// One hash, one look-up; a site is made for a key that is new. A key is looked up as it is
+    /// spelled: sites stand under canonical keys, so what is found needs no parsing.
     #[inline]
-    pub(super) fn find(&self, key: &str) -> &Site {
-        let Ok(key) = key::canonical(key) else { return self.sites.overflow().value() };
-        match self.sites.get(key) {
-            Some(entry) => entry.value(),
-            None if key == OTHER => self.sites.overflow().value(),
-            None => self.enter(key).value(),
-        }
+    pub(super) fn find(&self, key: &str) -> Entry<'_, Site> {
+        self.sites.get(key).unwrap_or_else(|| self.find_canonical(key))
     }
 
-    pub(super) fn find_shared(&self, key: &str) -> Shared<Site> {
+    #[cold]
+    fn find_canonical(&self, key: &str) -> Entry<'_, Site> {
         let Some(key) = key::canonical(key).ok().filter(|key| *key != OTHER) else {
-            return self.sites.overflow().to_arc();
+            return self.sites.overflow();
         };
-        self.sites.get(key).unwrap_or_else(|| self.enter(key)).to_arc()
+        self.sites.get(key).unwrap_or_else(|| self.enter(key))
     }
 
     /// Makes the site of a key that is new. No book comes into force between its making and its
