@@ -28,7 +28,7 @@ pub use cancel::{Raised, Signal};
 pub use error::Error;
 pub use pool::{Executor, Rejected, Task, Worker, Workers};
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use crate::{
     classify::{self, Context},
@@ -47,11 +47,12 @@ pub(crate) use seed::Seeds;
 pub(crate) use tell::Ended;
 
 /// What every driver needs of its engine.
-#[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) clock: Clock,
     pub(crate) seeds: Seeds,
     pub(crate) listener: Option<Arc<dyn Listener>>,
+    /// What runs the attempts of races, if it is not the workers below.
+    pub(crate) executor: Option<Arc<dyn Executor>>,
     /// Threads donated to the engine itself, for races if it has no executor.
     pub(crate) workers: Workers,
     /// Set if races run their primaries on the caller's thread.
@@ -59,6 +60,19 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// Gets a task of a race run. A refusal is reported by the task itself when it is dropped.
+    pub(crate) fn execute(&self, task: Task) -> Result<(), Rejected> {
+        match &self.executor {
+            Some(executor) => executor.execute(task),
+            None => self.workers.execute(task),
+        }
+    }
+
+    /// Whether there is anybody to run a race's attempts, besides its caller.
+    pub(crate) fn is_staffed(&self) -> bool {
+        self.executor.is_some() || self.workers.running() > 0
+    }
+
     /// Tells whoever listens, the first time for this key.
     #[cold]
     pub(crate) fn warn(&self, site: &Site, now: Nanos, warning: Warning) {
@@ -70,6 +84,12 @@ impl Host {
     }
 }
 
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 impl Host {
     /// One that nobody listens to and that starts no thread.
@@ -78,6 +98,7 @@ impl Host {
             clock,
             seeds: Seeds::fixed(seed),
             listener: None,
+            executor: None,
             workers: Workers::new(1),
             alarms: None,
         }

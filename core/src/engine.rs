@@ -30,7 +30,7 @@ use metrics::Loads;
 use crate::{
     clock::Clock,
     control::Book,
-    drive::{self, Attempt, Error, Executor, Host, Options, Worker, manual::Manual},
+    drive::{self, Attempt, Error, Host, Options, Worker, manual::Manual},
     notes::Timeline,
     observe::Observers,
     policy::Policy,
@@ -73,9 +73,6 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     host: Arc<Host>,
-    executor: Arc<dyn Executor>,
-    /// Whether the executor is the host's, not the engine's own workers.
-    own_executor: bool,
     observers: Option<Arc<Observers>>,
     loads: Loads,
     manual: Manual,
@@ -103,8 +100,6 @@ struct Inner {
 #[derive(Clone)]
 pub struct CallSite {
     host: Arc<Host>,
-    executor: Arc<dyn Executor>,
-    own_executor: bool,
     site: Shared<Site>,
 }
 
@@ -177,12 +172,7 @@ impl Engine {
     /// The call site of a key.
     #[must_use]
     pub fn site(&self, key: &str) -> CallSite {
-        CallSite {
-            host: Arc::clone(&self.0.host),
-            executor: Arc::clone(&self.0.executor),
-            own_executor: self.0.own_executor,
-            site: self.0.find(key).to_arc(),
-        }
+        CallSite { host: Arc::clone(&self.0.host), site: self.0.find(key).to_arc() }
     }
 
     /// For a thread to be donated to: it runs attempts of [`race`](Self::race)s until the last clone
@@ -267,11 +257,10 @@ impl CallSite {
         E: Send + 'static,
         F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
     {
-        let staffed = self.own_executor || self.host.workers.running() > 0;
-        if !staffed || options.is_cancelled() || drive::pool::on_worker_thread() {
+        if !self.host.is_staffed() || options.is_cancelled() || drive::pool::on_worker_thread() {
             return drive::inline::run(&self.host, &self.site, options, op, timeline);
         }
-        drive::pool::race(&self.host, &self.executor, &self.site, options, op, timeline)
+        drive::pool::race(&self.host, &self.site, options, op, timeline)
     }
 
     /// Starts a call with options of its own.

@@ -33,12 +33,12 @@
 //!
 //! # Paths
 //!
-//! - *fast*, three changes of the word: [`begin_unseen`](Flight::begin_unseen),
+//! - *fast*, three changes of the word: [`begin`](Flight::begin),
 //!   [`launch`](Hold::launch) and [`let_go`](Hold::let_go) are one store, for nobody else knows of
 //!   the flight; [`arrive`](Flight::arrive) finds nobody holding, and claims, publishes and takes
 //!   hold by one exchange; [`take`](Hold::take) is a load, and [`end`](Hold::end) one exchange.
-//! - *told of before it is let go*: [`begin`](Flight::begin); *a finisher without rivals*:
-//!   [`ready`](Flight::ready) alone.
+//! - *told of before it is let go*: [`show`](Hold::show), which is that store; *a finisher without
+//!   rivals*: [`ready`](Flight::ready) alone.
 //! - *contended*: [`arrive`](Flight::arrive) finds a holder and only claims; [`ready`](Flight::ready)
 //!   finds one still and leaves: [`Drive::Elsewhere`]. The holder's `let_go` fails, and it takes that
 //!   result too. Either `ready` comes first in the word's history, and the exchange of `let_go` sees
@@ -164,27 +164,24 @@ impl Flight {
         Self { word: AtomicU64::new(Word::vacant(Generation::FIRST).bits()) }
     }
 
-    /// Begins a call, held by the calling thread. The flight is vacant and the caller its owner:
-    /// it was just made, or its slot was just taken out of the slab.
+    /// Begins a call, held by the calling thread. The flight is vacant and the caller its owner: it
+    /// was just made, or its slot was just taken out of the slab. Nobody is told of it, nor of its
+    /// attempts, before the holder [shows](Hold::show) it, lets go or ends it: until then the word is
+    /// the holder's own, and no exchange is made.
+    #[inline]
     pub fn begin(&self) -> Hold<'_> {
         // Relaxed: the owner reads what it was handed together with the flight.
         let word = Word::from_bits(self.word.load(Ordering::Relaxed));
         debug_assert!(word.is_vacant(), "a flight begins when the one before is over: {word:?}");
-        let generation = word.generation();
-        // Relaxed: whoever acts on this generation has seen the launch, the letting go or the
-        // ending that follows, each of which releases.
-        self.word.store(Word::begun(generation).bits(), Ordering::Relaxed);
-        Hold::of(self, generation)
+        Hold::unseen(self, word.generation())
     }
 
-    /// As [`begin`](Self::begin), where nobody is told of the flight, nor of its attempts, before the
-    /// holder lets go or ends it. Until then the word is the holder's own, and no exchange is made.
-    #[inline]
-    pub fn begin_unseen(&self) -> Hold<'_> {
-        // Relaxed: as in `begin`.
-        let word = Word::from_bits(self.word.load(Ordering::Relaxed));
-        debug_assert!(word.is_vacant(), "a flight begins when the one before is over: {word:?}");
-        Hold::unseen(self, word.generation())
+    /// As [`begin`](Self::begin), shown at once.
+    #[cfg(any(test, rego_loom))]
+    pub fn begin_shown(&self) -> Hold<'_> {
+        let mut hold = self.begin();
+        hold.show();
+        hold
     }
 
     /// Takes a result's place to itself: until [`ready`](Self::ready), the caller alone may write

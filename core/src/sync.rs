@@ -85,4 +85,5 @@ macro_rules! overwrite {
 }
 
 overwrite!(AtomicBool, bool);
+overwrite!(AtomicU8, u8);
 overwrite!(AtomicU64, u64);

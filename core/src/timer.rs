@@ -105,6 +105,21 @@ pub struct Armed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+impl TimerId {
+    /// For a word of its own: never below 2³².
+    pub(crate) const fn to_bits(self) -> u64 {
+        (self.index as u64 + 1) << 32 | self.generation as u64
+    }
+
+    /// The timer that has these bits, unless none has.
+    pub(crate) const fn from_bits(bits: u64) -> Option<Self> {
+        match (bits >> 32).checked_sub(1) {
+            Some(index) => Some(Self { index: index as u32, generation: bits as u32 }),
+            None => None,
+        }
+    }
+}
+
 impl Timers {
     /// Room for `max` timers, armed or not yet cleared away; memory comes as it is needed.
     #[must_use]

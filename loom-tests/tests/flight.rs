@@ -57,7 +57,7 @@ impl Toy {
 
     /// Begins, launches `attempts`, and lets go.
     fn launch(&self, attempts: usize) -> (Generation, Vec<Ticket>) {
-        let mut hold = self.flight.begin();
+        let mut hold = self.flight.begin_shown();
         let tickets = (0..attempts).map(|_| hold.launch().unwrap()).collect();
         let generation = hold.generation();
         hold.let_go().unwrap();
@@ -259,7 +259,7 @@ fn a_flight_is_seen_whole_or_not_at_all() {
         let generation = Generation::FIRST;
         let guess = Ticket::parse(0).unwrap();
         let beginning = spawn(&toy, move |toy| {
-            let mut hold = toy.flight.begin_unseen();
+            let mut hold = toy.flight.begin();
             toy.machine(|machine| machine.seen.push(7));
             assert_eq!(hold.launch(), Ok(guess));
             toy.machine(|machine| assert_eq!(machine.seen.pop(), Some(7)));
@@ -347,7 +347,7 @@ fn an_old_id_does_not_reach_the_next_flight() {
                 // Its owner again, if this thread freed it.
                 let free = toy.freed() == 1;
                 if free {
-                    let mut hold = toy.flight.begin();
+                    let mut hold = toy.flight.begin_shown();
                     assert_eq!(hold.launch(), Ok(ticket));
                     assert_eq!(hold.take(), None, "nothing of the old flight's news");
                     hold.let_go().unwrap();

@@ -8,6 +8,7 @@
 
 use std::{
     collections::HashSet,
+    mem::offset_of,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -89,16 +90,17 @@ impl Drop for Made {
     }
 }
 
+type Threads = Arc<Mutex<Vec<JoinHandle<()>>>>;
+
 /// A call's world: the stage, the threads that run its attempts, what they made.
 struct World {
     stage: Stage,
-    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
-    executor: Arc<dyn Executor>,
+    threads: Threads,
     tally: Arc<Tally>,
 }
 
 /// Gets each task its own thread.
-fn spawn_each(threads: &Arc<Mutex<Vec<JoinHandle<()>>>>, run: fn(Task)) -> Arc<dyn Executor> {
+fn spawn_each(threads: &Threads, run: fn(Task)) -> Arc<dyn Executor> {
     let threads = Arc::clone(threads);
     Arc::new(move |task: Task| -> Result<(), Rejected> {
         let thread = thread::spawn(move || run(task));
@@ -109,13 +111,13 @@ fn spawn_each(threads: &Arc<Mutex<Vec<JoinHandle<()>>>>, run: fn(Task)) -> Arc<d
 
 impl World {
     fn new(policy: Policy, run: fn(Task)) -> Arc<Self> {
-        Self::on(Stage::new(policy, ROOM, clock()), run)
+        Self::on(|executor| Stage::racing(policy, ROOM, clock(), executor), run)
     }
 
-    fn on(stage: Stage, run: fn(Task)) -> Arc<Self> {
-        let threads = Arc::default();
-        let executor = spawn_each(&threads, run);
-        Arc::new(Self { stage, threads, executor, tally: Arc::default() })
+    fn on(stage: impl FnOnce(Arc<dyn Executor>) -> Stage, run: fn(Task)) -> Arc<Self> {
+        let threads = Threads::default();
+        let stage = stage(spawn_each(&threads, run));
+        Arc::new(Self { stage, threads, tally: Arc::default() })
     }
 
     /// Makes the call on a thread of its own: the attempt that answered it, or the verdict.
@@ -136,7 +138,7 @@ impl World {
                 let made = || Made::new(by, &theirs.tally);
                 op(&theirs, by).map(|()| made()).map_err(|()| made())
             };
-            match world.stage.race(&world.executor, token.as_ref(), op) {
+            match world.stage.race(token.as_ref(), op) {
                 Ok(made) => Ok(made.by),
                 Err(Error { verdict, .. }) => Err(verdict),
             }
@@ -281,7 +283,8 @@ fn a_busy_caller_is_overtaken_by_a_hedge() {
     let endings: [Ending; 3] = [(Ok(0), 1), (Ok(0), 2), (Ok(1), 2)];
     let name = "pool: the caller runs its attempt, an alarm brings the hedge";
     explore_all_large(name, &endings, || {
-        let world = World::on(Stage::inline_first(hedged(), ROOM, clock()), Task::run);
+        let stage = |executor| Stage::inline_first(hedged(), ROOM, clock(), executor);
+        let world = World::on(stage, Task::run);
         let theirs = Arc::clone(&world);
         let alarms = thread::spawn(move || theirs.stage.run_alarms());
         let calling = world.call(None, |world, attempt| {
@@ -303,8 +306,20 @@ struct Rung {
     times: AtomicU32,
 }
 
-impl Ring for Rung {
-    fn ring(self: Arc<Self>) {
+// SAFETY: because the alarm lies where `offset_of` says, is made for this type, and is the one
+// returned.
+unsafe impl Ring for Rung {
+    const ALARM_AT: usize = offset_of!(Self, alarm);
+
+    fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    fn ring_at(&self) -> Nanos {
+        Nanos::from_nanos(self.at.load(Ordering::Acquire))
+    }
+
+    fn ring(self: &Arc<Self>) {
         self.times.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -312,61 +327,91 @@ impl Ring for Rung {
 impl Rung {
     fn new() -> Arc<Self> {
         let at = AtomicU64::new(Nanos::NEVER.as_nanos());
-        Arc::new(Self { alarm: Alarm::default(), at, times: AtomicU32::new(0) })
-    }
-
-    fn at(&self) -> Nanos {
-        Nanos::from_nanos(self.at.load(Ordering::Acquire))
-    }
-
-    fn hang_up(self: &Arc<Self>, alarms: &Alarms) {
-        self.alarm.hang_up(alarms, Arc::clone(self) as Arc<dyn Ring>, || self.at());
+        Arc::new(Self { alarm: Alarm::of::<Self>(), at, times: AtomicU32::new(0) })
     }
 
     fn set(self: &Arc<Self>, alarms: &Alarms, at: u64) {
         self.at.store(at, Ordering::Release);
-        self.alarm.set(alarms, Arc::as_ptr(self).cast(), || self.at());
+        Alarm::set(alarms, self);
     }
 
     fn times(&self) -> u32 {
         self.times.load(Ordering::Relaxed)
     }
+
+    /// Nobody but its maker has it any more: no timer has kept a count, none was taken twice.
+    fn assert_alone(self: &Arc<Self>) {
+        assert_eq!(Arc::strong_count(self), 1, "who has the call");
+    }
+}
+
+/// Sets the time of a call from another thread.
+fn setting(alarms: &Arc<Alarms>, call: &Arc<Rung>, at: u64) -> JoinHandle<()> {
+    let (alarms, call) = (Arc::clone(alarms), Arc::clone(call));
+    thread::spawn(move || call.set(&alarms, at))
 }
 
 #[test]
-fn a_time_that_is_set_rings_the_bell() {
-    explore("pool: a bell is hung up while its time is set", || {
+fn a_time_that_is_set_rings_the_call() {
+    explore("pool: an alarm is hung up while its time is set", || {
         let (alarms, call) = (Arc::new(Alarms::new()), Rung::new());
-        let (theirs, driver) = (Arc::clone(&alarms), Arc::clone(&call));
-        let driving = thread::spawn(move || driver.set(&theirs, 5));
-        call.hang_up(&alarms);
+        let driving = setting(&alarms, &call, 5);
+        let hung_up = Alarm::hang_up(&alarms, &call);
         driving.join().unwrap();
         let _ = alarms.ring_due(Nanos::from_nanos(4));
         assert_eq!(call.times(), 0, "nobody asked for it so early");
         let _ = alarms.ring_due(Nanos::from_nanos(5));
         assert_eq!(call.times(), 1, "the time that was set");
-        call.alarm.take_down(&alarms);
+        drop(hung_up);
+        call.assert_alone();
     });
 }
 
 #[test]
-fn a_bell_is_set_by_its_own_call_alone() {
-    explore("pool: a call's time is set while its bell becomes another's", || {
-        let alarms = Arc::new(Alarms::new());
-        let (first, second) = (Rung::new(), Rung::new());
-        first.hang_up(&alarms);
-        second.at.store(7, Ordering::Release);
-        let (theirs, driver) = (Arc::clone(&alarms), Arc::clone(&first));
-        let driving = thread::spawn(move || driver.set(&theirs, 5));
-        first.alarm.take_down(&alarms);
-        second.hang_up(&alarms);
-        // The caller of `second` is told of no other time, so nobody may touch its timer.
-        second.at.store(9, Ordering::Release);
+fn nothing_is_left_of_an_alarm_that_is_taken_down() {
+    explore("pool: an alarm is taken down while its time is set", || {
+        let (alarms, call) = (Arc::new(Alarms::new()), Rung::new());
+        call.at.store(7, Ordering::Release);
+        let hung_up = Alarm::hang_up(&alarms, &call);
+        let driving = setting(&alarms, &call, 5);
+        drop(hung_up);
         driving.join().unwrap();
-        let _ = alarms.ring_due(Nanos::from_nanos(5));
-        assert_eq!((first.times(), second.times()), (0, 0), "the bell of the first is down");
         let _ = alarms.ring_due(Nanos::from_nanos(7));
-        assert_eq!(second.times(), 1, "as its call has set it");
-        second.alarm.take_down(&alarms);
+        assert_eq!(call.times(), 0, "its caller is its own timer again");
+        call.assert_alone();
+    });
+}
+
+#[test]
+fn an_alarm_rings_or_is_taken_down() {
+    explore("pool: an alarm is taken down as its time comes", || {
+        let (alarms, call) = (Arc::new(Alarms::new()), Rung::new());
+        call.at.store(5, Ordering::Release);
+        let hung_up = Alarm::hang_up(&alarms, &call);
+        let theirs = Arc::clone(&alarms);
+        let driving = thread::spawn(move || theirs.ring_due(Nanos::from_nanos(5)));
+        drop(hung_up);
+        driving.join().unwrap();
+        let before = call.times();
+        let _ = alarms.ring_due(Nanos::from_nanos(6));
+        assert_eq!(call.times(), before, "a timer fires once, or never");
+        assert!(before <= 1, "{before} times");
+        call.assert_alone();
+    });
+}
+
+#[test]
+fn the_newest_time_rings_the_call() {
+    explore("pool: two threads set the time of one call", || {
+        let (alarms, call) = (Arc::new(Alarms::new()), Rung::new());
+        let hung_up = Alarm::hang_up(&alarms, &call);
+        let driving = setting(&alarms, &call, 5);
+        call.set(&alarms, 7);
+        driving.join().unwrap();
+        let newest = call.ring_at();
+        let _ = alarms.ring_due(newest);
+        assert!(call.times() > 0, "nobody comes at {newest}");
+        drop(hung_up);
+        call.assert_alone();
     });
 }

@@ -72,9 +72,13 @@ pub(crate) const BUILDS: &[&[Control]] = &[
     ],
     &[
         control("manual_rest_unheeding", "manual", "a_loop_that_rests_is_woken"),
-        control("pool_bell_relaxed", "pool", "a_time_that_is_set_rings_the_bell"),
+        control("pool_alarm_relaxed", "pool", "a_time_that_is_set_rings_the_call"),
     ],
-    &[control("pool_bell_anybodys", "pool", "a_bell_is_set_by_its_own_call_alone")],
+    &[control(
+        "pool_alarm_check_then_act",
+        "pool",
+        "nothing_is_left_of_an_alarm_that_is_taken_down",
+    )],
     &[control("flight_unseen_relaxed", "flight", "a_flight_is_seen_whole_or_not_at_all")],
     &[control("flight_arrive_unheeding", "flight", "whoever_arrives_drives_or_is_driven")],
 ];

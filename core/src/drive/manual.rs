@@ -158,7 +158,7 @@ impl Manual {
         if let Some(agenda) = agenda {
             slot.with_machine(|machine| machine.agenda = Some(Arc::clone(agenda)));
         }
-        let hold = slot.flight.begin_unseen();
+        let hold = slot.flight.begin();
         let id = FlightId::new(index, hold.generation());
         let pilot = Pilot::new(&self.0.host, slot, id, begin.now).of_loop();
         let left = pilot.begin(hold, begin.deadline, step);

@@ -29,19 +29,41 @@ pub struct Stage {
 impl Stage {
     /// A site with this policy, whose retries and hedges each have room for `room` at a time.
     pub fn new(policy: Policy, room: u32, clock: ManualClock) -> Self {
-        Self::with(policy, room, clock, None)
+        Self::with(policy, room, clock, None, None)
     }
 
-    /// As [`new`](Self::new), with races that run their primaries on the caller's thread.
-    pub fn inline_first(policy: Policy, room: u32, clock: ManualClock) -> Self {
-        Self::with(policy, room, clock, Some(Arc::new(Alarms::new())))
+    /// As [`new`](Self::new), with races whose attempts the executor runs.
+    pub fn racing(
+        policy: Policy,
+        room: u32,
+        clock: ManualClock,
+        executor: Arc<dyn Executor>,
+    ) -> Self {
+        Self::with(policy, room, clock, Some(executor), None)
     }
 
-    fn with(policy: Policy, room: u32, clock: ManualClock, alarms: Option<Arc<Alarms>>) -> Self {
+    /// As [`racing`](Self::racing), with races that run their primaries on the caller's thread.
+    pub fn inline_first(
+        policy: Policy,
+        room: u32,
+        clock: ManualClock,
+        executor: Arc<dyn Executor>,
+    ) -> Self {
+        Self::with(policy, room, clock, Some(executor), Some(Arc::new(Alarms::new())))
+    }
+
+    fn with(
+        policy: Policy,
+        room: u32,
+        clock: ManualClock,
+        executor: Option<Arc<dyn Executor>>,
+        alarms: Option<Arc<Alarms>>,
+    ) -> Self {
         let host = Arc::new(Host {
             clock: Clock::from(clock.clone()),
             seeds: Seeds::fixed(1),
             listener: None,
+            executor,
             workers: Workers::new(1),
             alarms,
         });
@@ -53,19 +75,14 @@ impl Stage {
     /// # Errors
     ///
     /// As there.
-    pub fn race<T, E, F>(
-        &self,
-        executor: &Arc<dyn Executor>,
-        token: Option<&CancelToken>,
-        op: F,
-    ) -> Result<T, Error<E>>
+    pub fn race<T, E, F>(&self, token: Option<&CancelToken>, op: F) -> Result<T, Error<E>>
     where
         T: Send + 'static,
         E: Send + 'static,
         F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
     {
         let options = Options { cancel: token.cloned(), ..Options::default() };
-        pool::race(&self.host, executor, &self.yard.site, &options, op, None)
+        pool::race(&self.host, &self.yard.site, &options, op, None)
     }
 
     /// Drives the timers of calls whose callers are busy, until [`close`](Self::close).

@@ -242,10 +242,10 @@ impl EngineBuilder {
         let overflow = make_site(&book, OTHER, now);
         let ring = self.event_ring.map(EventRing::new);
         let observers = Observers::new(self.observers, ring);
-        let workers = Workers::new(QUEUE);
         let host = Host {
             clock,
-            workers: workers.clone(),
+            executor: self.executor,
+            workers: Workers::new(QUEUE),
             seeds: self.seed.map_or_else(Seeds::random, Seeds::fixed),
             listener: observers.clone().map(|observers| observers as Arc<dyn Listener>),
             alarms: self.inline_first.map(|_| Arc::default()),
@@ -259,8 +259,6 @@ impl EngineBuilder {
             host,
             observers,
             loads: Loads::default(),
-            own_executor: self.executor.is_some(),
-            executor: self.executor.unwrap_or_else(|| Arc::new(workers)),
             sites: Registry::new(self.max_keys, overflow),
             keys_refused: AtomicU64::new(0),
             book: Swap::new(Shared::new(book)),

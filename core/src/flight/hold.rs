@@ -25,7 +25,7 @@ pub struct Hold<'a> {
     /// Seats whose results were taken: free from the next exchange on.
     taken: Seats,
     /// The word of a flight that nobody has been told of: the holder's own, and written out when it
-    /// lets go.
+    /// [shows](Self::show) it or lets go.
     unseen: Option<Word>,
 }
 
@@ -60,6 +60,14 @@ impl<'a> Hold<'a> {
     #[must_use]
     pub const fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// From here on others may be told of the flight and of its attempts, before it is let go.
+    #[inline]
+    pub fn show(&mut self) {
+        if let Some(word) = self.unseen.take() {
+            self.flight.word.store(word.bits(), FIRST_SEEN);
+        }
     }
 
     /// Counts one more attempt in. Its seat is the holder's to prepare until the ticket is handed
@@ -210,9 +218,7 @@ impl<'a> Hold<'a> {
     ) -> Option<R> {
         // The caller's ordering, with its reason.
         let answer = self.change(order, change)?;
-        if let Some(word) = self.unseen {
-            self.flight.word.store(word.bits(), FIRST_SEEN);
-        }
+        self.show();
         Some(answer)
     }
 }

@@ -20,7 +20,7 @@ fn you(drive: Drive<'_>) -> Hold<'_> {
 #[test]
 fn one_attempt_from_begin_to_freed() {
     let flight = Flight::new();
-    let mut hold = flight.begin();
+    let mut hold = flight.begin_shown();
     let generation = hold.generation();
     let ticket = hold.launch().unwrap();
     hold.let_go().unwrap();
@@ -32,13 +32,13 @@ fn one_attempt_from_begin_to_freed() {
     assert_eq!(hold.take(), None);
     assert_eq!(hold.end().unwrap(), Exit::Freed);
     assert!(flight.is_over(generation));
-    assert_eq!(flight.begin().generation(), generation.next());
+    assert_eq!(flight.begin_shown().generation(), generation.next());
 }
 
 #[test]
 fn a_flight_that_nobody_has_seen_is_its_beginners() {
     let flight = Flight::new();
-    let mut hold = flight.begin_unseen();
+    let mut hold = flight.begin();
     let generation = hold.generation();
     let (first, second) = (hold.launch().unwrap(), hold.launch().unwrap());
     // Whoever guesses at it finds nothing.
@@ -58,14 +58,14 @@ fn a_flight_that_nobody_has_seen_is_its_beginners() {
     assert_eq!(flight.claim(generation, second), Ok(()));
 
     let flight = Flight::new();
-    assert_eq!(flight.begin_unseen().end().unwrap(), Exit::Freed);
-    assert_eq!(flight.begin_unseen().generation(), Generation::FIRST.next());
+    assert_eq!(flight.begin().end().unwrap(), Exit::Freed);
+    assert_eq!(flight.begin().generation(), Generation::FIRST.next());
 }
 
 #[test]
 fn a_finisher_that_meets_nobody_hears_of_its_own_result() {
     let flight = Flight::new();
-    let mut hold = flight.begin();
+    let mut hold = flight.begin_shown();
     let generation = hold.generation();
     let tickets = [(); 3].map(|()| hold.launch().unwrap());
     let [first, second, third] = tickets;
@@ -91,7 +91,7 @@ fn a_finisher_that_meets_nobody_hears_of_its_own_result() {
 #[test]
 fn what_is_stale_changes_nothing() {
     let flight = Flight::new();
-    let mut hold = flight.begin();
+    let mut hold = flight.begin_shown();
     let old = hold.generation();
     let ticket = hold.launch().unwrap();
     assert_eq!(flight.claim(old.next(), ticket), Err(Stale), "a generation to come");
@@ -104,7 +104,7 @@ fn what_is_stale_changes_nothing() {
     assert_eq!(flight.claim(old, ticket), Err(Stale), "taken");
     assert_eq!(hold.end().unwrap(), Exit::Freed);
 
-    let mut hold = flight.begin();
+    let mut hold = flight.begin_shown();
     let again = hold.launch().unwrap();
     assert_eq!(again, ticket);
     let before = format!("{flight:?}");
@@ -119,7 +119,7 @@ fn what_is_stale_changes_nothing() {
 #[test]
 fn a_holder_cannot_let_go_of_news() {
     let flight = Flight::new();
-    let mut hold = flight.begin();
+    let mut hold = flight.begin_shown();
     let generation = hold.generation();
     let (first, second) = (hold.launch().unwrap(), hold.launch().unwrap());
     assert!(matches!(flight.knock_time(generation), Drive::Elsewhere));
@@ -143,7 +143,7 @@ fn a_holder_cannot_let_go_of_news() {
 #[test]
 fn a_result_that_came_in_is_not_lost_at_the_end() {
     let flight = Flight::new();
-    let mut hold = flight.begin();
+    let mut hold = flight.begin_shown();
     let generation = hold.generation();
     let (first, second) = (hold.launch().unwrap(), hold.launch().unwrap());
     assert!(matches!(flight.ready(generation, first), Drive::Elsewhere));
@@ -160,7 +160,7 @@ fn a_result_that_came_in_is_not_lost_at_the_end() {
 #[test]
 fn a_seat_has_one_attempt_and_the_last_alone() {
     let flight = Flight::new();
-    let mut hold = flight.begin();
+    let mut hold = flight.begin_shown();
     let generation = hold.generation();
     let tickets: Vec<Ticket> = (0..SEATS).map(|_| hold.launch().unwrap()).collect();
     assert_eq!(hold.launch(), Err(Full));
@@ -179,7 +179,7 @@ fn a_seat_has_one_attempt_and_the_last_alone() {
 #[test]
 fn launches_are_counted_to_the_end() {
     let flight = Flight::new();
-    let mut hold = flight.begin();
+    let mut hold = flight.begin_shown();
     let generation = hold.generation();
     for number in 0..LAUNCHES {
         let ticket = hold.launch().unwrap();
@@ -196,8 +196,8 @@ fn generations_come_round_to_one_and_never_to_zero() {
     let last = Generation::truncated(u32::MAX);
     assert_eq!(last.next(), Generation::FIRST);
     let flight = Flight { word: AtomicU64::new(Word::vacant(last).bits()) };
-    assert_eq!(flight.begin().end().unwrap(), Exit::Freed);
-    assert_eq!(flight.begin().generation(), Generation::FIRST);
+    assert_eq!(flight.begin_shown().end().unwrap(), Exit::Freed);
+    assert_eq!(flight.begin_shown().generation(), Generation::FIRST);
 }
 
 proptest! {

@@ -314,6 +314,7 @@ fn site() -> Site {
 fn play(acts: &[Act], deadline: u64, observers: Option<Arc<Observers>>) -> Vec<String> {
     let clock = ManualClock::auto_advance();
     let host = Host {
+        executor: None,
         workers: Workers::new(1),
         clock: Clock::from(clock.clone()),
         seeds: Seeds::fixed(7),

@@ -1,90 +1,114 @@
 //! Timers for calls whose callers are busy running the primary attempt themselves.
 //!
 //! A caller that parks is the timer of its own call. One that runs the primary cannot be: before it
-//! starts, it hangs up a *bell*, with a timer that rings it when the machine wants to look in again;
-//! whoever drives the call meanwhile sets it anew. A ring that comes too late finds another call's
-//! bell in the place, or none: being rung without need is harmless.
+//! starts, it hangs up an *alarm*, a timer that rings its call when the machine wants to look in
+//! again; whoever drives the call meanwhile sets it anew. Being rung without need is harmless.
 //!
 //! # The words
 //!
-//! - *bell* of a call: its slot + 1 while its caller is busy, else 0. Only the caller changes it;
-//!   others look at it by an exchange that changes nothing.
-//! - what hangs there, behind the bell's lock: whose it is, and the timer that rings it. The time is
-//!   looked at under that lock, so no older one replaces a newer.
+//! - *timer* of a call: 0 while its caller is not busy; 1 while it is and nothing is to be rung;
+//!   else the timer that rings next.
+//! - what a timer hands over: a counted pointer to the call. It was counted when the timer was armed
+//!   and is taken back by whoever ends the timer: the driver that fires it, or whoever cancels it.
+//!   A timer is fired or cancelled, never both, so no count is lost or taken twice.
 //! - *running*: elects the thread that drives. *closed*: lets it go.
+//!
+//! # Paths
+//!
+//! - *hang up*, by the caller: arm a timer for the time that the call has now, exchange *timer* for
+//!   it, and look at the time again: if it is another, set it.
+//! - *set*, by whoever has driven the call: write the time, look at *timer*, arm one for the time, and
+//!   exchange it for the one that was seen, which is cancelled. Where another was quicker, its own
+//!   is cancelled instead, and it looks again: no older time replaces a newer one.
+//! - *take down*, by the caller: exchange *timer* for 0 and cancel what was there. Whoever is about
+//!   to set one finds 0 and leaves nothing behind.
 //!
 //! # Orderings
 //!
-//! - *who sees whom*: a driver writes the time, then exchanges *bell*; the caller exchanges *bell*,
+//! - *who sees whom*: a driver writes the time, then exchanges *timer*; the caller exchanges *timer*,
 //!   then reads the time. Of two exchanges of one word (AcqRel) one comes first: either the driver
-//!   sees the bell, or the caller the time; both miss never.
-//! - *whose*: the bell may be another call's by the time its lock is had. An `Arc` keeps the call in
-//!   its place as long as anybody drives it, so its address tells.
+//!   sees the alarm, or the caller the time; both miss never.
+//! - *arm*: a timer's fields → the exchange that puts it into *timer* (Release) → the exchange that
+//!   takes it out (Acquire) → cancelling it.
 //! - *end*: `closed` (Release) → the driver's look (Acquire); it is woken after the store, and its
 //!   unparker is known before its first look, so it either sees `closed` or is woken.
 //! - *turns*: one driver's writes → `running` (Release) → the next one's election (AcqRel).
 //!
 //! Modelled in `loom-tests/tests/pool.rs`: alone, and with a caller, a hedge and the timers' driver.
 
-use std::sync::Arc;
+use std::{ptr, sync::Arc};
 
 use crate::{
     clock::{Clock, Nanos},
-    slab::{Linked, Slab},
-    sync::{AtomicBool, AtomicU32, Mutex, Ordering, Parker, Shard, Unparker},
+    sync::{AtomicBool, AtomicU64, Mutex, Ordering, Parker, Shard, Unparker},
     timer::{TimerId, Timers},
 };
 
-/// How many calls can be in the air with busy callers; more are not hedged.
-const MAX_BELLS: usize = if cfg!(rego_loom) { 2 } else { 65_536 };
+/// Room for the timers of calls with busy callers, the dead ones among them; a call that finds none is
+/// not hedged.
+const MAX_TIMERS: usize = if cfg!(rego_loom) { 4 } else { 131_072 };
+
+/// The caller is not busy.
+const IDLE: u64 = 0;
+/// It is, and there is nothing to ring it for. Every timer's bits are more.
+const UNTIMED: u64 = 1;
 
 /// What the loom models' negative control weakens.
 // AcqRel: as `hang_up` and `set` say. Relaxed: a break that the models must find.
 const LOOK: Ordering =
-    if cfg!(rego_break = "pool_bell_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
+    if cfg!(rego_break = "pool_alarm_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
 
-/// Another: a bell is set without a look at whose it is.
-const SET_ANYBODYS: bool = cfg!(rego_break = "pool_bell_anybodys");
+/// Another: an alarm is set by a look and a store.
+const CHECK_THEN_ACT: bool = cfg!(rego_break = "pool_alarm_check_then_act");
 
-/// Something that is to look in again.
-pub trait Ring: Send + Sync {
-    /// On the thread that drives the timers.
-    fn ring(self: Arc<Self>);
+/// A call that can be rung.
+///
+/// # Safety
+///
+/// [`ALARM_AT`](Self::ALARM_AT) is how many bytes into `Self` its [`Alarm`] lies, which was made by
+/// [`Alarm::of`] of `Self`, and which [`alarm`](Self::alarm) returns.
+pub unsafe trait Ring: Send + Sync + Sized {
+    /// Where the alarm lies.
+    const ALARM_AT: usize;
+
+    /// Its alarm.
+    fn alarm(&self) -> &Alarm;
+
+    /// When it is to be rung; [`Nanos::NEVER`] if not at all.
+    fn ring_at(&self) -> Nanos;
+
+    /// It is to look in again. On the thread that drives the timers.
+    fn ring(self: &Arc<Self>);
 }
 
 /// The timers of one engine, and the one thread that drives them.
 pub struct Alarms {
     timers: Timers,
-    bells: Slab<Bell>,
     driver: Mutex<Option<Unparker>>,
     running: AtomicBool,
     closed: AtomicBool,
 }
 
-#[derive(Default)]
-struct Bell {
-    link: AtomicU32,
-    hung_up: Mutex<Option<HungUp>>,
-}
-
-struct HungUp {
-    call: Arc<dyn Ring>,
-    timer: Option<TimerId>,
-}
-
-/// A call's own end of its bell.
-#[derive(Debug, Default)]
+/// A call's own end of its alarm.
 pub struct Alarm {
-    /// The slot of the bell + 1 while the caller is busy, else 0.
-    bell: AtomicU32,
+    /// Rings the call whose alarm is there, and takes back what was counted for the timer.
+    ring: unsafe fn(*const Self),
+    /// The timer's bits, or [`IDLE`], or [`UNTIMED`].
+    timer: AtomicU64,
+}
+
+/// An alarm that is hung up; dropped, it is taken down, and the caller is its own timer again.
+#[must_use = "it is taken down when this is dropped"]
+pub struct HungUp<'a, R: Ring> {
+    alarms: &'a Alarms,
+    call: &'a Arc<R>,
 }
 
 impl Alarms {
     /// No timer, and nobody to drive them.
     pub fn new() -> Self {
         Self {
-            timers: Timers::new(2 * MAX_BELLS),
-            bells: Slab::new(MAX_BELLS),
+            timers: Timers::new(MAX_TIMERS),
             driver: Mutex::new(None),
             running: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -117,7 +141,7 @@ impl Alarms {
 
     /// Rings whatever is due; when to come again.
     pub fn ring_due(&self, now: Nanos) -> Nanos {
-        self.timers.advance(now, &mut |bell| self.ring(bell))
+        self.timers.advance(now, &mut ring)
     }
 
     /// Lets the driver go.
@@ -133,77 +157,122 @@ impl Alarms {
         }
     }
 
-    fn ring(&self, bell: u64) {
-        let bell = u32::try_from(bell).ok().and_then(|slot| self.bells.get(slot));
-        let hung_up = bell.map(|bell| bell.hung_up.lock());
-        let call = hung_up.and_then(|hung_up| Some(Arc::clone(&hung_up.as_ref()?.call)));
-        if let Some(call) = call {
-            call.ring();
+    /// Has the call rung then, and the driver told if it must be. The timer's bits; [`UNTIMED`] where
+    /// there is nothing to ring it for, or no room: such a call is not hedged, and its deadline holds
+    /// when its primary returns.
+    fn arm<R: Ring>(&self, call: &Arc<R>, at: Nanos) -> u64 {
+        if at.is_never() {
+            return UNTIMED;
         }
+        let counted = Arc::into_raw(Arc::clone(call)).wrapping_byte_add(R::ALARM_AT);
+        let user = counted.cast::<Alarm>().expose_provenance() as u64;
+        let Ok(timer) = self.timers.arm(Shard::current(), at, user) else {
+            uncount(call);
+            return UNTIMED;
+        };
+        if timer.wake {
+            self.wake();
+        }
+        timer.id.to_bits()
     }
 
-    /// Arms the timer of a bell, and whether the driver must be told. Without room there is none:
-    /// the call is not hedged, and its deadline holds when its primary returns.
-    fn arm(&self, slot: u32, at: Nanos) -> (Option<TimerId>, bool) {
-        if at.is_never() {
-            return (None, false);
-        }
-        match self.timers.arm(Shard::current(), at, slot.into()) {
-            Ok(timer) => (Some(timer.id), timer.wake),
-            Err(_) => (None, false),
+    /// Cancels what `arm` has armed for this call, unless it has fired.
+    fn disarm<R: Ring>(&self, call: &Arc<R>, timer: u64) {
+        if TimerId::from_bits(timer).is_some_and(|timer| self.timers.cancel(timer)) {
+            uncount(call);
         }
     }
 }
 
+/// Takes back what a timer had counted that neither fired nor will.
+fn uncount<R>(call: &Arc<R>) {
+    // SAFETY: because `arm` counted one for the timer, and a timer is cancelled by one at most and
+    // does not fire then: that count is nobody else's. `call` itself keeps another.
+    unsafe { Arc::decrement_strong_count(Arc::as_ptr(call)) };
+}
+
+/// A timer has fired.
+fn ring(user: u64) {
+    let alarm = ptr::with_exposed_provenance::<Alarm>(user as usize);
+    // SAFETY: because the timer came with a counted pointer, whose count is this thread's now: the
+    // call is there.
+    let ring = unsafe { (*alarm).ring };
+    // SAFETY: because the alarm is its call's, and `ring` is of that call's type.
+    unsafe { ring(alarm) };
+}
+
+/// # Safety
+///
+/// `alarm` is that of an `R` in an `Arc`, one of whose counts is the caller's to give away.
+unsafe fn ring_it<R: Ring>(alarm: *const Alarm) {
+    let call = alarm.wrapping_byte_sub(R::ALARM_AT).cast::<R>();
+    // SAFETY: because the pointer came from `Arc::into_raw` in `arm`, as far back as `Ring` promises,
+    // and its count is given away to this.
+    let call = unsafe { Arc::from_raw(call) };
+    call.ring();
+}
+
 impl Alarm {
-    /// The caller gets busy: hangs up its bell, which rings when `at` says. Without room it does
-    /// not.
-    pub fn hang_up(&self, alarms: &Alarms, call: Arc<dyn Ring>, at: impl FnOnce() -> Nanos) {
-        let Some((slot, bell)) = alarms.bells.acquire(Shard::current()) else { return };
-        let mut hung_up = bell.hung_up.lock();
-        // AcqRel: before the reading of the time; pairs with the exchange of `set`.
-        self.bell.swap(slot + 1, LOOK);
-        let (timer, wake) = alarms.arm(slot, at());
-        *hung_up = Some(HungUp { call, timer });
-        drop(hung_up);
-        if wake {
-            alarms.wake();
-        }
+    /// The alarm of an `R` whose caller is not busy.
+    pub fn of<R: Ring>() -> Self {
+        Self { ring: ring_it::<R>, timer: AtomicU64::new(IDLE) }
     }
 
-    /// The caller is its own timer again.
-    pub fn take_down(&self, alarms: &Alarms) {
-        // Relaxed: only the caller changes it, and whoever saw it before looks whose it is.
-        let Some(slot) = self.bell.swap(0, Ordering::Relaxed).checked_sub(1) else { return };
-        let hung_up = alarms.bells.get(slot).and_then(|bell| bell.hung_up.lock().take());
-        alarms.bells.release(slot);
-        if let Some(timer) = hung_up.and_then(|hung_up| hung_up.timer) {
-            alarms.timers.cancel(timer);
+    /// The caller gets busy: its call is rung when it says, as long as what is returned is there.
+    pub fn hang_up<'a, R: Ring>(alarms: &'a Alarms, call: &'a Arc<R>) -> HungUp<'a, R> {
+        let at = call.ring_at();
+        let timer = alarms.arm(call, at);
+        // AcqRel: before the second reading of the time; pairs with the exchange of `set`.
+        let before = call.alarm().timer.swap(timer, LOOK);
+        debug_assert_eq!(before, IDLE, "a caller is busy with one attempt at a time");
+        if call.ring_at() != at {
+            Self::set(alarms, call);
         }
+        HungUp { alarms, call }
     }
 
-    /// Rings the bell when `at` says, instead of when it would have rung; `call` is where the call
-    /// lies. Without a bell, nothing.
-    ///
-    /// The time is looked at under the lock: whoever sets one has done so before it comes here, so
-    /// the last one in finds it, and no older time replaces a newer one.
-    pub fn set(&self, alarms: &Alarms, call: *const (), at: impl FnOnce() -> Nanos) {
+    /// Has the call rung when it says now, instead of when it said before; nothing where its caller
+    /// is not busy. The time is written before this.
+    pub fn set<R: Ring>(alarms: &Alarms, call: &Arc<R>) {
+        let timer = &call.alarm().timer;
         // AcqRel: after the writing of the time; pairs with the exchange of `hang_up`. It changes
-        // nothing, but a load might miss a bell whose caller missed the time.
-        let Some(slot) = self.bell.fetch_or(0, LOOK).checked_sub(1) else { return };
-        let Some(bell) = alarms.bells.get(slot) else { return };
-        let mut bell = bell.hung_up.lock();
-        let is_ours = |it: &&mut HungUp| Arc::as_ptr(&it.call).cast() == call || SET_ANYBODYS;
-        let Some(hung_up) = bell.as_mut().filter(is_ours) else { return };
-        if let Some(before) = hung_up.timer.take() {
-            alarms.timers.cancel(before);
+        // nothing, but a load might miss an alarm whose caller missed the time.
+        let mut seen = timer.fetch_or(0, LOOK);
+        while seen != IDLE {
+            let mine = alarms.arm(call, call.ring_at());
+            match replace(timer, seen, mine) {
+                Ok(before) => return alarms.disarm(call, before),
+                Err(newer) => {
+                    alarms.disarm(call, mine);
+                    seen = newer;
+                }
+            }
         }
-        let (timer, wake) = alarms.arm(slot, at());
-        hung_up.timer = timer;
-        drop(bell);
-        if wake {
-            alarms.wake();
+    }
+}
+
+/// Puts `mine` in the place of the timer that was seen; else says which is there.
+fn replace(timer: &AtomicU64, seen: u64, mine: u64) -> Result<u64, u64> {
+    if CHECK_THEN_ACT {
+        // Acquire: as below.
+        let now = timer.load(Ordering::Acquire);
+        if now != seen {
+            return Err(now);
         }
+        // Release: as below.
+        timer.store(mine, Ordering::Release);
+        return Ok(seen);
+    }
+    // AcqRel: what `mine` consists of happens-before its cancel, as that of the one that was seen
+    // does. Acquire on failure: as above.
+    timer.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Acquire)
+}
+
+impl<R: Ring> Drop for HungUp<'_, R> {
+    fn drop(&mut self) {
+        // Acquire: what the timer consists of happens-before its cancel.
+        let timer = self.call.alarm().timer.swap(IDLE, Ordering::Acquire);
+        self.alarms.disarm(self.call, timer);
     }
 }
 
@@ -213,9 +282,15 @@ impl Default for Alarms {
     }
 }
 
-impl Linked for Bell {
-    fn link(&self) -> &AtomicU32 {
-        &self.link
+impl std::fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alarm").field("timer", &self.timer).finish_non_exhaustive()
+    }
+}
+
+impl<R: Ring> std::fmt::Debug for HungUp<'_, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("HungUp").field(self.call.alarm()).finish()
     }
 }
 

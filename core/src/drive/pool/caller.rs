@@ -1,9 +1,9 @@
 //! What the caller of a race does with it: when to look in, what to run itself, when to leave.
 
-use std::sync::Arc;
+use std::{mem::offset_of, sync::Arc};
 
 use super::{
-    alarm::Ring,
+    alarm::{Alarm, Ring},
     race::{By, Machine, Race},
     seat::End,
 };
@@ -39,7 +39,7 @@ where
     /// Has a busy caller's call looked after when the machine wants to be.
     pub(super) fn set_alarm(self: &Arc<Self>) {
         if let Some(alarms) = &self.host.alarms {
-            self.alarm.set(alarms, Arc::as_ptr(self).cast(), || self.wake_at());
+            Alarm::set(alarms, self);
         }
     }
 
@@ -48,10 +48,8 @@ where
         let Some(alarms) = &self.host.alarms else {
             return self.attempt(By::Caller, ticket);
         };
-        let call = Arc::clone(self) as Arc<dyn Ring>;
-        self.alarm.hang_up(alarms, call, || self.wake_at());
+        let _hung_up = Alarm::hang_up(alarms, self);
         self.attempt(By::Caller, ticket);
-        self.alarm.take_down(alarms);
     }
 
     /// The caller's token was cancelled.
@@ -62,9 +60,12 @@ where
         }
     }
 
-    /// The caller leaves: what it was still to run is nobody's.
+    /// The caller leaves: what it was still to run is nobody's. Only a task that was given away can
+    /// come back to it.
     pub(super) fn leave(self: &Arc<Self>) {
-        if let Some(ticket) = self.here.leave() {
+        if self.after(|machine| machine.handed_off)
+            && let Some(ticket) = self.here.leave()
+        {
             self.finish(By::Caller, ticket, End::NotRun);
         }
     }
@@ -80,13 +81,25 @@ where
     }
 }
 
-impl<T, E, F> Ring for Race<T, E, F>
+// SAFETY: because the alarm lies where `offset_of` says, is made by `start` for this type, and is
+// the one returned.
+unsafe impl<T, E, F> Ring for Race<T, E, F>
 where
     T: Send + 'static,
     E: Send + 'static,
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
-    fn ring(self: Arc<Self>) {
+    const ALARM_AT: usize = offset_of!(Self, alarm);
+
+    fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    fn ring_at(&self) -> Nanos {
+        self.wake_at()
+    }
+
+    fn ring(self: &Arc<Self>) {
         self.knock_time(By::Another);
     }
 }

@@ -10,7 +10,8 @@
 //!
 //! - *offer*: 0 → ticket + 1, by an exchange; where it fails the attempt stays the offerer's, who
 //!   reports that nobody ran it.
-//! - *take*, by the caller alone: the whole word is swapped for 0.
+//! - *take*, by the caller alone, of what it has seen there: the word is set to 0. Nobody else
+//!   changes one that holds a ticket.
 //! - *leave*: the whole word is swapped for 255. What had been offered comes back to the caller, who
 //!   reports it; what is offered later is refused. So every ticket that is offered is run or
 //!   reported once.
@@ -24,7 +25,7 @@
 
 use crate::{
     flight::Ticket,
-    sync::{AtomicU8, Ordering},
+    sync::{AtomicU8, Ordering, Overwrite as _},
 };
 
 const NOTHING: u8 = 0;
@@ -56,7 +57,11 @@ impl Here {
     /// What was offered. Only for the caller.
     pub(super) fn take(&self) -> Option<Ticket> {
         // Acquire: pairs with the Release of `offer`.
-        ticket(self.0.swap(NOTHING, Ordering::Acquire))
+        let offered = ticket(self.0.load(Ordering::Acquire))?;
+        // Relaxed: while something is offered only the caller changes the word, and nothing is read
+        // on the strength of this.
+        self.0.overwrite(NOTHING, Ordering::Relaxed);
+        Some(offered)
     }
 
     /// The caller goes: what it had not taken yet is handed back, and nothing more is accepted.

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     alarm::Alarm,
-    executor::{Executor, Runs, Task},
+    executor::{Runs, Task},
     here::Here,
     seat::{Order, Seat, Seats},
     stand_aside::InHand,
@@ -44,7 +44,6 @@ pub(super) struct Race<T, E, F> {
     pub(super) started: Nanos,
     /// The number by which the listener knows the call.
     pub(super) number: u64,
-    executor: Arc<dyn Executor>,
     pub(super) caller: Unparker,
     /// When the caller is to look in again (ns).
     pub(super) wake_at: AtomicU64,
@@ -67,6 +66,8 @@ pub(super) struct Machine<T, E> {
     /// Asked to stop, and not ended.
     pub(super) given_up: AttemptSet,
     pub(super) told: usize,
+    /// Some attempt has been given to the executor.
+    pub(super) handed_off: bool,
     pub(super) first_started: Option<Nanos>,
     pub(super) ended: Nanos,
     /// What the machine is being told of, while it is.
@@ -109,13 +110,7 @@ where
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
     /// Starts the call and launches its first attempt.
-    pub(super) fn start(
-        host: &Arc<Host>,
-        executor: &Arc<dyn Executor>,
-        site: &Shared<Site>,
-        start: Start,
-        op: F,
-    ) -> Arc<Self> {
+    pub(super) fn start(host: &Arc<Host>, site: &Shared<Site>, start: Start, op: F) -> Arc<Self> {
         let terms = start.terms;
         let mut notes = Notes::new();
         let mut with = With {
@@ -137,6 +132,7 @@ where
             queued: AttemptSet::EMPTY,
             given_up: AttemptSet::EMPTY,
             told: 0,
+            handed_off: false,
             first_started: None,
             ended: start.now,
             in_hand: None,
@@ -154,11 +150,10 @@ where
             rules: start.rules,
             started: start.now,
             number: start.number,
-            executor: Arc::clone(executor),
             caller: start.caller,
             wake_at: AtomicU64::new(Nanos::NEVER.as_nanos()),
             here: Here::default(),
-            alarm: Alarm::default(),
+            alarm: Alarm::of::<Self>(),
             machine: Cell::new(machine),
             seats: Seats::new(),
             op,
@@ -177,7 +172,9 @@ where
                 // SAFETY: because the flight is held, the machine is this thread's alone.
                 let machine = unsafe { &mut *machine };
                 let over = self.round(machine, &mut hold, step.take(), &mut raised);
-                spent.append(&mut machine.spent);
+                if !machine.spent.is_empty() {
+                    spent.append(&mut machine.spent);
+                }
                 over
             });
             if over {
@@ -200,7 +197,18 @@ where
         if !over && (by == By::Another || kept_up) {
             self.set_alarm();
         }
-        self.run_hooks(raised);
+        if kept_up {
+            self.run_hosts_code(raised, spent);
+        }
+    }
+
+    /// Hooks, and the dropping of results: once nobody waits for this thread.
+    #[cold]
+    fn run_hosts_code(&self, raised: Raised, spent: Vec<Kept<T, E>>) {
+        let panics = raised.run();
+        if panics > 0 {
+            self.site.counters.add(Counter::HookPanics, panics);
+        }
         spent.into_iter().for_each(|result| self.discard(result));
     }
 
@@ -274,6 +282,8 @@ where
             // Nothing was done that takes time.
             machine.call.now()
         } else {
+            hold.show();
+            machine.handed_off = true;
             self.hand_off(ticket);
             self.host.clock.now()
         };
@@ -285,7 +295,7 @@ where
     fn hand_off(self: &Arc<Self>, ticket: Ticket) {
         let task = Task::new(Arc::clone(self) as Arc<dyn Runs>, ticket);
         contain(&self.site, || {
-            let _ = self.executor.execute(task);
+            let _ = self.host.execute(task);
         });
     }
 
@@ -308,6 +318,14 @@ where
         };
         let answer = event(&mut machine.call, &mut with);
         let abandoned = with.abandoned;
+        if abandoned != AttemptSet::EMPTY {
+            self.give_up(machine, abandoned, raised);
+        }
+        answer
+    }
+
+    #[cold]
+    fn give_up(&self, machine: &mut Machine<T, E>, abandoned: AttemptSet, raised: &mut Raised) {
         for attempt in abandoned {
             machine.given_up.insert(attempt);
             machine.queued.remove(attempt);
@@ -316,7 +334,6 @@ where
                 raised.and(seat.signal.raise());
             }
         }
-        answer
     }
 
     /// Ends the flight. Results that came in meanwhile are late.
@@ -331,13 +348,6 @@ where
                     spent.push(self.settle_late(ticket));
                 }
             }
-        }
-    }
-
-    fn run_hooks(&self, raised: Raised) {
-        let panics = raised.run();
-        if panics > 0 {
-            self.site.counters.add(Counter::HookPanics, panics);
         }
     }
 

@@ -11,9 +11,10 @@ use super::*;
 use crate::{
     clock::{Clock, ManualClock, Nanos},
     drive::{
-        Attempt, Error, Options,
+        Attempt, Error, Host, Options,
         tests::{PanicsAt, Yard, bare},
     },
+    listener::Listener,
     policy::{Hedge, Idempotent, Jitter, Policy},
     site::Counter,
     sync::Arc as Shared,
@@ -24,11 +25,15 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn threads() -> Arc<dyn Executor> {
-    Arc::new(|task: Task| {
+/// A host whose executor has a thread for each task.
+fn staffed(clock: Clock, listener: Option<Arc<dyn Listener>>) -> Arc<Host> {
+    let threads = |task: Task| {
         thread::spawn(|| task.run());
         Ok::<_, Rejected>(())
-    })
+    };
+    let mut host = bare(clock, 1, listener);
+    Arc::get_mut(&mut host).expect("nobody else has it").executor = Some(Arc::new(threads));
+    host
 }
 
 fn hedging() -> Policy {
@@ -47,9 +52,9 @@ fn raced(
 ) -> Result<u32, Error<io::Error>> {
     let yard = Yard::new(policy);
     let listener = PanicsAt::note(note);
-    let host = bare(Clock::instant(), 1, Some(Arc::clone(&listener) as _));
+    let host = staffed(Clock::instant(), Some(Arc::clone(&listener) as _));
     let options = Options { within: Some(ms(5_000).into()), ..Options::default() };
-    let result = race(&host, &threads(), &yard.site, &options, op, None);
+    let result = race(&host, &yard.site, &options, op, None);
     assert!(listener.panicked(), "the test tests nothing");
     assert_eq!(yard.site.counters.get(Counter::EnginePanics), 1);
     assert_eq!(yard.site.counters.get(Counter::PassThrough), 1);
@@ -117,11 +122,11 @@ fn a_panic_of_the_operation_still_reaches_the_caller() {
 fn a_site_whose_engine_panics_again_and_again_makes_plain_attempts() {
     let yard = Yard::new(Policy::default());
     let clock = ManualClock::auto_advance();
-    let host = bare(clock.clone().into(), 1, None);
+    let host = staffed(clock.clone().into(), None);
     let now = clock.now();
     (0..6).for_each(|_| yard.site.trust.panicked(now));
     let fails = |_: &Attempt<'_>| Err::<u32, _>(io::Error::from(io::ErrorKind::ConnectionReset));
-    let plain = |op| race(&host, &threads(), &yard.site, &Options::default(), op, None);
+    let plain = |op| race(&host, &yard.site, &Options::default(), op, None);
 
     let error = plain(fails).expect_err("it fails, and is not tried again");
     assert_eq!((error.verdict, error.attempts), (Verdict::PassThrough, 1));

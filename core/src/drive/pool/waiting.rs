@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    executor::Executor,
-    race::{By, Race, Start},
-};
+use super::race::{By, Race, Start};
 use crate::{
     call::Rules,
     drive::{
@@ -24,7 +21,6 @@ use crate::{
 /// Runs a call on the executor's threads and waits for its answer.
 pub(crate) fn race<T, E, F>(
     host: &Arc<Host>,
-    executor: &Arc<dyn Executor>,
     site: &Shared<Site>,
     options: &Options,
     op: F,
@@ -58,7 +54,7 @@ where
         caller: parker.unparker(),
     };
     let airborne = site.take_off();
-    let race = Race::start(host, executor, site, start, op);
+    let race = Race::start(host, site, start, op);
     race.site.refresh_if_due(&race.terms, now);
     wait(&race, options, &parker);
     drop(airborne);

@@ -140,7 +140,7 @@ fn fly(toy: &Toy, workers: usize, first: u32, spins: &[u32]) {
                 }
             });
         }
-        let mut hold = toy.flight.begin();
+        let mut hold = toy.flight.begin_shown();
         let generation = hold.generation();
         let run = |ticket| send.send(Some((generation, ticket))).unwrap();
         for _ in 0..first {
