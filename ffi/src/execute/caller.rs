@@ -20,7 +20,8 @@ use crate::{crossing::Checked, status::rego_status::REGO_STATUS_CAPACITY};
 /// What the caller does next.
 enum Next {
     Run(Start),
-    Look,
+    /// At this time.
+    Look(u64),
     Return(rego_result),
 }
 
@@ -37,7 +38,7 @@ impl Share {
         let result = loop {
             match self.next() {
                 Next::Run(start) => self.run_attempt(&start),
-                Next::Look => self.look(),
+                Next::Look(now) => self.look_at(now),
                 Next::Return(result) => break result,
             }
         };
@@ -151,7 +152,7 @@ impl Share {
             }
             if state.wake_at <= now {
                 state.wake_at = u64::MAX;
-                return Next::Look;
+                return Next::Look(now);
             }
             let wait = Duration::from_nanos(state.wake_at - now).min(LONGEST);
             drop(self.bell.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner));

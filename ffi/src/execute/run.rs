@@ -68,7 +68,11 @@ impl Run {
     }
 
     pub(super) fn time(&self) -> Nanos {
-        let now = Nanos::from_nanos(self.executor.now());
+        self.heard(self.executor.now())
+    }
+
+    fn heard(&self, now: u64) -> Nanos {
+        let now = Nanos::from_nanos(now);
         self.engine.told.hear(now);
         now
     }
@@ -120,7 +124,12 @@ impl Share {
 
     /// Says what time it is, and does what follows.
     pub(super) fn look(&self) {
-        let (call, now) = (self.state().call, self.time());
+        self.look_at(self.executor.now());
+    }
+
+    /// As [`look`](Self::look), where the clock has just been read.
+    pub(super) fn look_at(&self, now: u64) {
+        let (call, now) = (self.state().call, self.heard(now));
         if let Ok(step) = self.engine.manual.poll(call, now) {
             self.carry_out(&step);
         }
@@ -331,7 +340,7 @@ impl Share {
         };
         match early {
             Some(at) => self.set_timer(at),
-            None => self.look(),
+            None => self.look_at(now),
         }
     }
 }
