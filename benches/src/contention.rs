@@ -15,6 +15,7 @@ use rego::{Budget, CallSite, Clock, Engine, Nanos, Policy};
 use crate::{
     Group, Lane, Measured, Row, TURNS, budgets,
     call_path::{self, GOOD, KEY, calls, consume, operation},
+    two::Apart,
 };
 
 /// The benchmark.
@@ -27,6 +28,9 @@ pub const DEPOSITING: [&str; 2] =
     ["site.run depositing, one thread", "site.run depositing, two threads"];
 /// Sixty-four keys in turn.
 pub const MANY_SITES: [&str; 2] = ["64 sites, one thread", "64 sites, two threads"];
+/// The same with nothing shared: what the machine takes from two threads.
+const APART: &str = "site.run, two threads, an engine each";
+const ADDITIONS: [&str; 2] = ["additions, one thread", "additions, two threads"];
 const PAIR: [&str; 2] = ["instant pair, one thread", "instant pair, two threads"];
 
 fn call_sites() -> Group {
@@ -44,7 +48,14 @@ pub fn goals(measured: &Measured) -> Vec<Row> {
         beside(ONE_SITE, "site.run, budget at its ceiling", Some(1.15)),
         beside(DEPOSITING, "site.run, budget below its ceiling", Some(1.6)),
         beside(MANY_SITES, "64 sites", None),
+        beside(ADDITIONS, "additions in registers, for comparison", None),
         beside(PAIR, "an instant pair, for comparison", None),
+        Row::goal(
+            "G4",
+            "site.run, two threads: at one site / at an engine each",
+            measured.ratio(ONE_SITE[1], APART),
+            1.15,
+        ),
     ]
 }
 
@@ -56,9 +67,13 @@ pub fn call_lanes() -> Vec<Lane> {
     let mut lanes = vec![
         Lane::new(PAIR[0], instant_pairs),
         Lane::two(PAIR[1], instant_pairs),
+        Lane::new(ADDITIONS[0], additions),
+        Lane::two(ADDITIONS[1], additions),
         Lane::new(ONE_SITE[0], move |times| calls(&one, times)),
         Lane::two(ONE_SITE[1], move |times| calls(&two, times)),
     ];
+    let apart = Apart::new(|| call_path::engine(Clock::tsc()).site(KEY));
+    lanes.push(Lane::two(APART, move |times| calls(apart.of_this_thread(), times)));
     let (one, two) = (hungry_site(), hungry_site());
     lanes.push(Lane::new(DEPOSITING[0], move |times| calls(&one, times)));
     lanes.push(Lane::two(DEPOSITING[1], move |times| calls(&two, times)));
@@ -102,6 +117,17 @@ fn word_lanes() -> Vec<Lane> {
             budgets::draw_by_clock(&bucket, &clock, times);
         }),
     ]
+}
+
+/// As many at a time as a processor can do: where two threads share one, each takes twice as long.
+fn additions(times: u64) {
+    let mut sums = [black_box(1_u64), 2, 3, 4, 5, 6, 7, 8];
+    for request in 0..times {
+        for sum in &mut sums {
+            *sum = sum.rotate_left(1) ^ request;
+        }
+    }
+    black_box(sums);
 }
 
 fn instant_pairs(times: u64) {

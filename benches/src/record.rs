@@ -18,7 +18,7 @@ use rego::{
     },
 };
 
-use crate::{Group, Lane, Measured, Row, TURNS, budgets::FETCH_ADD};
+use crate::{Group, Lane, Measured, Row, TURNS, budgets::FETCH_ADD, two::Apart};
 
 /// The benchmark.
 pub const GROUPS: &[fn() -> Group] = &[recording];
@@ -27,6 +27,8 @@ pub const GROUPS: &[fn() -> Group] = &[recording];
 pub const RECORD: &str = "record";
 /// Two threads record at one site.
 pub const RECORD_TWO: &str = "record, two threads, one site";
+/// Two threads record at a site each.
+const RECORD_APART: &str = "record, two threads, a site each";
 /// A primary leg was given up.
 pub const CENSOR: &str = "censor";
 /// The trigger in force.
@@ -46,6 +48,12 @@ pub fn goals(measured: &Measured) -> Vec<Row> {
     let two = measured.ratio(RECORD_TWO, RECORD);
     vec![
         Row::goal("G6", "record: two threads / one", two, 1.1),
+        Row::goal(
+            "G6",
+            "record, two threads: at one site / at a site each",
+            measured.ratio(RECORD_TWO, RECORD_APART),
+            1.1,
+        ),
         Row::goal("G6", "trigger read, ns", measured.nanos(TRIGGER), 1.0),
         Row::goal("H12", "record, ns", measured.nanos(RECORD), 5.0),
         Row::goal("H12", "refresh and plan of one site, µs", measured.nanos(PLAN) / 1e3, 50.0),
@@ -55,7 +63,7 @@ pub fn goals(measured: &Measured) -> Vec<Row> {
 /// Recording, reading, refreshing.
 #[must_use]
 pub fn lanes() -> Vec<Lane> {
-    let (one, two) = (latency(), latency());
+    let (one, two, apart) = (latency(), latency(), Apart::new(latency));
     let (censored, read, refreshed) = (latency(), latency(), latency());
     vec![
         Lane::new(FETCH_ADD, {
@@ -69,6 +77,7 @@ pub fn lanes() -> Vec<Lane> {
         }),
         Lane::new(RECORD, move |times| record(&one, times)),
         Lane::two(RECORD_TWO, move |times| record(&two, times)),
+        Lane::two(RECORD_APART, move |times| record(apart.of_this_thread(), times)),
         Lane::new(CENSOR, move |times| {
             let shard = Shard::current();
             for leg in 0..times {

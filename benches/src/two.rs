@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
-    thread,
+    thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
@@ -35,6 +35,23 @@ pub(crate) fn on_two_threads(
         orders.send(times).expect("the other thread waits for it");
         let mine = start.together(|| work(times));
         mine.max(reports.recv().expect("the other thread reports"))
+    }
+}
+
+/// One thing for the thread that makes this, another for every other.
+pub(crate) struct Apart<T> {
+    me: ThreadId,
+    mine: T,
+    theirs: T,
+}
+
+impl<T> Apart<T> {
+    pub(crate) fn new(mut make: impl FnMut() -> T) -> Self {
+        Self { me: thread::current().id(), mine: make(), theirs: make() }
+    }
+
+    pub(crate) fn of_this_thread(&self) -> &T {
+        if thread::current().id() == self.me { &self.mine } else { &self.theirs }
     }
 }
 
