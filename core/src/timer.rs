@@ -68,8 +68,14 @@ pub const TICK: Nanos = Nanos::from_nanos(1 << TICK_BITS);
 /// How many dead timers are nothing to worry about.
 const FEW: usize = if cfg!(rego_loom) { 0 } else { 4_096 };
 
-/// How many armings of a shard go by between two looks at the dead.
-const OFTEN: u64 = 1_024;
+/// How many armings of a shard go by between two clearings of its intake …
+const OFTEN: u64 = 256;
+
+/// … and how many timers are looked at in one, the youngest.
+const GLANCE: u64 = 2 * OFTEN;
+
+/// How many such rounds go by between two looks at all the dead there are.
+const ROUNDS: u64 = 4;
 
 /// Timers for many threads: armed, cancelled and advanced by any of them, without locks.
 pub struct Timers {
@@ -144,7 +150,9 @@ impl Timers {
     #[inline]
     pub fn arm(&self, shard: Shard, deadline: Nanos, user: u64) -> Result<Armed, Full> {
         let (index, entry, crowded) = match self.slab.reuse(shard) {
-            Some((index, entry, nth)) => (index, entry, nth % OFTEN == 0 && self.is_crowded()),
+            Some((index, entry, nth)) => {
+                (index, entry, nth % OFTEN == 0 && self.tend(shard, nth / OFTEN))
+            }
             None => self.make_room(shard)?,
         };
         let id = TimerId { index, generation: entry.arm(deadline, user) };
@@ -236,6 +244,52 @@ impl Timers {
         self.slab.acquire(shard).map(|(index, entry)| (index, entry, true)).ok_or(Full)
     }
 
+    /// Now and then an arming thread sees to its shard. Whether the driver must be woken.
+    #[cold]
+    fn tend(&self, shard: Shard, round: u64) -> bool {
+        let clears = self.intakes[shard.index()].is_due_for_clearing(round);
+        clears && self.clear(shard) || round % ROUNDS == 0 && self.is_crowded()
+    }
+
+    /// Frees the dead among the youngest of a shard's intake, on a thread that arms there, unless
+    /// somebody drives. Whether the driver must be woken. Called by [`arm`](Self::arm).
+    pub fn clear(&self, shard: Shard) -> bool {
+        let intake = &self.intakes[shard.index()];
+        // Relaxed: older than it is, it only looks as if a driver had come.
+        let turns = self.turns.load(Ordering::Relaxed);
+        if turns % 2 == 1 {
+            return false;
+        }
+        let (mut first, mut last) = (intake.borrow(), None::<&Entry>);
+        let (mut rest, mut looked_at, mut dead) = (first, 0, 0);
+        while looked_at < GLANCE
+            && let Some(index) = rest.checked_sub(1)
+            && let Some(entry) = self.slab.get(index)
+        {
+            rest = entry.next();
+            looked_at += 1;
+            if entry.is_dead() {
+                entry.bury();
+                self.slab.release(index);
+                dead += 1;
+                match last {
+                    Some(last) => last.set_next(rest),
+                    None => first = rest,
+                }
+            } else {
+                last = Some(entry);
+            }
+        }
+        intake.put_back(first, &self.slab);
+        intake.was_cleared(dead, looked_at);
+        // Relaxed: if a driver took the intake while it was empty, `put_back` has acquired that turn.
+        if first == 0 || self.turns.load(Ordering::Relaxed) == turns {
+            return false;
+        }
+        intake.call_driver();
+        self.is_early(Nanos::ZERO)
+    }
+
     /// Whether no driver would come by `deadline` on its own. Asked when *min* has been lowered.
     #[cold]
     fn is_early(&self, deadline: Nanos) -> bool {
@@ -251,7 +305,8 @@ impl Timers {
     fn is_crowded(&self) -> bool {
         // Relaxed, both: figures.
         let cancelled = self.intakes.iter().map(|intake| intake.cancelled.load(Ordering::Relaxed));
-        let buried = self.buried.load(Ordering::Relaxed);
+        let cleared = self.intakes.iter().map(|intake| intake.cleared.load(Ordering::Relaxed));
+        let buried = self.buried.load(Ordering::Relaxed) + cleared.sum::<u64>();
         // A timer may be buried before its cancel has been counted.
         let dead = usize::try_from(cancelled.sum::<u64>().saturating_sub(buried)).unwrap_or(0);
         dead > self.slab.allocated().saturating_sub(dead) + FEW

@@ -164,3 +164,42 @@ fn one_drives_at_a_time() {
         timers.check();
     });
 }
+
+#[test]
+fn a_shard_is_cleared_while_its_driver_comes() {
+    explore("timer: one clears a shard, one drains it", || {
+        let timers = timers();
+        let _ = arm(&timers, HERE, SOON, 1);
+        assert!(timers.cancel(arm(&timers, HERE, LATER, 2).id));
+        let driving = spawn(&timers, |timers| fired(timers, SOON));
+        let woken = timers.clear(HERE);
+        let (mut users, next) = driving.join().unwrap();
+        assert!(!users.is_empty() || woken || next <= SOON, "somebody knows that there is more");
+        if users.is_empty() {
+            assert!(timers.next_deadline() <= SOON, "nobody would come");
+        }
+        users.extend(fired(&timers, LATER).0);
+        assert_eq!(users, [1], "fired once");
+        timers.check();
+    });
+}
+
+#[test]
+fn two_clear_a_shard_in_which_one_arms() {
+    explore("timer: two clear a shard, one of them arms in it", || {
+        let timers = timers();
+        let _ = arm(&timers, HERE, SOON, 1);
+        assert!(timers.cancel(arm(&timers, HERE, SOON, 2).id));
+        let arming = spawn(&timers, |timers| {
+            let _ = arm(timers, HERE, SOON, 3);
+            timers.clear(HERE)
+        });
+        let woken = timers.clear(HERE);
+        assert!(!woken && !arming.join().unwrap(), "nobody drove");
+        assert!(timers.next_deadline() <= SOON);
+        let mut users = fired(&timers, SOON).0;
+        users.sort_unstable();
+        assert_eq!(users, [1, 3], "nothing is lost");
+        timers.check();
+    });
+}

@@ -63,6 +63,7 @@ pub(crate) const BUILDS: &[&[Control]] = &[
         control("flight_late_relaxed", "manual", "one_of_two_results_is_the_calls"),
     ],
     &[
+        control("timer_put_back_unheeding", "timer", "a_shard_is_cleared_while_its_driver_comes"),
         control("pool_unpark_first", "pool", "one_wins_and_what_the_other_made_is_dropped"),
         control("manual_mark_check_then_act", "manual", "an_old_id_marks_nothing"),
     ],

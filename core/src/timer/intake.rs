@@ -3,7 +3,19 @@
 use super::entry::Entry;
 use crate::{
     clock::Nanos,
+    slab::Slab,
     sync::{AtomicU32, AtomicU64, Ordering},
+};
+
+/// A clearing that frees few is tried again after so many rounds at most.
+const LONGEST_PAUSE: u32 = 64;
+
+/// What the loom models' negative control weakens.
+// AcqRel: as `put_back` says. Release: a break that the models must find.
+const PUT_BACK: Ordering = if cfg!(rego_break = "timer_put_back_unheeding") {
+    Ordering::Release
+} else {
+    Ordering::AcqRel
 };
 
 /// A stack that many push to and the driver takes whole, and when it should.
@@ -12,6 +24,10 @@ pub(super) struct Intake {
     min: AtomicU64,
     /// How many timers at home in this shard were ever cancelled.
     pub(super) cancelled: AtomicU64,
+    /// How many were freed here, and not by the driver.
+    pub(super) cleared: AtomicU64,
+    /// Every how many times a clearing is worth its while: a power of two.
+    pause: AtomicU32,
 }
 
 impl Intake {
@@ -20,6 +36,8 @@ impl Intake {
             head: AtomicU32::new(0),
             min: AtomicU64::new(Nanos::NEVER.as_nanos()),
             cancelled: AtomicU64::new(0),
+            cleared: AtomicU64::new(0),
+            pause: AtomicU32::new(1),
         }
     }
 
@@ -51,20 +69,77 @@ impl Intake {
     /// Takes all timers, as a list linked from the one returned.
     pub(super) fn take(&self) -> u32 {
         if cfg!(rego_break = "timer_intake_first") {
-            // Acquire, and AcqRel: as below.
-            let all = self.head.swap(0, Ordering::Acquire);
+            // AcqRel, both: as below.
+            let all = self.head.swap(0, Ordering::AcqRel);
             self.min.swap(Nanos::NEVER.as_nanos(), Ordering::AcqRel);
             return all;
         }
         // Acquire: every push whose *min* this takes away happens-before the taking. Release:
         // whoever reads this *min* sees that the turn has begun.
         self.min.swap(Nanos::NEVER.as_nanos(), Ordering::AcqRel);
-        // Acquire: the fields of every timer on the list were written before it was pushed.
+        // Acquire: the fields of every timer on the list were written before it was pushed. Release:
+        // who puts timers back after this sees the turn.
+        self.head.swap(0, Ordering::AcqRel)
+    }
+
+    /// Takes all timers, for whoever puts back what it does not free: *min* stays, and is no later
+    /// than the earliest of them unless a driver comes meanwhile.
+    pub(super) fn borrow(&self) -> u32 {
+        // Acquire: as in `take`.
         self.head.swap(0, Ordering::Acquire)
+    }
+
+    /// Puts back a list of timers by its first, behind those that were pushed meanwhile.
+    pub(super) fn put_back(&self, mut first: u32, slab: &Slab<Entry>) {
+        while first != 0 {
+            // Release: as `push`. Acquire: if a driver has taken what was here meanwhile, its turn is
+            // seen by whoever looks now. Relaxed on failure: nothing is read.
+            let put = self.head.compare_exchange(0, first, PUT_BACK, Ordering::Relaxed);
+            if put.is_ok() {
+                return;
+            }
+            let newer = self.borrow();
+            let Some(last) = last_of(newer, slab) else { continue };
+            last.set_next(first);
+            first = newer;
+        }
+    }
+
+    /// A driver may have come while timers were borrowed: it is to come again, at once.
+    pub(super) fn call_driver(&self) {
+        // Release: as in `push`.
+        self.min.fetch_min(Nanos::ZERO.as_nanos(), Ordering::Release);
+    }
+
+    /// Whether it is worth clearing in this round.
+    pub(super) fn is_due_for_clearing(&self, round: u64) -> bool {
+        // Relaxed: a guess at what pays.
+        round % u64::from(self.pause.load(Ordering::Relaxed)) == 0
+    }
+
+    /// So many of those that were looked at were dead, and are freed.
+    pub(super) fn was_cleared(&self, dead: u64, looked_at: u64) {
+        // Relaxed, both: a count, and a guess at what pays.
+        self.cleared.fetch_add(dead, Ordering::Relaxed);
+        let pause = match 2 * dead >= looked_at {
+            true => 1,
+            false => (2 * self.pause.load(Ordering::Relaxed)).min(LONGEST_PAUSE),
+        };
+        // Relaxed: as above.
+        self.pause.store(pause, Ordering::Relaxed);
     }
 
     pub(super) fn min(&self, order: Ordering) -> Nanos {
         // The caller's ordering, with its reason.
         Nanos::from_nanos(self.min.load(order))
     }
+}
+
+/// The last timer of a list.
+fn last_of(list: u32, slab: &Slab<Entry>) -> Option<&Entry> {
+    let mut last = slab.get(list.checked_sub(1)?)?;
+    while let Some(next) = last.next().checked_sub(1).and_then(|index| slab.get(index)) {
+        last = next;
+    }
+    Some(last)
 }

@@ -228,6 +228,27 @@ fn a_million_outstanding_come_and_go_in_the_same_memory() {
 }
 
 #[test]
+fn a_thread_frees_its_own_dead() {
+    let timers = Timers::new(1 << 20);
+    let mut woken = 0;
+    for call in 0..1_000_000_u64 {
+        let armed = timers.arm(HERE, nanos(call) + Nanos::from_secs(10), call).unwrap();
+        woken += u32::from(armed.wake);
+        assert!(timers.cancel(armed.id));
+    }
+    assert_eq!(woken, 1, "the first is the earliest, and nobody need come for the others");
+    assert!(timers.allocated() <= 1_024, "{} for one at a time", timers.allocated());
+    // What lives is found where it was, whatever was cleared around it.
+    let living = timers.arm(HERE, Nanos::from_secs(20), 1).unwrap();
+    for call in 0..10_000 {
+        assert!(timers.cancel(timers.arm(HERE, Nanos::from_secs(30), call).unwrap().id));
+    }
+    assert_eq!(fired(&timers, Nanos::from_secs(20)).0, [1]);
+    assert!(!timers.cancel(living.id));
+    timers.check();
+}
+
+#[test]
 fn few_timers_ever_touch_the_wheel() {
     let timers = Timers::new(1 << 20);
     // 100 000 calls a second of 5 ms each with a deadline of 100 ms; one in a hundred hangs, and has

@@ -42,6 +42,7 @@ enum Step {
     Arm { shard: usize, length: u64 },
     ArmPast,
     Cancel(prop::sample::Index),
+    Clear(usize),
     Advance(u64),
     ToNext,
     Back,
@@ -62,6 +63,7 @@ fn step(cancels: bool) -> impl Strategy<Value = Step> {
         6 => (0..SHARDS, length()).prop_map(|(shard, length)| Step::Arm { shard, length }),
         1 => Just(Step::ArmPast),
         4 * u32::from(cancels) => any::<prop::sample::Index>().prop_map(Step::Cancel),
+        u32::from(cancels) => (0..SHARDS).prop_map(Step::Clear),
         2 => (0..46_u32, any::<u64>()).prop_map(|(bit, x)| Step::Advance(x & ((1 << bit) - 1))),
         2 => Just(Step::ToNext),
         1 => Just(Step::Back),
@@ -92,6 +94,9 @@ fn run(steps: &[Step]) {
                 assert_eq!(timers.cancel(ids[user]), twin.cancel(user as u64));
             }
             Step::Cancel(_) => {}
+            Step::Clear(shard) => {
+                assert!(!timers.clear(Shard::new(*shard)), "no driver to be woken: none came");
+            }
             Step::Advance(length) => now = Some(twin.now + nanos(*length)),
             Step::ToNext => now = Some(timers.next_deadline()),
             Step::Back => now = Some(twin.now - nanos(100_000)),
