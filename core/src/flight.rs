@@ -58,8 +58,8 @@
 //! word's history heads a release sequence that later changes do not cut. Four edges carry
 //! everything:
 //!
-//! - *first*: the beginner's writes → the store that lets go of what was unseen (Release) → whoever
-//!   finds the flight (Acquire).
+//! - *first*: the beginner's writes → the store that shows what was unseen, or lets go of it (Release)
+//!   → whoever finds the flight (Acquire).
 //! - *result*: the finisher's writes → READY (Release) → `take` (Acquire) → the holder's reads.
 //! - *machine*: the holder's writes → `let_go` (Release) → the exchange that takes HELD (Acquire).
 //! - *memory*: everything anybody did → `end`, `retire` (Release) → the last of them (Acquire), who

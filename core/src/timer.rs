@@ -9,7 +9,8 @@
 //!
 //! - a timer (32 bytes in a slab): deadline, user, link, and the *state*, generation:30 |
 //!   {FREE, ARMED, CANCELLED}:2. ARMED → CANCELLED is the caller's one exchange, ARMED → FREE the
-//!   driver's, when it fires: one of the two succeeds. Only the driver frees.
+//!   driver's, when it fires: one of the two succeeds. Freeing is for whoever has taken the timer out
+//!   of an intake: the driver, or a clearing, which frees the dead alone.
 //! - an intake per shard: *head*, the last timer pushed (index + 1, or 0), and *min*, no later than
 //!   the earliest deadline in it.
 //! - *coming*: when a driver looks again at the latest, if nobody wakes it.
@@ -26,6 +27,8 @@
 //!   in between would lose its *min*, and nobody would come for it. The dead are dropped, the
 //!   survivors set aside for the wheel, and whatever is due fires. A shard whose time has not come
 //!   is left alone.
+//! - *clear*: every 256th arming of a shard frees the dead among the youngest of its intake, so that
+//!   they need not travel to the driver and back ([`clear`](Timers::clear) has its proof).
 //! - *too many dead*: when more slots are dead than not, and 4 096 more, the driver takes every
 //!   intake and sweeps the wheel. Every 1 024th arming of a shard looks whether that is so and has
 //!   the driver woken, and so does one that makes the slab grow; one that finds it full sweeps.
@@ -41,10 +44,13 @@
 //! - *who sees whom*: the arming thread writes *min*, fence, reads *coming*; the driver writes
 //!   *coming*, fence, reads every *min*. Of two such fences (`SeqCst`) one comes first, so either
 //!   the driver sees the new *min*, or the arming thread the new *coming*; both miss never.
+//! - *put back*: a driver takes an intake (Release) → the clearing that had borrowed it puts timers
+//!   back (Acquire) → it sees that driver's turn.
 //! - *driver*: a driver's writes → *turns* even (Release) → *turns* odd (Acquire).
 //!
 //! Modelled in `loom-tests/tests/timer.rs`.
 
+mod clear;
 mod entry;
 mod intake;
 mod wheel;
@@ -68,14 +74,8 @@ pub const TICK: Nanos = Nanos::from_nanos(1 << TICK_BITS);
 /// How many dead timers are nothing to worry about.
 const FEW: usize = if cfg!(rego_loom) { 0 } else { 4_096 };
 
-/// How many armings of a shard go by between two clearings of its intake …
+/// How many armings of a shard go by before one of them sees to it.
 const OFTEN: u64 = 256;
-
-/// … and how many timers are looked at in one, the youngest.
-const GLANCE: u64 = 2 * OFTEN;
-
-/// How many such rounds go by between two looks at all the dead there are.
-const ROUNDS: u64 = 4;
 
 /// Timers for many threads: armed, cancelled and advanced by any of them, without locks.
 pub struct Timers {
@@ -242,52 +242,6 @@ impl Timers {
             turn.end();
         }
         self.slab.acquire(shard).map(|(index, entry)| (index, entry, true)).ok_or(Full)
-    }
-
-    /// Now and then an arming thread sees to its shard. Whether the driver must be woken.
-    #[cold]
-    fn tend(&self, shard: Shard, round: u64) -> bool {
-        let clears = self.intakes[shard.index()].is_due_for_clearing(round);
-        clears && self.clear(shard) || round % ROUNDS == 0 && self.is_crowded()
-    }
-
-    /// Frees the dead among the youngest of a shard's intake, on a thread that arms there, unless
-    /// somebody drives. Whether the driver must be woken. Called by [`arm`](Self::arm).
-    pub fn clear(&self, shard: Shard) -> bool {
-        let intake = &self.intakes[shard.index()];
-        // Relaxed: older than it is, it only looks as if a driver had come.
-        let turns = self.turns.load(Ordering::Relaxed);
-        if turns % 2 == 1 {
-            return false;
-        }
-        let (mut first, mut last) = (intake.borrow(), None::<&Entry>);
-        let (mut rest, mut looked_at, mut dead) = (first, 0, 0);
-        while looked_at < GLANCE
-            && let Some(index) = rest.checked_sub(1)
-            && let Some(entry) = self.slab.get(index)
-        {
-            rest = entry.next();
-            looked_at += 1;
-            if entry.is_dead() {
-                entry.bury();
-                self.slab.release(index);
-                dead += 1;
-                match last {
-                    Some(last) => last.set_next(rest),
-                    None => first = rest,
-                }
-            } else {
-                last = Some(entry);
-            }
-        }
-        intake.put_back(first, &self.slab);
-        intake.was_cleared(dead, looked_at);
-        // Relaxed: if a driver took the intake while it was empty, `put_back` has acquired that turn.
-        if first == 0 || self.turns.load(Ordering::Relaxed) == turns {
-            return false;
-        }
-        intake.call_driver();
-        self.is_early(Nanos::ZERO)
     }
 
     /// Whether no driver would come by `deadline` on its own. Asked when *min* has been lowered.

@@ -97,6 +97,8 @@ struct World {
     stage: Stage,
     threads: Threads,
     tally: Arc<Tally>,
+    /// Whether calls wait until somebody drives the alarms.
+    waits_for_alarms: bool,
 }
 
 /// Gets each task its own thread.
@@ -115,9 +117,22 @@ impl World {
     }
 
     fn on(stage: impl FnOnce(Arc<dyn Executor>) -> Stage, run: fn(Task)) -> Arc<Self> {
+        Self::built(stage, run, true)
+    }
+
+    /// Nobody drives its alarms.
+    fn unstaffed(stage: impl FnOnce(Arc<dyn Executor>) -> Stage, run: fn(Task)) -> Arc<Self> {
+        Self::built(stage, run, false)
+    }
+
+    fn built(
+        stage: impl FnOnce(Arc<dyn Executor>) -> Stage,
+        run: fn(Task),
+        waits_for_alarms: bool,
+    ) -> Arc<Self> {
         let threads = Threads::default();
         let stage = stage(spawn_each(&threads, run));
-        Arc::new(Self { stage, threads, tally: Arc::default() })
+        Arc::new(Self { stage, threads, tally: Arc::default(), waits_for_alarms })
     }
 
     /// Makes the call on a thread of its own: the attempt that answered it, or the verdict.
@@ -128,7 +143,7 @@ impl World {
     ) -> JoinHandle<Result<u32, Verdict>> {
         let (world, token) = (Arc::clone(self), token.cloned());
         thread::spawn(move || {
-            while !world.stage.is_staffed() {
+            while world.waits_for_alarms && !world.stage.is_staffed() {
                 thread::yield_now();
             }
             let theirs = Arc::clone(&world);
@@ -295,6 +310,22 @@ fn a_busy_caller_is_overtaken_by_a_hedge() {
         let ending = world.settle(calling);
         closing.stage.close();
         alarms.join().unwrap();
+        ending
+    });
+}
+
+#[test]
+fn a_busy_callers_call_is_taken_back() {
+    let cancelled = Err(Verdict::Cancelled);
+    let endings: [Ending; 3] = [(Ok(0), 1), (cancelled, 0), (cancelled, 1)];
+    explore_all("pool: the caller runs its attempt while its call is taken back", &endings, || {
+        let stage = |executor| Stage::inline_first(plain(), ROOM, clock(), executor);
+        let world = World::unstaffed(stage, Task::run);
+        let token = CancelToken::new();
+        let calling = world.call(Some(&token), |_, _| Ok(()));
+        let cancelling = thread::spawn(move || token.cancel());
+        let ending = world.settle(calling);
+        cancelling.join().unwrap();
         ending
     });
 }

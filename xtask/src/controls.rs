@@ -73,6 +73,7 @@ pub(crate) const BUILDS: &[&[Control]] = &[
     ],
     &[
         control("manual_rest_unheeding", "manual", "a_loop_that_rests_is_woken"),
+        control("pool_leave_unheeding", "pool", "a_busy_callers_call_is_taken_back"),
         control("pool_alarm_relaxed", "pool", "a_time_that_is_set_rings_the_call"),
     ],
     &[control(

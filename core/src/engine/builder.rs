@@ -113,6 +113,10 @@ impl EngineBuilder {
     }
 
     /// The threads on which [`Engine::race`] runs attempts: all of them are the caller's.
+    ///
+    /// It is kept until the last clone of the engine, its call sites, its
+    /// [`Manual`](crate::manual::Manual) and its event loops is gone, and the last attempt of a race:
+    /// so a thread that runs attempts until its channel closes keeps none of these itself.
     pub fn executor(mut self, executor: impl Executor + 'static) -> Self {
         self.executor = Some(Arc::new(executor));
         self

@@ -10,7 +10,7 @@ use crate::{
 const FREE: u32 = 0;
 /// To be fired, unless cancelled first.
 const ARMED: u32 = 1;
-/// To be dropped by the driver when it comes across it.
+/// To be dropped by the driver, or a clearing, when it comes across it.
 const CANCELLED: u32 = 2;
 
 const STATE_BITS: u32 = 2;
@@ -18,7 +18,8 @@ const STATE_MASK: u32 = (1 << STATE_BITS) - 1;
 
 /// A timer in the slab.
 ///
-/// `state` is generation:30 | state:2. Only the driver raises the generation, and only in the step
+/// `state` is generation:30 | state:2. Only whoever has taken the timer out of
+/// an intake, the driver or a clearing, raises the generation, and only in the step
 /// that frees the timer, so a cancel that compares it cannot reach another timer in the same slot.
 /// `deadline` and `user` are written before the timer is pushed to an intake and stay until it is
 /// free: atomic so that the slab can be shared, though nobody races for them.
@@ -84,17 +85,17 @@ impl Entry {
             .map(|_| self.user.load(Ordering::Relaxed))
     }
 
-    /// Whether it was cancelled. Once `true`, it stays so until the driver frees it.
+    /// Whether it was cancelled. Once `true`, it stays so until it is freed.
     #[inline]
     pub(super) fn is_dead(&self) -> bool {
         // Relaxed: a cancel that is not seen yet is seen when it is due.
         self.state.load(Ordering::Relaxed) & STATE_MASK == CANCELLED
     }
 
-    /// The driver frees a timer that it found dead.
+    /// The driver, or a clearing, frees a timer that it found dead.
     #[inline]
     pub(super) fn bury(&self) {
-        // Relaxed, both: nobody changes a dead timer but the driver; the slab's `release`
+        // Relaxed, both: nobody changes a dead timer but who has it out of the intake; the slab's `release`
         // publishes it to the next owner.
         let state = self.state.load(Ordering::Relaxed);
         debug_assert_eq!(state & STATE_MASK, CANCELLED);
@@ -128,7 +129,7 @@ impl Entry {
 
     #[cfg_attr(not(any(test, rego_loom)), allow(dead_code, reason = "for tests and models"))]
     pub(super) fn is_free(&self) -> bool {
-        // Relaxed: the driver asks, and it alone makes a timer free.
+        // Relaxed: the driver asks, of a timer that it has: nobody else makes it free.
         self.state.load(Ordering::Relaxed) & STATE_MASK == FREE
     }
 }

@@ -114,7 +114,7 @@ impl Intake {
     /// Whether it is worth clearing in this round.
     pub(super) fn is_due_for_clearing(&self, round: u64) -> bool {
         // Relaxed: a guess at what pays.
-        round % u64::from(self.pause.load(Ordering::Relaxed)) == 0
+        round.is_multiple_of(self.pause.load(Ordering::Relaxed).into())
     }
 
     /// So many of those that were looked at were dead, and are freed.

@@ -36,11 +36,15 @@
 //!
 //! Modelled in `loom-tests/tests/pool.rs`: alone, and with a caller, a hedge and the timers' driver.
 
-use std::{ptr, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+    sync::Arc,
+};
 
 use crate::{
     clock::{Clock, Nanos},
-    sync::{AtomicBool, AtomicU64, Mutex, Ordering, Parker, Shard, Unparker},
+    sync::{AtomicBool, AtomicU64, Mutex, Ordering, Parker, Shard, Unparker, drop_quietly},
     timer::{TimerId, Timers},
 };
 
@@ -66,8 +70,9 @@ const CHECK_THEN_ACT: bool = cfg!(rego_break = "pool_alarm_check_then_act");
 /// # Safety
 ///
 /// [`ALARM_AT`](Self::ALARM_AT) is how many bytes into `Self` its [`Alarm`] lies, which was made by
-/// [`Alarm::of`] of `Self`, and which [`alarm`](Self::alarm) returns.
-pub unsafe trait Ring: Send + Sync + Sized {
+/// [`Alarm::of`] of `Self`, and which [`alarm`](Self::alarm) returns. One call's alarm is hung up with,
+/// and set in, the same [`Alarms`] always.
+pub unsafe trait Ring: Send + Sync + Sized + 'static {
     /// Where the alarm lies.
     const ALARM_AT: usize;
 
@@ -141,7 +146,10 @@ impl Alarms {
 
     /// Rings whatever is due; when to come again.
     pub fn ring_due(&self, now: Nanos) -> Nanos {
-        self.timers.advance(now, &mut ring)
+        self.timers.advance(now, &mut |user| {
+            // SAFETY: because these timers are armed by `arm` alone, and this one has fired.
+            unsafe { ring(user) }
+        })
     }
 
     /// Lets the driver go.
@@ -168,6 +176,8 @@ impl Alarms {
         let user = counted.cast::<Alarm>().expose_provenance() as u64;
         let Ok(timer) = self.timers.arm(Shard::current(), at, user) else {
             uncount(call);
+            // What is there may be to be swept away, or to come sooner than the driver was told.
+            self.wake();
             return UNTIMED;
         };
         if timer.wake {
@@ -187,12 +197,18 @@ impl Alarms {
 /// Takes back what a timer had counted that neither fired nor will.
 fn uncount<R>(call: &Arc<R>) {
     // SAFETY: because `arm` counted one for the timer, and a timer is cancelled by one at most and
-    // does not fire then: that count is nobody else's. `call` itself keeps another.
+    // does not fire then: that count is nobody else's. `call` itself keeps another. An id names one
+    // arming among 2³⁰ of its slot; it is cancelled while its call's caller is busy with one attempt,
+    // and after it has fired it is kept only until the ringing is over.
     unsafe { Arc::decrement_strong_count(Arc::as_ptr(call)) };
 }
 
 /// A timer has fired.
-fn ring(user: u64) {
+///
+/// # Safety
+///
+/// `user` is what [`Alarms::arm`] gave to a timer that has fired, and nobody else has been given.
+unsafe fn ring(user: u64) {
     let alarm = ptr::with_exposed_provenance::<Alarm>(user as usize);
     // SAFETY: because the timer came with a counted pointer, whose count is this thread's now: the
     // call is there.
@@ -210,6 +226,10 @@ unsafe fn ring_it<R: Ring>(alarm: *const Alarm) {
     // and its count is given away to this.
     let call = unsafe { Arc::from_raw(call) };
     call.ring();
+    // If its caller has gone meanwhile, what it left is the host's, and may panic: not on this thread.
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(call))) {
+        drop_quietly(payload);
+    }
 }
 
 impl Alarm {

@@ -28,8 +28,8 @@ where
 
     /// The time that was asked for has come.
     pub(super) fn knock_time(self: &Arc<Self>, by: By) {
-        // Relaxed: only the caller looks. Whoever drives sets a new time before it lets go, and
-        // wakes the caller.
+        // Relaxed: whoever drives sets a new time before it lets go, and sees to it that the caller,
+        // or its alarm, hears of that one.
         self.wake_at.store(Nanos::NEVER.as_nanos(), Ordering::Relaxed);
         if let Drive::You(hold) = self.flight.knock_time(self.generation) {
             self.drive(by, hold, None);
@@ -60,12 +60,12 @@ where
         }
     }
 
-    /// The caller leaves: what it was still to run is nobody's. Only a task that was given away can
-    /// come back to it.
+    /// The caller leaves: what it was still to run is nobody's.
     pub(super) fn leave(self: &Arc<Self>) {
-        if self.after(|machine| machine.handed_off)
-            && let Some(ticket) = self.here.leave()
-        {
+        if cfg!(rego_break = "pool_leave_unheeding") {
+            return; // As where it is thought that nothing can have been offered.
+        }
+        if let Some(ticket) = self.here.leave() {
             self.finish(By::Caller, ticket, End::NotRun);
         }
     }
@@ -101,5 +101,9 @@ where
 
     fn ring(self: &Arc<Self>) {
         self.knock_time(By::Another);
+        if self.flight.is_over(self.generation) {
+            // There is no time any more: nothing is kept of the timer that has just fired.
+            self.set_alarm();
+        }
     }
 }

@@ -66,8 +66,6 @@ pub(super) struct Machine<T, E> {
     /// Asked to stop, and not ended.
     pub(super) given_up: AttemptSet,
     pub(super) told: usize,
-    /// Some attempt has been given to the executor.
-    pub(super) handed_off: bool,
     pub(super) first_started: Option<Nanos>,
     pub(super) ended: Nanos,
     /// What the machine is being told of, while it is.
@@ -132,7 +130,6 @@ where
             queued: AttemptSet::EMPTY,
             given_up: AttemptSet::EMPTY,
             told: 0,
-            handed_off: false,
             first_started: None,
             ended: start.now,
             in_hand: None,
@@ -283,7 +280,6 @@ where
             machine.call.now()
         } else {
             hold.show();
-            machine.handed_off = true;
             self.hand_off(ticket);
             self.host.clock.now()
         };

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     clock::{Clock, ManualClock, Nanos},
     drive::{
-        Attempt, Error, Host, Options,
+        Attempt, CancelToken, Error, Host, Options,
         tests::{PanicsAt, Yard, bare},
     },
     listener::Listener,
@@ -140,4 +140,60 @@ fn a_site_whose_engine_panics_again_and_again_makes_plain_attempts() {
     let retried = crate::drive::inline::run(&host, &yard.site, &Options::default(), fails, None);
     assert_eq!(retried.expect_err("it fails").attempts, 3, "the engine is back");
     yard.assert_quiet();
+}
+
+/// A call on its caller's thread, with alarms on another, whose attempts take so long; nothing is left
+/// of it.
+fn raced_here(takes: Duration, cancelled: bool) -> Result<u32, Error<io::Error>> {
+    let policy = Policy::builder()
+        .max_attempts(2)
+        .idempotent(true)
+        .initial_backoff(ms(1))
+        .attempt_timeout(ms(20))
+        .overall_timeout(ms(120));
+    let yard = Yard::with_room(policy.build().expect("a good policy"), 4);
+    let alarms = Arc::new(Alarms::new());
+    let mut host = staffed(Clock::instant(), None);
+    Arc::get_mut(&mut host).expect("nobody else has it").alarms = Some(Arc::clone(&alarms));
+    let driver = thread::spawn({
+        let alarms = Arc::clone(&alarms);
+        move || alarms.run(&Clock::instant())
+    });
+    while !alarms.is_running() {
+        thread::yield_now();
+    }
+    let token = CancelToken::new();
+    if cancelled {
+        // As if between the caller's look and its hook.
+        token.cancel();
+    }
+    let options = Options { cancel: Some(token), ..Options::default() };
+    let op = move |attempt: &Attempt<'_>| {
+        thread::sleep(takes);
+        Ok(attempt.number())
+    };
+    let result = race(&host, &yard.site, &options, op, None);
+    alarms.close();
+    driver.join().expect("no panic");
+    yard.assert_quiet();
+    result
+}
+
+#[test]
+fn a_retry_that_comes_too_late_for_its_busy_caller_is_reported() {
+    // The timer's thread gives the first attempt up after 20 ms and offers the next to the caller.
+    assert_eq!(raced_here(ms(70), false).expect("the first attempt's answer, after all"), 0);
+}
+
+#[test]
+fn so_it_is_where_the_deadline_has_passed_meanwhile() {
+    // The answer is there all the same.
+    let result = raced_here(ms(200), false);
+    assert_eq!(result.map_err(|error| error.verdict), Err(Verdict::DeadlineExceeded));
+}
+
+#[test]
+fn and_where_the_call_was_taken_back_before_its_first_attempt() {
+    let error = raced_here(ms(0), true).expect_err("nobody wants it");
+    assert_eq!((error.verdict, error.attempts), (Verdict::Cancelled, 1));
 }
