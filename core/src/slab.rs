@@ -144,6 +144,14 @@ impl<T: Default + Linked + Send + Sync> Slab<T> {
         self.put(chunk.home(), index, slot);
     }
 
+    /// As [`release`](Self::release), for slots of one shard that are strung together by their links, the
+    /// first to the last, by one exchange.
+    #[inline]
+    pub fn release_all(&self, home: Shard, first: u32, last: &T) {
+        debug_assert_eq!(self.home(first), Some(home), "each goes back to its own shard");
+        self.put(home, first, last);
+    }
+
     /// The value in this slot, taken or not; `None` if there has never been such a slot.
     #[inline]
     #[must_use]
@@ -219,6 +227,7 @@ impl<T: Default + Linked + Send + Sync> Slab<T> {
         others.find_map(|other| self.reuse(other)).map(|(index, slot, _)| (index, slot))
     }
 
+    /// Puts slots on a shard's list: the index of the first, and the last, which may be the same.
     #[inline]
     fn put(&self, home: Shard, index: u32, slot: &T) {
         let head = &self.free[home.index()];

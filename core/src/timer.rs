@@ -27,8 +27,8 @@
 //!   in between would lose its *min*, and nobody would come for it. The dead are dropped, the
 //!   survivors set aside for the wheel, and whatever is due fires. A shard whose time has not come
 //!   is left alone.
-//! - *clear*: every 256th arming of a shard frees the dead among the youngest of its intake, so that
-//!   they need not travel to the driver and back ([`clear`](Timers::clear) has its proof).
+//! - *clear*: every 256th arming of a shard looks through its intake and, if nothing there lives, frees
+//!   it: the dead need not travel to the driver and back. `timer/clear.rs` has the proof.
 //! - *too many dead*: when more slots are dead than not, and 4 096 more, the driver takes every
 //!   intake and sweeps the wheel. Every 1 024th arming of a shard looks whether that is so and has
 //!   the driver woken, and so does one that makes the slab grow; one that finds it full sweeps.

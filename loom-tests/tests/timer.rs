@@ -172,7 +172,7 @@ fn a_shard_is_cleared_while_its_driver_comes() {
         let _ = arm(&timers, HERE, SOON, 1);
         assert!(timers.cancel(arm(&timers, HERE, LATER, 2).id));
         let driving = spawn(&timers, |timers| fired(timers, SOON));
-        let woken = timers.clear(HERE);
+        let woken = timers.clear_anyhow(HERE);
         let (mut users, next) = driving.join().unwrap();
         assert!(!users.is_empty() || woken || next <= SOON, "somebody knows that there is more");
         if users.is_empty() {
@@ -192,9 +192,9 @@ fn two_clear_a_shard_in_which_one_arms() {
         assert!(timers.cancel(arm(&timers, HERE, SOON, 2).id));
         let arming = spawn(&timers, |timers| {
             let _ = arm(timers, HERE, SOON, 3);
-            timers.clear(HERE)
+            timers.clear_anyhow(HERE)
         });
-        let woken = timers.clear(HERE);
+        let woken = timers.clear_anyhow(HERE);
         assert!(!woken && !arming.join().unwrap(), "nobody drove");
         assert!(timers.next_deadline() <= SOON);
         let mut users = fired(&timers, SOON).0;

@@ -5,6 +5,15 @@
 //! arms frees the dead of its own shard now and then, and with one call at a time a shard never needs
 //! more slots than go by between two clearings.
 //!
+//! # Why nothing waits for it
+//!
+//! While an intake is borrowed the driver cannot see its timers, and a thread may be stopped at any
+//! moment. So one is borrowed only if all that is in it was found dead: by a look at timers that are
+//! not the looker's, and so a guess, which the exchange that borrows confirms by the head of the list.
+//! (It would not notice a head that has gone and come back with other timers behind it: those that
+//! live are put back.) One timer that lives long in an intake ends the clearing of it, until the driver
+//! has taken it over.
+//!
 //! # Why nothing is missed
 //!
 //! *min* stays while the intake is borrowed, so it is still no later than the earliest of it: unless
@@ -20,8 +29,8 @@ use crate::{
     sync::{Ordering, Shard},
 };
 
-/// How many timers are looked at, the youngest.
-const GLANCE: u64 = 2 * OFTEN;
+/// An intake with more timers is left to the driver.
+const GLANCE: u64 = 4 * OFTEN;
 
 /// How many rounds go by between two looks at all the dead there are.
 const ROUNDS: u64 = 4;
@@ -31,45 +40,100 @@ impl Timers {
     #[cold]
     pub(super) fn tend(&self, shard: Shard, round: u64) -> bool {
         let clears = self.intakes[shard.index()].is_due_for_clearing(round);
-        clears && self.clear(shard) || round.is_multiple_of(ROUNDS) && self.is_crowded()
+        clears && self.clear_if_dead(shard) || round.is_multiple_of(ROUNDS) && self.is_crowded()
     }
 
-    /// Frees the dead among the youngest of a shard's intake, on a thread that arms there, unless
-    /// somebody drives. Whether the driver must be woken. Called by [`arm`](Self::arm).
-    pub fn clear(&self, shard: Shard) -> bool {
+    /// Clears an intake in which nothing lives.
+    fn clear_if_dead(&self, shard: Shard) -> bool {
+        let intake = &self.intakes[shard.index()];
+        let head = intake.head();
+        if self.are_all_dead(head) {
+            return self.clear(shard, head);
+        }
+        intake.was_cleared(0, 1);
+        false
+    }
+
+    /// Whether all timers of a list are dead, and few. They are not the caller's: a guess, where
+    /// others take or push some meanwhile.
+    fn are_all_dead(&self, head: u32) -> bool {
+        let mut rest = head;
+        for _ in 0..GLANCE {
+            let Some(index) = rest.checked_sub(1) else { return true };
+            match self.slab.get(index) {
+                Some(entry) if entry.is_dead() => rest = entry.next(),
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// Frees the dead of a shard's intake, on a thread that arms there, if the last timer pushed is
+    /// still this one and nobody drives; puts back the others. Whether the driver must be woken.
+    pub(super) fn clear(&self, shard: Shard, head: u32) -> bool {
         let intake = &self.intakes[shard.index()];
         // Relaxed: older than it is, it only looks as if a driver had come.
         let turns = self.turns.load(Ordering::Relaxed);
-        if turns % 2 == 1 {
+        if turns % 2 == 1 || !intake.borrow(head) {
             return false;
         }
-        let (mut first, mut last) = (intake.borrow(), None::<&Entry>);
-        let (mut rest, mut looked_at, mut dead) = (first, 0, 0);
-        while looked_at < GLANCE
-            && let Some(index) = rest.checked_sub(1)
+        let (mut dead, mut living) = (Chain::default(), Chain::default());
+        let mut rest = head;
+        while let Some(index) = rest.checked_sub(1)
             && let Some(entry) = self.slab.get(index)
         {
             rest = entry.next();
-            looked_at += 1;
-            if entry.is_dead() {
-                entry.bury();
-                self.slab.release(index);
-                dead += 1;
-                match last {
-                    Some(last) => last.set_next(rest),
-                    None => first = rest,
+            if !entry.is_dead() {
+                living.add(index, entry);
+                continue;
+            }
+            entry.bury();
+            match self.slab.home(index) {
+                Some(home) if home == shard => dead.add(index, entry),
+                _ => {
+                    self.slab.release(index);
+                    dead.count += 1;
                 }
-            } else {
-                last = Some(entry);
             }
         }
-        intake.put_back(first, &self.slab);
-        intake.was_cleared(dead, looked_at);
+        if let Some(last) = living.last {
+            last.set_next(0);
+        }
+        intake.put_back(living.first, &self.slab);
+        if let Some(last) = dead.last {
+            self.slab.release_all(shard, dead.first - 1, last);
+        }
+        intake.was_cleared(dead.count, dead.count + living.count);
         // Relaxed: if a driver took the intake while it was empty, `put_back` has acquired that turn.
-        if first == 0 || self.turns.load(Ordering::Relaxed) == turns {
+        if living.count == 0 || self.turns.load(Ordering::Relaxed) == turns {
             return false;
         }
         intake.call_driver();
         self.is_early(Nanos::ZERO)
+    }
+
+    /// As a clearing that has guessed wrong: something may live.
+    #[cfg(any(test, rego_loom))]
+    pub fn clear_anyhow(&self, shard: Shard) -> bool {
+        self.clear(shard, self.intakes[shard.index()].head())
+    }
+}
+
+/// Timers that are strung together.
+#[derive(Default)]
+struct Chain<'a> {
+    /// Its index + 1.
+    first: u32,
+    last: Option<&'a Entry>,
+    count: u64,
+}
+
+impl<'a> Chain<'a> {
+    fn add(&mut self, index: u32, entry: &'a Entry) {
+        match self.last.replace(entry) {
+            Some(last) => last.set_next(index + 1),
+            None => self.first = index + 1,
+        }
+        self.count += 1;
     }
 }

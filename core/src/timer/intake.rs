@@ -82,11 +82,17 @@ impl Intake {
         self.head.swap(0, Ordering::AcqRel)
     }
 
-    /// Takes all timers, for whoever puts back what it does not free: *min* stays, and is no later
-    /// than the earliest of them unless a driver comes meanwhile.
-    pub(super) fn borrow(&self) -> u32 {
-        // Acquire: as in `take`.
-        self.head.swap(0, Ordering::Acquire)
+    /// The last timer pushed, as its index + 1, or 0.
+    pub(super) fn head(&self) -> u32 {
+        // Acquire: what is read of the timers by it is as it was pushed, if they have not gone since.
+        self.head.load(Ordering::Acquire)
+    }
+
+    /// Takes all timers if the last pushed is still this one, for whoever puts back what it does not
+    /// free: *min* stays, and is no later than the earliest of them unless a driver comes meanwhile.
+    pub(super) fn borrow(&self, head: u32) -> bool {
+        // Acquire: as in `take`. Relaxed on failure: nothing is read.
+        self.head.compare_exchange(head, 0, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Puts back a list of timers by its first, behind those that were pushed meanwhile.
@@ -98,7 +104,8 @@ impl Intake {
             if put.is_ok() {
                 return;
             }
-            let newer = self.borrow();
+            // Acquire: as in `take`.
+            let newer = self.head.swap(0, Ordering::Acquire);
             let Some(last) = last_of(newer, slab) else { continue };
             last.set_next(first);
             first = newer;

@@ -238,7 +238,7 @@ fn a_thread_frees_its_own_dead() {
     }
     assert_eq!(woken, 1, "the first is the earliest, and nobody need come for the others");
     assert!(timers.allocated() <= 1_024, "{} for one at a time", timers.allocated());
-    // What lives is found where it was, whatever was cleared around it.
+    // Where one lives nothing is taken away, and it fires.
     let living = timers.arm(HERE, Nanos::from_secs(20), 1).unwrap();
     for call in 0..10_000 {
         assert!(timers.cancel(timers.arm(HERE, Nanos::from_secs(30), call).unwrap().id));
