@@ -8,7 +8,6 @@
 
 use std::{
     collections::HashSet,
-    mem::offset_of,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -16,14 +15,11 @@ use std::{
     time::Duration,
 };
 
-use loom::{
-    sync::atomic::AtomicU64,
-    thread::{self, JoinHandle},
-};
+use loom::thread::{self, JoinHandle};
 use loom_tests::{Explored, explore, explore_large};
 use rego::{
     Attempt, CancelToken, Error, Executor, ManualClock, Nanos, Policy, Rejected, Task, Verdict,
-    rooms::drive::{Alarm, Alarms, Ring, Stage},
+    rooms::drive::Stage,
 };
 
 const HEDGE_AFTER: Nanos = Nanos::from_millis(20);
@@ -327,122 +323,5 @@ fn a_busy_callers_call_is_taken_back() {
         let ending = world.settle(calling);
         cancelling.join().unwrap();
         ending
-    });
-}
-
-/// A call that counts how often it was rung, and says when it wants to be.
-struct Rung {
-    alarm: Alarm,
-    at: AtomicU64,
-    times: AtomicU32,
-}
-
-// SAFETY: because the alarm lies where `offset_of` says, is made for this type, and is the one
-// returned.
-unsafe impl Ring for Rung {
-    const ALARM_AT: usize = offset_of!(Self, alarm);
-
-    fn alarm(&self) -> &Alarm {
-        &self.alarm
-    }
-
-    fn ring_at(&self) -> Nanos {
-        Nanos::from_nanos(self.at.load(Ordering::Acquire))
-    }
-
-    fn ring(self: &Arc<Self>) {
-        self.times.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Rung {
-    fn new() -> Arc<Self> {
-        let at = AtomicU64::new(Nanos::NEVER.as_nanos());
-        Arc::new(Self { alarm: Alarm::of::<Self>(), at, times: AtomicU32::new(0) })
-    }
-
-    fn set(self: &Arc<Self>, alarms: &Alarms, at: u64) {
-        self.at.store(at, Ordering::Release);
-        Alarm::set(alarms, self);
-    }
-
-    fn times(&self) -> u32 {
-        self.times.load(Ordering::Relaxed)
-    }
-
-    /// Nobody but its maker has it any more: no timer has kept a count, none was taken twice.
-    fn assert_alone(self: &Arc<Self>) {
-        assert_eq!(Arc::strong_count(self), 1, "who has the call");
-    }
-}
-
-/// Sets the time of a call from another thread.
-fn setting(alarms: &Arc<Alarms>, call: &Arc<Rung>, at: u64) -> JoinHandle<()> {
-    let (alarms, call) = (Arc::clone(alarms), Arc::clone(call));
-    thread::spawn(move || call.set(&alarms, at))
-}
-
-#[test]
-fn a_time_that_is_set_rings_the_call() {
-    explore("pool: an alarm is hung up while its time is set", || {
-        let (alarms, call) = (Arc::new(Alarms::new()), Rung::new());
-        let driving = setting(&alarms, &call, 5);
-        let hung_up = Alarm::hang_up(&alarms, &call);
-        driving.join().unwrap();
-        let _ = alarms.ring_due(Nanos::from_nanos(4));
-        assert_eq!(call.times(), 0, "nobody asked for it so early");
-        let _ = alarms.ring_due(Nanos::from_nanos(5));
-        assert_eq!(call.times(), 1, "the time that was set");
-        drop(hung_up);
-        call.assert_alone();
-    });
-}
-
-#[test]
-fn nothing_is_left_of_an_alarm_that_is_taken_down() {
-    explore("pool: an alarm is taken down while its time is set", || {
-        let (alarms, call) = (Arc::new(Alarms::new()), Rung::new());
-        call.at.store(7, Ordering::Release);
-        let hung_up = Alarm::hang_up(&alarms, &call);
-        let driving = setting(&alarms, &call, 5);
-        drop(hung_up);
-        driving.join().unwrap();
-        let _ = alarms.ring_due(Nanos::from_nanos(7));
-        assert_eq!(call.times(), 0, "its caller is its own timer again");
-        call.assert_alone();
-    });
-}
-
-#[test]
-fn an_alarm_rings_or_is_taken_down() {
-    explore("pool: an alarm is taken down as its time comes", || {
-        let (alarms, call) = (Arc::new(Alarms::new()), Rung::new());
-        call.at.store(5, Ordering::Release);
-        let hung_up = Alarm::hang_up(&alarms, &call);
-        let theirs = Arc::clone(&alarms);
-        let driving = thread::spawn(move || theirs.ring_due(Nanos::from_nanos(5)));
-        drop(hung_up);
-        driving.join().unwrap();
-        let before = call.times();
-        let _ = alarms.ring_due(Nanos::from_nanos(6));
-        assert_eq!(call.times(), before, "a timer fires once, or never");
-        assert!(before <= 1, "{before} times");
-        call.assert_alone();
-    });
-}
-
-#[test]
-fn the_newest_time_rings_the_call() {
-    explore("pool: two threads set the time of one call", || {
-        let (alarms, call) = (Arc::new(Alarms::new()), Rung::new());
-        let hung_up = Alarm::hang_up(&alarms, &call);
-        let driving = setting(&alarms, &call, 5);
-        call.set(&alarms, 7);
-        driving.join().unwrap();
-        let newest = call.ring_at();
-        let _ = alarms.ring_due(newest);
-        assert!(call.times() > 0, "nobody comes at {newest}");
-        drop(hung_up);
-        call.assert_alone();
     });
 }

@@ -34,7 +34,8 @@
 //!   unparker is known before its first look, so it either sees `closed` or is woken.
 //! - *turns*: one driver's writes → `running` (Release) → the next one's election (AcqRel).
 //!
-//! Modelled in `loom-tests/tests/pool.rs`: alone, and with a caller, a hedge and the timers' driver.
+//! Modelled in `loom-tests/tests/alarm.rs`, and with a caller, a hedge and the timers' driver in
+//! `pool.rs` beside it.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -60,10 +61,10 @@ const UNTIMED: u64 = 1;
 /// What the loom models' negative control weakens.
 // AcqRel: as `hang_up` and `set` say. Relaxed: a break that the models must find.
 const LOOK: Ordering =
-    if cfg!(rego_break = "pool_alarm_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
+    if cfg!(rego_break = "alarm_relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
 
 /// Another: an alarm is set by a look and a store.
-const CHECK_THEN_ACT: bool = cfg!(rego_break = "pool_alarm_check_then_act");
+const CHECK_THEN_ACT: bool = cfg!(rego_break = "alarm_check_then_act");
 
 /// A call that can be rung.
 ///
@@ -198,8 +199,8 @@ impl Alarms {
 fn uncount<R>(call: &Arc<R>) {
     // SAFETY: because `arm` counted one for the timer, and a timer is cancelled by one at most and
     // does not fire then: that count is nobody else's. `call` itself keeps another. An id names one
-    // arming among 2³⁰ of its slot; it is cancelled while its call's caller is busy with one attempt,
-    // and after it has fired it is kept only until the ringing is over.
+    // arming among 2³⁰ of its slot: so often it would have to be armed while one attempt of one caller
+    // runs.
     unsafe { Arc::decrement_strong_count(Arc::as_ptr(call)) };
 }
 
