@@ -189,12 +189,7 @@ impl Call {
             return self.win(with, attempt, outcome, given_up);
         }
         if given_up {
-            with.site.counters.add(Counter::Late, 1);
-            let started = self.legs.started(attempt).unwrap_or(self.now);
-            with.notes.push(
-                self.now,
-                Event::Ended { attempt, started, outcome, facts: with.facts, late: true },
-            );
+            self.note_late(with, attempt, outcome);
             return self.rest(with);
         }
         self.note_failure(with, attempt, outcome, with.facts);

@@ -160,6 +160,31 @@ impl Notes {
         self.dropped
     }
 
+    /// When an attempt started to run, and what kind it was, as far as they tell: of one that has
+    /// ended or was asked to stop, and of the first and those whose launch found room.
+    pub(crate) fn start_of(&self, attempt: AttemptId) -> (Option<Nanos>, Option<AttemptKind>) {
+        let (mut start, mut kind) = (None, None);
+        if attempt == AttemptId::FIRST {
+            kind = Some(AttemptKind::First);
+        }
+        for note in &self.notes {
+            match note.what {
+                Event::Launched { attempt: it, retry_index, hedge_index } if it == attempt => {
+                    start = Some(note.at);
+                    kind = Some(AttemptKind::of(retry_index, hedge_index));
+                }
+                Event::Ended { attempt: it, started, .. }
+                | Event::CancelRequested { attempt: it, started, .. }
+                    if it == attempt =>
+                {
+                    return (Some(started), kind);
+                }
+                _ => {}
+            }
+        }
+        (start, kind)
+    }
+
     /// Forgets all, keeps the memory.
     pub fn clear(&mut self) {
         self.notes.clear();

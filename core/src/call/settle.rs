@@ -58,14 +58,14 @@ impl Call {
         given_up: bool,
         hedge: u8,
     ) {
-        let started = self.legs.started(attempt).unwrap_or(self.now);
+        let (started, kind) = self.start_of(with, attempt);
         let counters = &with.site.counters;
         if given_up {
             counters.add(Counter::Late, 1);
         }
-        // To the nanosecond what the histogram was told of a primary.
-        let ran_since = if hedge == 0 { self.legs.primary_started() } else { started };
-        let kind = self.kind_of(attempt);
+        // To the nanosecond what the histogram was told of a primary that is told to it.
+        let told = !given_up && hedge == 0;
+        let ran_since = if told { self.legs.primary_started() } else { started };
         counters.win(kind, given_up, self.now - ran_since);
         if self.attempts() == 1 {
             counters.ended(Verdict::Success, Some(kind), self.now - with.started);
@@ -185,7 +185,7 @@ impl Call {
             self.abandon_all(with, cancel_reason(verdict));
         }
         if !verdict.is_success() || self.attempts() > 1 {
-            let via = self.answer().map(|answer| self.kind_of(answer));
+            let via = self.answer().map(|answer| self.start_of(with, answer).1);
             with.site.counters.ended(verdict, via, self.now - with.started);
             with.notes.push(self.now, Event::Done { verdict });
         }
@@ -211,6 +211,17 @@ impl Call {
         }
     }
 
+    /// An attempt that had been given up ended without an answer: it is only told.
+    #[cold]
+    pub(super) fn note_late(&self, with: &mut With<'_>, attempt: AttemptId, outcome: Outcome) {
+        with.site.counters.add(Counter::Late, 1);
+        let (started, _) = self.start_of(with, attempt);
+        with.notes.push(
+            self.now,
+            Event::Ended { attempt, started, outcome, facts: with.facts, late: true },
+        );
+    }
+
     #[cold]
     pub(super) fn note_failure(
         &self,
@@ -219,18 +230,25 @@ impl Call {
         outcome: Outcome,
         facts: Option<Completion>,
     ) {
-        let started = self.legs.started(attempt).unwrap_or(self.now);
-        with.site.counters.failure(self.kind_of(attempt), outcome, self.now - started);
+        let (started, kind) = self.start_of(with, attempt);
+        with.site.counters.failure(kind, outcome, self.now - started);
         with.notes.push(self.now, Event::Ended { attempt, started, outcome, facts, late: false });
     }
 
-    /// Of earlier groups only the first attempt is known for what it was: others were retries, as
-    /// a rule.
-    fn kind_of(&self, attempt: AttemptId) -> AttemptKind {
+    /// When an attempt started to run, or now if it is queued, and what it is. Of earlier groups the
+    /// machine knows neither; the notes do, unless there were too many.
+    fn start_of(&self, with: &With<'_>, attempt: AttemptId) -> (Nanos, AttemptKind) {
         if self.legs.contains(attempt) {
-            return AttemptKind::of(self.legs.retry_index(), self.legs.hedge_index(attempt));
+            return (self.legs.started(attempt).unwrap_or(self.now), self.kind_of(attempt));
         }
-        if attempt == AttemptId::FIRST { AttemptKind::First } else { AttemptKind::Retry }
+        let (started, kind) = with.notes.start_of(attempt);
+        (started.unwrap_or(self.now), kind.unwrap_or(AttemptKind::Retry))
+    }
+
+    /// What an attempt of the current group is.
+    fn kind_of(&self, attempt: AttemptId) -> AttemptKind {
+        debug_assert!(self.legs.contains(attempt), "of the current group");
+        AttemptKind::of(self.legs.retry_index(), self.legs.hedge_index(attempt))
     }
 }
 

@@ -100,6 +100,15 @@ pub struct AttemptRecord {
     pub late: bool,
 }
 
+impl AttemptRecord {
+    /// It ended or was asked to stop: what comes later of the same attempt changes neither time.
+    fn end(&mut self, started: Nanos, at: Nanos) {
+        if self.ended.is_none() {
+            (self.started, self.ended) = (started, Some(at));
+        }
+    }
+}
+
 impl Attribute {
     /// An attribute.
     #[must_use]
@@ -187,8 +196,7 @@ impl Reader {
             }
             Event::Ended { attempt, started, outcome, facts, late } => {
                 self.change(attempt, |record| {
-                    record.started = started;
-                    record.ended.get_or_insert(note.at);
+                    record.end(started, note.at);
                     record.outcome = Some(outcome);
                     record.facts = facts;
                     record.late = late;
@@ -196,8 +204,7 @@ impl Reader {
             }
             Event::CancelRequested { attempt, started, reason } => {
                 self.change(attempt, |record| {
-                    record.started = started;
-                    record.ended.get_or_insert(note.at);
+                    record.end(started, note.at);
                     record.cancelled = Some(reason);
                 });
             }

@@ -330,3 +330,33 @@ fn hedges_follow_what_calls_take_though_none_of_them_fails() {
     assert!(!plan.cold && !plan.warming && !plan.suspended, "{plan:?}");
     assert!((ms(3)..ms(5)).contains(&plan.delay), "{plan:?}");
 }
+
+/// A host that caches the time hands some calls an older one than the loop has seen.
+#[test]
+fn an_older_time_loses_no_timer() {
+    for older in [T0, T0 + ms(1), T0 + ms(30)] {
+        let mut host = Host::new(policy());
+        assert_eq!(host.process(T0 + ms(31)), []);
+        let (_, step) = host.begin(Begin::new(T0).deadline(T0 + ms(5)));
+        assert!(host.events.next_deadline() <= T0 + ms(5), "its time has come");
+        let mut actions = host.process(older);
+        actions.extend(host.process(T0 + ms(40)));
+        assert_eq!(verdicts(&actions), [Verdict::DeadlineExceeded], "told {older:?}");
+        assert!(host.events.next_deadline().is_never());
+        host.manual.finish(only_start(step.actions()), T0, &Completion::ok(), 0).unwrap();
+    }
+}
+
+#[test]
+fn a_hedge_is_due_whatever_time_the_loop_is_told_next() {
+    let mut host = Host::new(hedging());
+    assert_eq!(host.process(T0 + ms(31)), []);
+    let (_, step) = host.begin(Begin::new(T0));
+    let first = only_start(step.actions());
+    let hedge = only_start(host.process(T0 + ms(1)));
+    assert_ne!(first, hedge);
+    for attempt in [hedge, first] {
+        let _late = host.manual.finish(attempt, T0 + ms(2), &Completion::ok(), 0).unwrap();
+    }
+    assert_eq!(verdicts(&host.process(T0)), [Verdict::Success]);
+}

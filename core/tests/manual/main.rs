@@ -7,8 +7,8 @@ mod event_loop;
 use std::time::Duration;
 
 use rego::{
-    AttemptKind, BuiltInClassifier, CancelReason, Class, Classifier, Completion, CompletionKind,
-    Context, Engine, Nanos, Outcome, Policy, PolicyBuilder, Verdict,
+    AttemptId, AttemptKind, BuiltInClassifier, CancelReason, Class, Classifier, Completion,
+    CompletionKind, Context, Engine, Event, Nanos, Outcome, Policy, PolicyBuilder, Verdict,
     manual::{Action, AttemptRef, Begin, CallId, Manual, Stale, Step},
 };
 
@@ -184,6 +184,52 @@ fn an_attempt_that_overstays_is_cancelled_and_its_success_still_wins() {
         panic!("done, not {step:?}")
     };
     assert_eq!((answer, result), (Some(first), 1));
+}
+
+/// What comes of an attempt after it was given up changes neither when it ran nor what it was.
+#[test]
+fn a_late_attempt_is_told_with_its_own_times() {
+    for facts in [Completion::ok(), Completion::http(503)] {
+        let engine = engine(policy().attempt_timeout(of_ms(30)));
+        let (manual, call, step) = begin(&engine, Begin::new(T0).keep());
+        let first = only_start(&step);
+        let step = manual.poll(call, T0 + ms(30)).unwrap();
+        assert_eq!(cancelled(&step), [(first, CancelReason::Deadline)]);
+        let second = only_start(&manual.poll(call, T0 + ms(40)).unwrap());
+        // By now the machine has forgotten when the first one started.
+        manual.finish(first, T0 + ms(45), &facts, 1).unwrap();
+        manual.finish(second, T0 + ms(50), &Completion::ok(), 0).unwrap();
+
+        let timeline = manual.timeline(call).unwrap();
+        let told = timeline.attempts()[0];
+        assert_eq!((told.started, told.ended), (T0, Some(T0 + ms(30))), "{facts:?}");
+        assert!(told.late, "{facts:?}");
+        let ends = timeline.notes.iter().filter_map(|note| match note.what {
+            Event::Ended { attempt: AttemptId::FIRST, started, .. } => Some((note.at, started)),
+            _ => None,
+        });
+        assert_eq!(ends.collect::<Vec<_>>(), [(T0 + ms(30), T0), (T0 + ms(45), T0)], "{facts:?}");
+        manual.end(call).unwrap();
+    }
+}
+
+/// A hedge that is given up with its group, and comes after the next one has begun.
+#[test]
+fn a_late_hedge_is_told_as_a_hedge() {
+    let engine = engine(hedging().attempt_timeout(of_ms(30)));
+    let (manual, call, step) = begin(&engine, Begin::new(T0).keep());
+    let hedge = only_start(&manual.poll(call, T0 + ms(20)).unwrap());
+    assert_eq!(cancelled(&manual.poll(call, T0 + ms(30)).unwrap())[0].0, only_start(&step));
+    let step = manual.poll(call, T0 + ms(50) + Nanos::from_micros(1)).unwrap();
+    assert_eq!(cancelled(&step), [(hedge, CancelReason::Deadline)]);
+    only_start(&manual.poll(call, T0 + ms(70)).unwrap());
+    let step = manual.finish(hedge, T0 + ms(75), &Completion::ok(), 0).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::Success));
+    let told = manual.timeline(call).unwrap().attempts()[1];
+    assert!(told.late && told.started - T0 < ms(21), "{told:?}");
+    let metrics = engine.metrics();
+    let of_hedges = "rego_calls_total{key=\"svc.Get\",outcome=\"success\",via=\"hedge\"} 1";
+    assert!(metrics.contains(of_hedges), "{metrics}");
 }
 
 #[test]

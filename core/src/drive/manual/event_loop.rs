@@ -74,6 +74,8 @@ pub struct Loop {
     awake: bool,
     /// When the timers want to be looked at.
     next: Nanos,
+    /// The latest time it was processed at.
+    now: Nanos,
 }
 
 /// Calls to look at: the slots of the first and the last + 1, linked; or 0.
@@ -97,6 +99,7 @@ impl Manual {
             line: Line::default(),
             awake: false,
             next: Nanos::NEVER,
+            now: Nanos::ZERO,
         }
     }
 }
@@ -118,8 +121,12 @@ impl Loop {
 
     /// The next thing to do, as of `now`; `None` when there is nothing until
     /// [`next_deadline`](Self::next_deadline). Ask until it says so, or come back at once: nobody is
-    /// notified before it has.
+    /// notified before it has. Time does not go backwards in here: an earlier `now` than before counts
+    /// as the latest.
     pub fn process(&mut self, now: Nanos) -> Option<Action> {
+        // Timers that have fired do so by the latest time, and calls are judged by the same: else
+        // one whose timer is spent would find that its time has not come.
+        self.now = self.now.max(now);
         loop {
             if let Some(action) = self.step.nth(self.handed_out) {
                 self.handed_out += 1;
@@ -128,10 +135,10 @@ impl Loop {
             self.be_awake();
             if self.line.first == 0 {
                 self.line.take_in(&self.manual.0, self.agenda.take());
-                self.turn_to(now);
+                self.turn_to();
             }
             if let Some(index) = self.line.pop(&self.manual.0) {
-                self.look_at(index, now);
+                self.look_at(index);
             } else if self.agenda.rest(self.next) {
                 self.awake = false;
                 return None;
@@ -155,7 +162,7 @@ impl Loop {
     }
 
     /// Looks at a call: its news, its time.
-    fn look_at(&mut self, index: u32, now: Nanos) {
+    fn look_at(&mut self, index: u32) {
         let inner = &*self.manual.0;
         let slot = slot(inner, index);
         slot.unlist();
@@ -164,7 +171,7 @@ impl Loop {
         self.handed_out = 0;
         // Whoever holds it at this moment hears the knock, and lists it again.
         if let Drive::You(hold) = slot.flight.knock_time(id.generation()) {
-            let mut pilot = Pilot::new(&inner.host, slot, id, now).of_loop();
+            let mut pilot = Pilot::new(&inner.host, slot, id, self.now).of_loop();
             let left = pilot.fly(hold, &mut self.step);
             self.manual.leave(id, slot, left);
             if self.step.more {
@@ -174,9 +181,9 @@ impl Loop {
     }
 
     /// Puts the calls whose time has come into the line.
-    fn turn_to(&mut self, now: Nanos) {
+    fn turn_to(&mut self) {
         let (inner, line) = (&*self.manual.0, &mut self.line);
-        self.next = self.agenda.timers.advance(now, &mut |user| {
+        self.next = self.agenda.timers.advance(self.now, &mut |user| {
             // A timer that fires is one of a call in the air: this thread alone ends calls, and
             // disarms them before.
             if let Some(id) = FlightId::from_bits(user)
