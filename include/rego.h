@@ -980,6 +980,11 @@ enum rego_warning
    * The key's policy hedges, and nobody fires the hedges.
    */
   REGO_WARNING_NO_TIMER = 2,
+  /**
+   * `max_live_calls` are in the air, and this key's calls are among those that found no room: each
+   * passes through as one plain attempt.
+   */
+  REGO_WARNING_NO_ROOM = 3,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -1124,8 +1129,8 @@ typedef struct rego_outcome {
 /**
  * Makes an outcome of the facts of how an attempt ended. `outcome_out` already says what the
  * built-in classifier `auto` makes of them, so only what is seen otherwise has to be written. An
- * outcome that is none (an unknown kind, a reserved field that is not 0) counts as one that is not
- * to be repeated.
+ * outcome that is none (an unknown kind, a wrong size, a reserved field that is not 0) counts as
+ * one that is not to be repeated.
  *
  * Called by the thread that finishes the attempt, and by several at once. Must not unwind. May
  * call every function but those that wait.
@@ -1948,8 +1953,9 @@ REGO_NOEXCEPT;
  * With the finish of an attempt that works, that is the whole call: two crossings.
  *
  * Where an engine has `max_live_calls` in the air, further calls pass through: each is one plain
- * attempt with the policy's deadline, counted in the metrics, and nothing is kept of it but its
- * id. Its status is `REGO_STATUS_OK` all the same.
+ * attempt with the policy's deadline, counted in the metrics, without a timeline. Its status is
+ * `REGO_STATUS_OK` all the same. Its ids are as good as others', until 262,144 such attempts are in
+ * the air: of those beyond, nothing is kept, and a second finish is not known for one.
  *
  * Threads: any thread, at any time.
  */

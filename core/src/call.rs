@@ -23,6 +23,7 @@
 //! `Running` while a group has legs (its primary and hedges that are alive), `Waiting` between two
 //! groups, `Over` at the end. An event settles its outcome before time is applied.
 
+mod asked;
 mod decide;
 mod group;
 mod hedging;
@@ -37,6 +38,7 @@ mod words;
 
 pub(crate) use words::{Launch, Reserved, Rules, Step, With};
 
+use asked::Asked;
 use group::Group;
 use legs::{Legs, Unfinished};
 
@@ -59,8 +61,8 @@ pub(crate) struct Call {
     wake: Nanos,
     legs: Legs,
     seed: u32,
-    /// The longest wait the group's outcomes ask for, in units of [`ASKED_UNIT`], rounded up.
-    asked: u32,
+    /// The longest wait the group's outcomes ask for.
+    asked: Asked,
     unfinished: Unfinished,
     group: Group,
     answer: u8,
@@ -69,8 +71,6 @@ pub(crate) struct Call {
 
 const _: () = assert!(size_of::<Call>() <= 64);
 
-/// 16 µs: a wait of up to 19 hours in 32 bits, never rounded down.
-const ASKED_UNIT: u64 = 16_384;
 const NO_ANSWER: u8 = u8::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl Call {
             wake: Nanos::NEVER,
             legs: Legs::default(),
             seed: folded(seed),
-            asked: 0,
+            asked: Asked::NOTHING,
             unfinished: Unfinished::default(),
             group: Group::Open,
             answer: NO_ANSWER,
@@ -336,7 +336,7 @@ impl Call {
 
     /// The longest wait the last group's outcomes asked for.
     pub(crate) fn retry_after(&self) -> Option<Nanos> {
-        (self.asked > 0).then(|| Nanos::from_nanos(u64::from(self.asked) * ASKED_UNIT))
+        self.asked.wait()
     }
 
     /// Whether the policy retries or hedges after the current group.

@@ -40,11 +40,15 @@ pub enum Warning {
     /// The key's policy hedges, and nobody fires the hedges of calls that run inline-first: no
     /// thread was donated to the timer.
     NoTimer = 2,
+    /// As many calls driven by their host are in the air as there may be, this key's among those that
+    /// found no room: each passes through as one plain attempt. `rego_calls_passed_through_total`
+    /// counts them.
+    NoRoom = 3,
 }
 
 impl Warning {
     /// Every warning.
-    pub const ALL: [Self; 3] = [Self::KeysFull, Self::NoExecutor, Self::NoTimer];
+    pub const ALL: [Self; 4] = [Self::KeysFull, Self::NoExecutor, Self::NoTimer, Self::NoRoom];
 
     /// The name used in records.
     #[must_use]
@@ -53,6 +57,7 @@ impl Warning {
             Self::KeysFull => "keys_full",
             Self::NoExecutor => "no_executor",
             Self::NoTimer => "no_timer",
+            Self::NoRoom => "no_room",
         }
     }
 }

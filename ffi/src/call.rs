@@ -70,8 +70,9 @@ pub(crate) fn begin_of(now: rego_time, deadline: rego_time) -> Checked<Begin> {
 /// With the finish of an attempt that works, that is the whole call: two crossings.
 ///
 /// Where an engine has `max_live_calls` in the air, further calls pass through: each is one plain
-/// attempt with the policy's deadline, counted in the metrics, and nothing is kept of it but its
-/// id. Its status is `REGO_STATUS_OK` all the same.
+/// attempt with the policy's deadline, counted in the metrics, without a timeline. Its status is
+/// `REGO_STATUS_OK` all the same. Its ids are as good as others', until 262,144 such attempts are in
+/// the air: of those beyond, nothing is kept, and a second finish is not known for one.
 ///
 /// Threads: any thread, at any time.
 #[unsafe(no_mangle)]

@@ -18,8 +18,8 @@ use crate::{
 
 /// Makes an outcome of the facts of how an attempt ended. `outcome_out` already says what the
 /// built-in classifier `auto` makes of them, so only what is seen otherwise has to be written. An
-/// outcome that is none (an unknown kind, a reserved field that is not 0) counts as one that is not
-/// to be repeated.
+/// outcome that is none (an unknown kind, a wrong size, a reserved field that is not 0) counts as
+/// one that is not to be repeated.
 ///
 /// Called by the thread that finishes the attempt, and by several at once. Must not unwind. May
 /// call every function but those that wait.
@@ -141,12 +141,11 @@ impl Callback {
         // SAFETY: because it is what the host registered for this, with its own userdata, and what
         // the pointers point to lives until it returns.
         unsafe { (self.classify)(self.userdata.get(), &facts, &context, &mut after) };
-        if (after.kind, after.failure, after.backoff)
-            == (before.kind, before.failure, before.backoff)
-        {
+        // Unchanged, but for the result, which nobody reads.
+        if after == (rego_outcome { result: after.result, ..before }) {
             return usual;
         }
-        after.outcome().unwrap_or_else(|_| {
+        after.checked_outcome().unwrap_or_else(|_| {
             Outcome::non_retryable(Class::Unknown).because(Reason::ClassifierTypeMismatch)
         })
     }
@@ -194,6 +193,15 @@ const fn method(method: Method) -> u32 {
 }
 
 impl rego_outcome {
+    /// What a classifier has written, into a struct of this size.
+    fn checked_outcome(&self) -> Checked<Outcome> {
+        let size = self.struct_size as usize;
+        if !(Self::FIRST..=size_of::<Self>()).contains(&size) {
+            return Err(REGO_STATUS_INVALID);
+        }
+        self.outcome()
+    }
+
     fn of(outcome: &Outcome) -> Self {
         Self {
             struct_size: size_of::<Self>() as u32,

@@ -362,4 +362,7 @@ pub enum rego_warning {
     REGO_WARNING_NO_EXECUTOR = 1,
     /// The key's policy hedges, and nobody fires the hedges.
     REGO_WARNING_NO_TIMER = 2,
+    /// `max_live_calls` are in the air, and this key's calls are among those that found no room: each
+    /// passes through as one plain attempt.
+    REGO_WARNING_NO_ROOM = 3,
 }

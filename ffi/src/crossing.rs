@@ -213,8 +213,18 @@ pub(crate) unsafe fn shared<'a, T>(at: *const T) -> Checked<&'a T> {
 ///
 /// `text` is as its type says, for `'a`.
 pub(crate) unsafe fn text<'a>(text: rego_str) -> Checked<&'a str> {
+    // SAFETY: because the caller promises as much.
+    str::from_utf8(unsafe { bytes(text) }?).map_err(|_| REGO_STATUS_INVALID)
+}
+
+/// What should be a text.
+///
+/// # Safety
+///
+/// As [`text`].
+pub(crate) unsafe fn bytes<'a>(text: rego_str) -> Checked<&'a [u8]> {
     if text.len == 0 {
-        return Ok("");
+        return Ok(&[]);
     }
     if text.ptr.is_null() {
         return Err(REGO_STATUS_NULL);
@@ -223,8 +233,7 @@ pub(crate) unsafe fn text<'a>(text: rego_str) -> Checked<&'a str> {
         return Err(REGO_STATUS_INVALID);
     }
     // SAFETY: because the caller promises as much, and no object is larger.
-    let bytes = unsafe { slice::from_raw_parts(text.ptr.cast::<u8>(), text.len) };
-    str::from_utf8(bytes).map_err(|_| REGO_STATUS_INVALID)
+    Ok(unsafe { slice::from_raw_parts(text.ptr.cast::<u8>(), text.len) })
 }
 
 /// Writes `text` and a NUL, as far as there is room, in the way of `snprintf`: never half a

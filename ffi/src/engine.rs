@@ -2,12 +2,14 @@
 
 use std::{ffi::c_char, fmt::Display, sync::Arc};
 
-use rego::{Completion, Context, Document, Engine, Format, Key, manual::Manual};
+use rego::{Completion, Context, Engine, Format, Key, manual::Manual};
 
 use crate::{
     classifiers::{Custom, adopt, rego_classifier},
     constants::{rego_key, rego_time},
-    crossing::{Checked, Out, Sized32, read, rego_str, shared, text, time, unused, write_text},
+    crossing::{
+        Checked, Out, Sized32, bytes, read, rego_str, shared, text, time, unused, write_text,
+    },
     keys::Keys,
     status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_OK, REGO_STATUS_UNSUPPORTED},
     told::Told,
@@ -185,7 +187,7 @@ pub unsafe extern "C" fn rego_engine_load_policies(
         // SAFETY: as above.
         let engine = unsafe { shared(engine) }?;
         // SAFETY: as above.
-        let policies = unsafe { text(policies) }?;
+        let policies = unsafe { bytes(policies) }?;
         engine.load(policies).map_err(|failure| error.tell(&failure))
     })
 }
@@ -294,13 +296,12 @@ impl rego_engine {
         Ok(Self { engine, manual, keys, told })
     }
 
-    fn load(&self, text: &str) -> Result<(), Failure> {
+    fn load(&self, text: &[u8]) -> Result<(), Failure> {
         // A JSON document is an object; no TOML document begins like one.
-        let first = text.trim_start_matches('\u{feff}').trim_start();
-        let format = if first.starts_with('{') { Format::Json } else { Format::Toml };
-        let document =
-            Document::parse(text, format, "policies").map_err(|error| Failure::invalid(&error))?;
-        self.engine.load(&document).map_err(|error| Failure::invalid(&error))
+        let first = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text).trim_ascii_start();
+        let format = if first.starts_with(b"{") { Format::Json } else { Format::Toml };
+        let loaded = self.engine.load_text(text, format, "policies");
+        loaded.map_err(|error| Failure::invalid(&error))
     }
 }
 

@@ -2,15 +2,11 @@
 
 use std::{
     cell::Cell,
-    collections::VecDeque,
     ffi::c_void,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Arc, Mutex, MutexGuard, TryLockError},
 };
 
-use rego::{
-    Nanos,
-    manual::{Action, Loop},
-};
+use rego::manual::Loop;
 
 use crate::{
     call::rego_begin,
@@ -32,16 +28,9 @@ pub type rego_notify_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 /// descriptor. One thread at a time has it; which one may change.
 #[derive(Debug)]
 pub struct rego_loop {
-    engine: Arc<rego_engine>,
     /// A lock that nobody waits for: it says whether two threads have the loop at once.
-    desk: Mutex<Desk>,
-}
-
-#[derive(Debug)]
-struct Desk {
-    events: Loop,
-    /// Actions of calls that were begun without a step to tell them by.
-    held_back: VecDeque<Action>,
+    events: Mutex<Loop>,
+    engine: Arc<rego_engine>,
 }
 
 /// Makes a loop, which is the caller's to free. It holds a reference to the engine. `notify` may be
@@ -65,8 +54,7 @@ pub unsafe extern "C" fn rego_loop_new(
         // SAFETY: as above.
         let engine = unsafe { rego_engine::retained(engine) }?;
         let events = engine.manual.event_loop(move || ring(notify, &userdata));
-        let desk = Mutex::new(Desk { events, held_back: VecDeque::new() });
-        loop_out.set(Box::into_raw(Box::new(rego_loop { engine, desk })));
+        loop_out.set(Box::into_raw(Box::new(rego_loop { engine, events: Mutex::new(events) })));
         Ok(())
     })
 }
@@ -104,14 +92,15 @@ pub unsafe extern "C" fn rego_loop_begin(
             false => Some(unsafe { Out::sized(step_out) }?),
         };
         let site = it.engine.keys.get(key).ok_or(REGO_STATUS_STALE)?;
-        let mut desk = it.desk()?;
+        let mut events = it.events()?;
         it.engine.told.hear(begin.now);
-        let (call, step) = desk.events.begin(site, begin);
+        let Some(mut step_out) = step_out else {
+            call_out.set(events.begin_later(site, begin).to_bits());
+            return Ok(());
+        };
+        let (call, step) = events.begin(site, begin);
         call_out.set(call.to_bits());
-        match step_out {
-            Some(mut out) => out.with(|out| out.tell(&step)),
-            None => desk.held_back.extend(step.actions()),
-        }
+        step_out.with(|out| out.tell(&step));
         Ok(())
     })
 }
@@ -126,8 +115,7 @@ pub unsafe extern "C" fn rego_loop_next_deadline(r#loop: *const rego_loop) -> re
     contained!(or 0, {
         // SAFETY: because pointers are as the header demands.
         let Ok(it) = (unsafe { shared(r#loop) }) else { return REGO_TIME_NEVER };
-        let Ok(desk) = it.desk() else { return 0 };
-        if desk.held_back.is_empty() { desk.events.next_deadline().as_nanos() } else { 0 }
+        it.events().map_or(0, |events| events.next_deadline().as_nanos())
     })
 }
 
@@ -154,11 +142,10 @@ pub unsafe extern "C" fn rego_loop_process(
         // SAFETY: as above.
         let count_out = unsafe { Out::new(count_out) }?;
         let now = time(now)?;
-        let mut desk = it.desk()?;
+        let mut events = it.events()?;
         it.engine.told.hear(now);
         while array.room() > 0 {
-            let action = desk.held_back.pop_front().or_else(|| desk.events.process(now));
-            let Some(action) = action else { break };
+            let Some(action) = events.process(now) else { break };
             array.push(rego_action::of(&action));
         }
         count_out.set(array.len());
@@ -175,8 +162,7 @@ pub unsafe extern "C" fn rego_loop_free(r#loop: *mut rego_loop) {
     contained!(or(), {
         if !r#loop.is_null() {
             // SAFETY: because it comes from `rego_loop_new` and has not been freed.
-            let it = unsafe { Box::from_raw(r#loop) };
-            it.free();
+            drop(unsafe { Box::from_raw(r#loop) });
         }
     });
 }
@@ -201,24 +187,12 @@ fn ring(notify: rego_notify_fn, userdata: &Userdata) {
 }
 
 impl rego_loop {
-    fn desk(&self) -> Checked<MutexGuard<'_, Desk>> {
-        match self.desk.try_lock() {
-            Ok(desk) => Ok(desk),
+    fn events(&self) -> Checked<MutexGuard<'_, Loop>> {
+        match self.events.try_lock() {
+            Ok(events) => Ok(events),
             // A contained panic left every call as some event had left it.
-            Err(TryLockError::Poisoned(desk)) => Ok(desk.into_inner()),
+            Err(TryLockError::Poisoned(events)) => Ok(events.into_inner()),
             Err(TryLockError::WouldBlock) => Err(REGO_STATUS_BUSY),
-        }
-    }
-
-    fn free(self) {
-        let Desk { events, held_back } =
-            self.desk.into_inner().unwrap_or_else(PoisonError::into_inner);
-        drop(events);
-        // Attempts that the host has not heard of and will not.
-        for action in held_back {
-            if let Action::Start { attempt, .. } = action {
-                let _late = self.engine.manual.reject(attempt, Nanos::ZERO);
-            }
         }
     }
 }

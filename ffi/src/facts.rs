@@ -44,7 +44,7 @@ unsafe impl Sized32 for rego_completion {
 /// What follows from an attempt's end, by the host's own judgement. Begin with `REGO_OUTCOME_INIT`,
 /// which says that the call is answered.
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct rego_outcome {
     /// `sizeof(rego_outcome)`.
     pub struct_size: u32,

@@ -130,6 +130,29 @@ fn an_attempt_is_finished_once() {
 }
 
 #[test]
+fn a_plain_attempt_is_finished_once() {
+    explore("manual: two finish one plain attempt, one begins and finishes another", || {
+        let world = World::new(1);
+        let (_, kept) = world.begin(Begin::new(BEGUN));
+        let (call, attempt) = world.begin(Begin::new(BEGUN).cookie(1));
+        assert!(call.is_pass_through());
+        let finishing =
+            [1, 2].map(|result| spawn(&world, move |world| world.finish(attempt, result)));
+        let (other, second) = world.begin(Begin::new(BEGUN).cookie(2));
+        assert!(other.is_pass_through() && other != call);
+        let cookie = |step: Step| match step.actions().next() {
+            Some(Action::Done { cookie, .. }) => cookie,
+            it => panic!("done, not {it:?}"),
+        };
+        assert_eq!(cookie(world.finish(second, 3).unwrap()), 2);
+        let finished = finishing.map(|thread| thread.join().unwrap());
+        assert_eq!(finished.into_iter().flatten().map(cookie).collect::<Vec<_>>(), [1]);
+        assert!(done(&[world.finish(kept, 9).unwrap()]).eq([9]));
+        world.settle(1);
+    });
+}
+
+#[test]
 fn an_old_id_marks_nothing() {
     explore("manual: a call ends and its slot begins another, one tells of a queue", || {
         let world = World::new(1);

@@ -75,7 +75,10 @@ pub(crate) const BUILDS: &[&[Control]] = &[
         control("manual_rest_unheeding", "manual", "a_loop_that_rests_is_woken"),
         control("alarm_relaxed", "alarm", "a_time_that_is_set_rings_the_call"),
     ],
-    &[control("alarm_check_then_act", "alarm", "nothing_is_left_of_an_alarm_that_is_taken_down")],
+    &[
+        control("alarm_check_then_act", "alarm", "nothing_is_left_of_an_alarm_that_is_taken_down"),
+        control("manual_plain_check_then_act", "manual", "a_plain_attempt_is_finished_once"),
+    ],
     &[control("pool_leave_unheeding", "pool", "a_busy_callers_call_is_taken_back")],
     &[control("flight_unseen_relaxed", "flight", "a_flight_is_seen_whole_or_not_at_all")],
     &[control("flight_arrive_unheeding", "flight", "whoever_arrives_drives_or_is_driven")],

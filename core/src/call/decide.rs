@@ -1,8 +1,8 @@
 //! What follows when a group has ended without an answer: the next group, or the end.
 
 use super::{
-    Call, Class, Counter, Event, Group, Launch, Mode, Nanos, Reserved, State, Step, Unfinished,
-    Verdict, With,
+    Asked, Call, Class, Counter, Event, Group, Launch, Mode, Nanos, Reserved, State, Step,
+    Unfinished, Verdict, With,
 };
 use crate::{
     backoff,
@@ -44,8 +44,7 @@ impl Call {
         let wait = match self.retry_after() {
             Some(asked) => {
                 let wait = backoff::retry_after(asked, self.legs.retry_index(), self.seed.into());
-                let too_long = self.asked == u32::MAX || asked > retry.max_retry_after;
-                if too_long || self.now + wait >= self.deadline {
+                if asked > retry.max_retry_after || self.now + wait >= self.deadline {
                     return Err(Verdict::RetryAfterExceedsDeadline);
                 }
                 wait
@@ -104,7 +103,7 @@ impl Call {
 
     fn back_off(&mut self, with: &mut With<'_>, wait: Nanos) -> Step {
         self.group = Group::Open;
-        self.asked = 0;
+        self.asked = Asked::NOTHING;
         self.wake = self.now + wait;
         self.state = State::Waiting;
         if wait == Nanos::ZERO {

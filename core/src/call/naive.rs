@@ -71,12 +71,15 @@ fn wait(
 ) -> Result<Nanos, Verdict> {
     let retry = &policy.retry;
     let per_class = retry.per_class[outcome.class as usize];
-    // The machine keeps 32 bits of the seed, and a wait that was asked for in steps of 16 µs.
+    // The machine keeps 32 bits of the seed, and a wait that was asked for in units it can count.
     let seed = (seed ^ (seed >> 32)) & 0xffff_ffff;
     let wait = match outcome.backoff_override {
         None => backoff::delay(retry, outcome.class, index, seed),
         Some(asked) => {
-            let asked = Nanos::from_nanos(asked.as_nanos().max(1).div_ceil(16_384) * 16_384);
+            let nanos = asked.as_nanos().max(1);
+            let counted = |unit: &u64| nanos.div_ceil(*unit) < 1 << 30;
+            let unit = [1, 1_000, 1_000_000].into_iter().find(counted).unwrap_or(1_000_000_000);
+            let asked = Nanos::from_nanos(nanos.div_ceil(unit) * unit);
             let wait = backoff::retry_after(asked, index, seed);
             if asked > retry.max_retry_after || now + wait >= deadline {
                 return Err(Verdict::RetryAfterExceedsDeadline);

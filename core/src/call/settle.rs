@@ -1,6 +1,6 @@
 //! How attempts are settled: the winner, a lost leg, those that are given up.
 
-use super::{ASKED_UNIT, Call, Group, State, Step, With, legs::Unfinished};
+use super::{Asked, Call, Group, State, Step, With, legs::Unfinished};
 use crate::{
     classify,
     clock::Nanos,
@@ -166,9 +166,9 @@ impl Call {
     }
 
     pub(super) fn ask_to_wait(&mut self, wait: Option<Nanos>) {
-        let Some(wait) = wait else { return };
-        let units = wait.as_nanos().div_ceil(ASKED_UNIT).max(1);
-        self.asked = self.asked.max(u32::try_from(units).unwrap_or(u32::MAX));
+        if let Some(wait) = wait {
+            self.asked = self.asked.max(Asked::of(wait));
+        }
     }
 
     /// Ends the call: asks every leg that is alive to stop.

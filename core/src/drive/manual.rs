@@ -35,7 +35,8 @@ use std::{fmt, panic, sync::Arc};
 use self::{
     agenda::Agenda,
     fly::{Left, Pilot},
-    id::Meant,
+    id::{Meant, Seal},
+    no_room::PlainCalls,
     pins::Unpinned,
     seat::{CANCELLED, QUEUED, STARTED},
     slot::{Slot, Wanted},
@@ -49,7 +50,7 @@ use crate::{
     policy::Idempotent,
     site::Site,
     slab::Slab,
-    sync::{Arc as Shared, AtomicU64, Shard},
+    sync::{Arc as Shared, AtomicU32, Ordering, Shard},
 };
 
 /// How many calls an engine has in the air at most, unless told otherwise; further ones pass
@@ -96,8 +97,18 @@ pub struct Manual(Arc<Inner>);
 struct Inner {
     host: Arc<Host>,
     slab: Slab<Slot>,
-    /// How many calls found no room.
-    passed_through: AtomicU64,
+    seal: Seal,
+    /// Calls that found no room.
+    plain: PlainCalls,
+    /// How often all calls were forgotten: loops look whether theirs were.
+    forgotten: AtomicU32,
+}
+
+impl Inner {
+    fn forgotten(&self) -> u32 {
+        // Relaxed: it changes while there is one thread.
+        self.forgotten.load(Ordering::Relaxed)
+    }
 }
 
 impl Manual {
@@ -105,7 +116,9 @@ impl Manual {
         Self(Arc::new(Inner {
             host: Arc::clone(host),
             slab: Slab::new(max_flights),
-            passed_through: AtomicU64::new(0),
+            seal: Seal::new(),
+            plain: PlainCalls::new(),
+            forgotten: AtomicU32::new(0),
         }))
     }
 
@@ -141,7 +154,7 @@ impl Manual {
             return self.pass_through(site, begin, step);
         }
         let Some((index, slot)) = self.0.slab.acquire(Shard::current()) else {
-            return self.pass_through(site, begin, step);
+            return self.find_no_room(site, begin, step);
         };
         slot.set(site, begin.now, |terms| Wanted {
             rules: Rules {
@@ -160,10 +173,10 @@ impl Manual {
         }
         let hold = slot.flight.begin();
         let id = FlightId::new(index, hold.generation());
-        let pilot = Pilot::new(&self.0.host, slot, id, begin.now).of_loop();
+        let pilot = Pilot::new(&self.0, slot, id, begin.now).of_loop();
         let left = pilot.begin(hold, begin.deadline, step);
         self.leave(id, slot, left);
-        CallId::of(id)
+        self.0.seal.call(id)
     }
 
     /// Says what time it is, and asks what there is to do: when a [`wake_at`](Step::wake_at) has
@@ -174,7 +187,10 @@ impl Manual {
     ///
     /// [`Stale`] if the call is over, or never was.
     pub fn poll(&self, call: CallId, now: Nanos) -> Result<Step, Stale> {
-        let Meant::InFlight(id) = call.meant()? else { return Ok(Step::NOTHING) };
+        let id = match self.0.seal.meant_call(call)? {
+            Meant::InFlight(id) => id,
+            Meant::PassThrough(id) => return self.0.plain.look_up(id).map(|()| Step::NOTHING),
+        };
         let slot = self.slot(id)?;
         let drive = slot.flight.poll(id.generation());
         stepped(|step| self.drive_if_held(id, slot, drive, now, step))
@@ -209,8 +225,11 @@ impl Manual {
     ///
     /// [`Stale`] if the call is over, or never was.
     pub fn cancel(&self, call: CallId) -> Result<(), Stale> {
-        // Nothing is kept of a call that passes through: its attempt runs to its end.
-        let Meant::InFlight(id) = call.meant()? else { return Ok(()) };
+        let id = match self.0.seal.meant_call(call)? {
+            Meant::InFlight(id) => id,
+            // Its attempt runs to its end.
+            Meant::PassThrough(id) => return self.0.plain.look_up(id),
+        };
         match self.slot(id)?.flight.cancel(id.generation()) {
             Cancel::Elsewhere | Cancel::Next => Ok(()),
             Cancel::Late => Err(Stale),
@@ -221,9 +240,9 @@ impl Manual {
     /// anyhow. Loads alone.
     #[must_use]
     pub fn is_cancelled(&self, attempt: AttemptRef) -> bool {
-        let (id, ticket) = match attempt.meant() {
+        let (id, ticket) = match self.0.seal.meant(attempt) {
             Ok(Meant::InFlight(meant)) => meant,
-            Ok(Meant::PassThrough) => return false,
+            Ok(Meant::PassThrough(id)) => return self.0.plain.look_up(id).is_err(),
             Err(Stale) => return true,
         };
         let Ok(slot) = self.slot(id) else { return true };
@@ -240,7 +259,7 @@ impl Manual {
     /// [`Stale`] if it was let go already, is not kept, or is not done: one that is to end is
     /// cancelled and polled first.
     pub fn end(&self, call: CallId) -> Result<(), Stale> {
-        let Meant::InFlight(id) = call.meant()? else { return Err(Stale) };
+        let Meant::InFlight(id) = self.0.seal.meant_call(call)? else { return Err(Stale) };
         let slot = self.slot(id)?;
         if slot.pins.let_go(id.generation())? == Unpinned::Last {
             self.0.slab.release(id.slot());
@@ -252,7 +271,7 @@ impl Manual {
     /// all others. Allocates.
     #[must_use]
     pub fn timeline(&self, call: CallId) -> Option<Timeline> {
-        let Ok(Meant::InFlight(id)) = call.meant() else { return None };
+        let Ok(Meant::InFlight(id)) = self.0.seal.meant_call(call) else { return None };
         let slot = self.slot(id).ok()?;
         slot.pins.pin(id.generation()).ok()?;
         let timeline = slot.read_machine(|machine| fly::ended(slot.setting(), machine).timeline());
@@ -267,7 +286,10 @@ impl Manual {
     }
 
     fn tell_of_queue(&self, attempt: AttemptRef, now: Nanos, mark: u64) -> Result<Step, Stale> {
-        let Meant::InFlight((id, ticket)) = attempt.meant()? else { return Ok(Step::NOTHING) };
+        let (id, ticket) = match self.0.seal.meant(attempt)? {
+            Meant::InFlight(meant) => meant,
+            Meant::PassThrough(id) => return self.0.plain.look_up(id).map(|()| Step::NOTHING),
+        };
         let slot = self.slot(id)?;
         slot.tell_of_queue(id, ticket, mark)?;
         let drive = slot.flight.knock_time(id.generation());
@@ -292,7 +314,7 @@ impl Manual {
     }
 
     fn drive(&self, id: FlightId, slot: &Slot, hold: Hold<'_>, now: Nanos, step: &mut Step) {
-        let mut pilot = Pilot::new(&self.0.host, slot, id, now);
+        let mut pilot = Pilot::new(&self.0, slot, id, now);
         let left = pilot.fly(hold, step);
         let bell = pilot.bell;
         self.leave(id, slot, left);

@@ -19,7 +19,7 @@ impl Manual {
     /// nanoseconds keep a step, and [begin into it](Self::begin_into).
     ///
     /// Where all slots are taken, the call [passes through](CallId::is_pass_through): it is one
-    /// plain attempt with the policy's deadline, counted, and nothing is kept of it but its id.
+    /// plain attempt with the policy's deadline, counted.
     pub fn begin(&self, site: &CallSite, begin: Begin) -> (CallId, Step) {
         self.begin_at(&site.site, begin)
     }
@@ -38,5 +38,24 @@ impl Loop {
     /// deadline](Self::next_deadline) before it sleeps.
     pub fn begin(&mut self, site: &CallSite, begin: Begin) -> (CallId, Step) {
         self.begin_on(&site.site, begin)
+    }
+
+    /// As [`begin`](Self::begin), for hosts that have one place where they do what there is to do: all
+    /// of it comes out of [`process`](Self::process), the first attempt as well. Allocates where more
+    /// of it waits than ever before.
+    ///
+    /// ```
+    /// use rego::{Engine, Nanos, manual::{Action, Begin}};
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// let (manual, site) = (engine.manual(), engine.site("svc.Get"));
+    /// let (mut events, now) = (manual.event_loop(|| {}), Nanos::from_millis(1));
+    /// let begun = events.begin_later(&site, Begin::new(now));
+    /// assert_eq!(events.next_deadline(), Nanos::ZERO, "there is something to do");
+    /// assert!(matches!(events.process(now), Some(Action::Start { call, .. }) if call == begun));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn begin_later(&mut self, site: &CallSite, begin: Begin) -> CallId {
+        self.begin_later_on(&site.site, begin)
     }
 }

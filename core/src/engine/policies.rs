@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use super::Engine;
 #[cfg(feature = "documents")]
-use crate::policy::{Document, Origin, PolicyErrors};
+use crate::policy::{Document, Format, Origin, PolicyErrors};
 #[cfg(feature = "documents")]
 use crate::verdict::PolicySource;
 use crate::{
@@ -47,14 +47,47 @@ impl Engine {
     /// Every budget and classifier that is named and not defined; what was in force stays so.
     #[cfg(feature = "documents")]
     pub fn load(&self, document: &Document) -> Result<(), PolicyErrors> {
-        let source = match document.origin() {
-            Origin::File(_) => PolicySource::File,
-            Origin::Remote(_) => PolicySource::Remote,
-        };
+        let source = source(document.origin());
         let now = self.0.host.clock.now();
         let loaded = self.revise(|book| book.load(document, source, now));
         self.0.loads.count(source, loaded.is_ok());
         loaded
+    }
+
+    /// Reads a document and [loads](Self::load) it. One that cannot be read is counted as rejected,
+    /// as one that cannot be loaded: `rego_policy_updates_total`.
+    ///
+    /// ```
+    /// use rego::{Engine, Format};
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// let errors = engine.load_text(b"schema = 1\nretries = \xff", Format::Toml, "a.toml");
+    /// assert_eq!(errors.unwrap_err().to_string(), "a.toml:2:11: this is not UTF-8");
+    /// let counted = "rego_policy_updates_total{source=\"file\",result=\"rejected\"} 1";
+    /// assert!(engine.metrics().contains(counted));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it: as [`Document::parse`], and as [`load`](Self::load). Bytes
+    /// that are not UTF-8 are a fault at the place of the first of them.
+    #[cfg(feature = "documents")]
+    pub fn load_text(
+        &self,
+        text: impl AsRef<[u8]>,
+        format: Format,
+        origin: impl Into<Origin>,
+    ) -> Result<(), PolicyErrors> {
+        let origin = origin.into();
+        let source = source(&origin);
+        match Document::parse_bytes(text.as_ref(), format, origin) {
+            Ok(document) => self.load(&document),
+            Err(errors) => {
+                self.0.loads.count(source, false);
+                Err(errors)
+            }
+        }
     }
 
     /// The kill switch: `Observe` makes one attempt per call and records what would have been
@@ -84,5 +117,13 @@ impl Engine {
         self.0.book.store(Shared::new(book));
         self.0.install_everywhere();
         Ok(())
+    }
+}
+
+#[cfg(feature = "documents")]
+fn source(origin: &Origin) -> PolicySource {
+    match origin {
+        Origin::File(_) => PolicySource::File,
+        Origin::Remote(_) => PolicySource::Remote,
     }
 }

@@ -29,7 +29,9 @@ impl Generation {
         Self(bits & Self::MASK)
     }
 
-    const fn parse(bits: u32) -> Option<Self> {
+    /// The use with this number; `None` for 0 and what takes more than 30 bits.
+    #[must_use]
+    pub const fn parse(bits: u32) -> Option<Self> {
         if bits == 0 || bits > Self::MASK { None } else { Some(Self(bits)) }
     }
 }

@@ -184,6 +184,7 @@ impl<'a> Key<'a> {
             Metric::CallStops => self.call_stops(writer),
             Metric::CallDuration => self.call_durations(writer),
             Metric::CallsInFlight => self.calls_in_flight(writer),
+            Metric::CallsPassedThrough => self.passed_through(writer),
             Metric::Attempts => self.attempts(writer),
             Metric::AttemptDuration => self.attempt_durations(writer),
             Metric::AttemptReasons => self.attempt_reasons(writer),
@@ -234,6 +235,11 @@ impl<'a> Key<'a> {
 
     fn calls_in_flight(&self, writer: &mut Writer<'_>) {
         writer.gauge(Metric::CallsInFlight, &[self.name()], self.site.in_flight().into());
+    }
+
+    fn passed_through(&self, writer: &mut Writer<'_>) {
+        let count = self.site.counters.get(Counter::PassThrough);
+        writer.count(Metric::CallsPassedThrough, &[self.name()], count);
     }
 
     fn attempts(&self, writer: &mut Writer<'_>) {

@@ -130,6 +130,24 @@ impl Document {
         Self::read(text, format, origin.into(), Strictness::Load)
     }
 
+    /// As [`Document::parse`], for bytes that come from somewhere and may not be text.
+    pub(crate) fn parse_bytes(
+        bytes: &[u8],
+        format: Format,
+        origin: Origin,
+    ) -> Result<Self, PolicyErrors> {
+        match str::from_utf8(bytes) {
+            Ok(text) => Self::parse(text, format, origin),
+            Err(error) => {
+                let (text, _) = bytes.split_at(error.valid_up_to());
+                let text = str::from_utf8(text).unwrap_or_default();
+                let mut reader = Reader::new(text, &origin, Strictness::Load);
+                reader.fail(text.len(), PolicyErrorKind::Syntax, "this is not UTF-8".to_owned());
+                Err(reader.finish().0)
+            }
+        }
+    }
+
     /// Reads a document as for [`Document::parse`], with a person there to read the errors: what
     /// would be clamped by more than a factor of 2, and hedging without a declaration of
     /// idempotency, are errors too; what is valid and hardly meant is a

@@ -64,6 +64,7 @@ fn a_call_without_room_passes_through() {
     assert_eq!(deadline, T0 + ms(40), "the deadline is kept");
     assert_eq!(manual.cancel(call), Ok(()));
     assert!(!manual.is_cancelled(attempt));
+    assert_eq!(manual.unfinished(), 3);
     assert_eq!(manual.poll(call, T0).unwrap().actions().count(), 0);
     assert!(manual.timeline(call).is_none());
     let step = manual.finish(attempt, T0, &Completion::http(503), 9).unwrap();
@@ -72,6 +73,15 @@ fn a_call_without_room_passes_through() {
     };
     assert_eq!((verdict, attempts), (Verdict::PassThrough, 1), "one plain attempt");
     assert_eq!((answer, result), (Some(attempt), 9));
+    let Some(Action::Done { cookie: 5, .. }) = step.actions().next() else { panic!("{step:?}") };
+
+    // It is over, and known to be.
+    assert_eq!(manual.finish(attempt, T0, &Completion::ok(), 0), Err(Stale));
+    assert_eq!(manual.reject(attempt, T0), Err(Stale));
+    assert_eq!(manual.started(attempt, T0), Err(Stale));
+    assert_eq!(manual.poll(call, T0), Err(Stale));
+    assert_eq!(manual.cancel(call), Err(Stale));
+    assert!(manual.is_cancelled(attempt));
 
     let (_, other, step) = begin(&engine, Begin::new(T0));
     assert_ne!(other, call);
@@ -80,6 +90,17 @@ fn a_call_without_room_passes_through() {
 
     let (_, _, late) = begin(&engine, Begin::new(T0).deadline(T0));
     assert_eq!(late.verdict(), Some(Verdict::DeadlineExceeded));
+
+    let metrics = engine.metrics();
+    for line in [
+        r#"rego_calls_passed_through_total{key="svc.Get"} 3"#,
+        r#"rego_calls_total{key="svc.Get",outcome="success",via="first"} 1"#,
+        r#"rego_calls_total{key="svc.Get",outcome="failure",via="first"} 1"#,
+        r#"rego_call_stops_total{key="svc.Get",stop="pass_through"} 1"#,
+        r#"rego_call_stops_total{key="svc.Get",stop="deadline_exceeded"} 1"#,
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
 
     let _ = manual.finish(only_start(&first), T0, &Completion::ok(), 0).unwrap();
     let (_, call, step) = begin(&engine, Begin::new(T0));
@@ -141,6 +162,44 @@ fn ids_that_never_were_are_stale() {
     assert_eq!(AttemptRef::from_bits(bits), attempt);
     let step = manual.finish(attempt, T0, &Completion::ok(), 0).unwrap();
     assert_eq!(step.verdict(), Some(Verdict::Success));
+}
+
+/// As `ids_that_never_were_are_stale`, for calls that pass through; and ids of another engine, which
+/// has begun the same calls, are none of this one's.
+#[test]
+fn forged_and_foreign_ids_reach_nothing() {
+    let begun = |calls: usize| {
+        let policy = policy().build().unwrap();
+        let engine = Engine::builder().policy("svc.Get", policy).max_flights(1).build().unwrap();
+        let begun = (0..calls).map(|_| begin(&engine, Begin::new(T0))).collect::<Vec<_>>();
+        (engine, begun)
+    };
+    let (_mine, calls) = begun(3);
+    let (_yours, foreign) = begun(3);
+    for ((manual, call, step), (_, foreign_call, foreign_step)) in calls.iter().zip(&foreign) {
+        let (attempt, foreign) = (only_start(step), only_start(foreign_step));
+        assert_ne!(call, foreign_call);
+        assert_eq!(manual.poll(*foreign_call, T0), Err(Stale));
+        assert_eq!(manual.cancel(*foreign_call), Err(Stale));
+        let near = (1..2_000).map(|step| AttemptRef::from_bits(attempt.to_bits() + step));
+        let far = (0..64).map(|bit| AttemptRef::from_bits(attempt.to_bits() ^ 1 << bit));
+        let others: Vec<u64> =
+            calls.iter().map(|(_, _, step)| only_start(step).to_bits()).collect();
+        for forged in near.chain(far).chain([foreign, AttemptRef::from_bits(call.to_bits())]) {
+            if !others.contains(&forged.to_bits()) {
+                assert_eq!(
+                    manual.finish(forged, T0, &Completion::ok(), 0),
+                    Err(Stale),
+                    "{forged:?}"
+                );
+                assert!(manual.is_cancelled(forged));
+            }
+        }
+    }
+    for (manual, _, step) in calls.iter().chain(&foreign) {
+        let _ = manual.finish(only_start(step), T0, &Completion::ok(), 0).unwrap();
+        assert_eq!(manual.finish(only_start(step), T0, &Completion::ok(), 0), Err(Stale));
+    }
 }
 
 #[test]

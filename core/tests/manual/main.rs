@@ -132,6 +132,31 @@ fn a_failure_waits_for_its_backoff_and_time_is_what_the_host_says() {
 }
 
 #[test]
+fn a_wait_that_is_asked_for_is_told_as_it_was() {
+    let engine = engine(policy().max_retry_after(Duration::from_secs(120)).no_overall_timeout());
+    let asked = |wait: Nanos| {
+        let (manual, call, step) = begin(&engine, Begin::new(T0));
+        let facts = Completion::http(503).retry_after(wait);
+        let step = manual.finish(only_start(&step), T0, &facts, 0).unwrap();
+        if let Some(Action::Done { verdict, retry_after, .. }) = step.actions().last() {
+            assert_eq!(verdict, Verdict::RetryAfterExceedsDeadline);
+            return Err(retry_after);
+        }
+        manual.cancel(call).unwrap();
+        let _done = manual.poll(call, T0).unwrap();
+        Ok(step.wake_at - T0)
+    };
+    let most = Nanos::from_secs(120);
+    assert!(asked(most).is_ok_and(|wait| wait >= most), "no longer than the policy allows");
+    let days = [1, 3, 30].map(|days| Nanos::from_secs(days * 24 * 3_600));
+    for wait in [most + Nanos::from_micros(1), Nanos::from_secs(1_000)].into_iter().chain(days) {
+        assert_eq!(asked(wait), Err(Some(wait)));
+    }
+    let years = asked(Nanos::NEVER).unwrap_err().unwrap();
+    assert!(years > Nanos::from_secs(30 * 365 * 24 * 3_600), "{years:?}");
+}
+
+#[test]
 fn a_slow_attempt_is_hedged_and_the_loser_is_cancelled_and_finishes_late() {
     let engine = engine(hedging());
     let (manual, call, step) = begin(&engine, Begin::new(T0));
@@ -197,8 +222,8 @@ fn a_late_attempt_is_told_with_its_own_times() {
         assert_eq!(cancelled(&step), [(first, CancelReason::Deadline)]);
         let second = only_start(&manual.poll(call, T0 + ms(40)).unwrap());
         // By now the machine has forgotten when the first one started.
-        manual.finish(first, T0 + ms(45), &facts, 1).unwrap();
-        manual.finish(second, T0 + ms(50), &Completion::ok(), 0).unwrap();
+        let _ = manual.finish(first, T0 + ms(45), &facts, 1).unwrap();
+        let _ = manual.finish(second, T0 + ms(50), &Completion::ok(), 0).unwrap();
 
         let timeline = manual.timeline(call).unwrap();
         let told = timeline.attempts()[0];

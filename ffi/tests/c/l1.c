@@ -273,6 +273,21 @@ static void calls_beyond_the_limit_pass_through(void) {
   OK(rego_call_cancel(engine, call));
   OK(rego_attempt_finish(engine, plain, T0, &facts, &step));
   CHECK(step.n_actions == 1 && step.actions[0].reason == REGO_VERDICT_PASS_THROUGH);
+  CHECK(step.actions[0].cookie == begin.cookie);
+  // It is known to be over, as any other.
+  ANSWERS(REGO_STATUS_STALE, rego_attempt_finish(engine, plain, T0, &facts, &step));
+  ANSWERS(REGO_STATUS_STALE, rego_attempt_reject(engine, plain, T0, &step));
+  ANSWERS(REGO_STATUS_STALE, rego_call_poll(engine, call, T0, &step));
+  ANSWERS(REGO_STATUS_STALE, rego_call_cancel(engine, call));
+  CHECK(rego_attempt_cancelled(engine, plain));
+  for (uint64_t i = 1; i < 2000; i++) {
+    ANSWERS(REGO_STATUS_STALE, rego_attempt_finish(engine, plain + i, T0, &facts, &step));
+  }
+  static char text[1 << 16];
+  size_t len = 0;
+  OK(rego_metrics_write(engine, text, sizeof text, &len));
+  CHECK(strstr(text, "rego_calls_passed_through_total{key=\"svc.Get\"} 1") != NULL);
+  CHECK(strstr(text, "rego_call_stops_total{key=\"svc.Get\",stop=\"pass_through\"} 1") != NULL);
   OK(rego_attempt_finish(engine, kept, T0, &facts, &step));
   CHECK(step.n_actions == 0);
   rego_engine_release(engine);
@@ -306,6 +321,15 @@ static void forged_ids_are_stale(void) {
   rego_attempt attempt = only_start(&step);
   ANSWERS(REGO_STATUS_STALE, rego_attempt_finish(engine, call, T0, &ok, &step));
   ANSWERS(REGO_STATUS_STALE, rego_call_poll(engine, attempt, T0, &step));
+  /* Nor is that of another engine, which has begun the same call. */
+  rego_call foreign = 0;
+  OK(rego_call_begin(other, key_of(other, "svc.Get"), &begin, &foreign, &step));
+  rego_attempt theirs = only_start(&step);
+  CHECK(foreign != call && theirs != attempt);
+  ANSWERS(REGO_STATUS_STALE, rego_attempt_finish(engine, theirs, T0, &ok, &step));
+  ANSWERS(REGO_STATUS_STALE, rego_attempt_finish(other, attempt, T0, &ok, &step));
+  ANSWERS(REGO_STATUS_STALE, rego_call_cancel(other, call));
+  OK(rego_attempt_finish(other, theirs, T0, &ok, &step));
   OK(rego_attempt_finish(engine, attempt, T0, &ok, &step));
   rego_engine_release(engine);
   rego_engine_release(other);
@@ -397,7 +421,13 @@ static void arguments_are_checked(void) {
   ANSWERS(REGO_STATUS_INVALID,
           rego_engine_load_policies(engine, REGO_STR("schema = 1\n[defaults]\nspeed = 1\n"), &error));
   CHECK(strstr(error.message, "policies:3:") != NULL);
-  ANSWERS(REGO_STATUS_INVALID, rego_engine_load_policies(engine, REGO_STR("\xff"), NULL));
+  ANSWERS(REGO_STATUS_INVALID,
+          rego_engine_load_policies(engine, REGO_STR("schema = 1\n# \xff"), &error));
+  CHECK(strstr(error.message, "2:3: this is not UTF-8") != NULL);
+  static char metrics[1 << 16];
+  size_t len = 0;
+  OK(rego_metrics_write(engine, metrics, sizeof metrics, &len));
+  CHECK(strstr(metrics, "rego_policy_updates_total{source=\"file\",result=\"rejected\"} 2") != NULL);
   OK(rego_engine_load_policies(engine, REGO_STR("\n {\"schema\": 1}"), NULL));
   ANSWERS(REGO_STATUS_INVALID, rego_key_intern(engine, REGO_STR(" "), &key));
 

@@ -43,8 +43,11 @@ static void own(void *userdata, const rego_completion *facts, const rego_context
 
 static void odd(void *userdata, const rego_completion *facts, const rego_context *context,
                 rego_outcome *outcome) {
-  (void)userdata, (void)facts, (void)context;
-  outcome->kind = 77;
+  (void)userdata, (void)context;
+  if (facts->code == 7) outcome->kind = 77;
+  if (facts->code == 8) outcome->reserved = 1;
+  if (facts->code == 9) outcome->struct_size = 0;
+  if (facts->code == 10) outcome->struct_size++;
 }
 
 static void count_drop(void *userdata) {
@@ -107,9 +110,11 @@ static void a_classifier_of_ones_own_decides(void) {
   OK(rego_attempt_finish(engine, attempt, T0, &facts, &step));
   CHECK(step.n_actions == 0 && step.wake_at == T0 + 10 * MS);
   /* One that answers nonsense is no reason to try again. */
-  attempt = start(engine, "svc.Odd", 0, &call);
-  OK(rego_attempt_finish(engine, attempt, T0, &facts, &step));
-  CHECK(step.n_actions == 1 && step.actions[0].reason == REGO_VERDICT_NON_RETRYABLE);
+  for (facts.code = 7; facts.code <= 10; facts.code++) {
+    attempt = start(engine, "svc.Odd", 0, &call);
+    OK(rego_attempt_finish(engine, attempt, T0, &facts, &step));
+    CHECK(step.n_actions == 1 && step.actions[0].reason == REGO_VERDICT_NON_RETRYABLE);
+  }
   CHECK(dropped == 0);
   CHECK(rego_engine_release(engine) == 0);
   CHECK(dropped == 2);
@@ -225,6 +230,17 @@ static void a_child_has_jitter_of_its_own_and_no_calls(uint64_t seed) {
   OK(rego_engine_load_policies(engine, text_of(jittery), NULL));
   jitter_of(engine);
   rego_attempt attempt = start(engine, "fork.Get", 0, &mine);
+  /* A start that nobody has heard of at the moment of the fork. */
+  rego_loop *loop = NULL;
+  rego_key key = 0;
+  rego_begin begin = REGO_BEGIN_INIT;
+  rego_call unheard = 0;
+  rego_action action;
+  size_t count = 0;
+  begin.now = T0;
+  OK(rego_key_intern(engine, text_of("fork.Get"), &key));
+  OK(rego_loop_new(engine, NULL, NULL, NULL, &loop));
+  OK(rego_loop_begin(loop, key, &begin, &unheard, NULL));
   CHECK(pipe(pipes) == 0);
   pid_t child = fork();
   if (child == 0) {
@@ -233,6 +249,13 @@ static void a_child_has_jitter_of_its_own_and_no_calls(uint64_t seed) {
     CHECK(rego_call_poll(engine, mine, T0, &step) == REGO_STATUS_STALE);
     CHECK(rego_attempt_finish(engine, attempt, T0, &ok, &step) == REGO_STATUS_STALE);
     CHECK(rego_attempt_cancelled(engine, attempt));
+    CHECK(rego_loop_process(loop, T0, &action, 1, &count) == REGO_STATUS_OK && count == 0);
+    /* The loop goes on with calls of the child's own. */
+    CHECK(rego_loop_begin(loop, key, &begin, &unheard, NULL) == REGO_STATUS_OK);
+    CHECK(rego_loop_process(loop, T0, &action, 1, &count) == REGO_STATUS_OK && count == 1);
+    CHECK(action.kind == REGO_ACTION_START && action.call == unheard);
+    rego_loop_free(loop);
+    CHECK(rego_attempt_finish(engine, action.attempt, T0, &ok, &step) == REGO_STATUS_OK);
     childs = jitter_of(engine);
     CHECK(write(pipes[1], &childs, sizeof childs) == sizeof childs);
     CHECK(rego_engine_release(engine) == 0);
@@ -240,6 +263,12 @@ static void a_child_has_jitter_of_its_own_and_no_calls(uint64_t seed) {
   }
   CHECK(read(pipes[0], &childs, sizeof childs) == sizeof childs);
   CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  OK(rego_loop_process(loop, T0, &action, 1, &count));
+  CHECK(count == 1 && action.call == unheard);
+  /* As many calls as the child has made: with a seed, both draw the same. */
+  OK(rego_loop_begin(loop, key, &begin, &unheard, NULL));
+  rego_loop_free(loop);
+  OK(rego_attempt_finish(engine, action.attempt, T0, &ok, &step));
   parents = jitter_of(engine);
   CHECK((parents != childs) == (seed == 0));
   /* The parent's call is as it was. */

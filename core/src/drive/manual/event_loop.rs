@@ -1,6 +1,6 @@
 //! Many calls on one event loop.
 
-use std::fmt;
+use std::{collections::VecDeque, fmt};
 
 use super::{
     CallId, Inner, Manual,
@@ -70,12 +70,16 @@ pub struct Loop {
     step: Step,
     handed_out: usize,
     line: Line,
+    /// What there was to do at once for calls that were begun [for later](Self::begin_later).
+    held_back: VecDeque<Action>,
     /// The agenda knows that this is at work.
     awake: bool,
     /// When the timers want to be looked at.
     next: Nanos,
     /// The latest time it was processed at.
     now: Nanos,
+    /// How often the calls of its engine had been forgotten when it looked last.
+    forgotten: u32,
 }
 
 /// Calls to look at: the slots of the first and the last + 1, linked; or 0.
@@ -97,26 +101,35 @@ impl Manual {
             step: Step::NOTHING,
             handed_out: 0,
             line: Line::default(),
+            held_back: VecDeque::new(),
             awake: false,
             next: Nanos::NEVER,
             now: Nanos::ZERO,
+            forgotten: self.0.forgotten(),
         }
     }
 }
 
 impl Loop {
     pub(crate) fn begin_on(&mut self, site: &Shared<Site>, begin: Begin) -> (CallId, Step) {
+        self.drop_what_is_forgotten();
         let mut step = Step::NOTHING;
         let call = self.manual.begin_for(site, &begin, Some(&self.agenda), &mut step);
         if step.more {
             // There was no room for its timer: it is looked at again.
             step.more = false;
-            if let Ok(Meant::InFlight(id)) = call.meant() {
+            if let Ok(Meant::InFlight(id)) = self.manual.0.seal.meant_call(call) {
                 self.line.append(&self.manual.0, id.slot(), id.slot());
                 self.be_awake();
             }
         }
         (call, step)
+    }
+
+    pub(crate) fn begin_later_on(&mut self, site: &Shared<Site>, begin: Begin) -> CallId {
+        let (call, step) = self.begin_on(site, begin);
+        self.held_back.extend(step.actions());
+        call
     }
 
     /// The next thing to do, as of `now`; `None` when there is nothing until
@@ -127,6 +140,10 @@ impl Loop {
         // Timers that have fired do so by the latest time, and calls are judged by the same: else
         // one whose timer is spent would find that its time has not come.
         self.now = self.now.max(now);
+        self.drop_what_is_forgotten();
+        if let Some(action) = self.held_back.pop_front() {
+            return Some(action);
+        }
         loop {
             if let Some(action) = self.step.nth(self.handed_out) {
                 self.handed_out += 1;
@@ -151,7 +168,20 @@ impl Loop {
     /// [`Nanos::NEVER`] when there is nothing to wait for.
     #[must_use]
     pub fn next_deadline(&self) -> Nanos {
-        self.agenda.known()
+        if self.held_back.is_empty() { self.agenda.known() } else { Nanos::ZERO }
+    }
+
+    /// In the child of a fork: what was still to be told is of the parent's calls. Their slots may
+    /// have others by now, so the lists of them are not gone through.
+    fn drop_what_is_forgotten(&mut self) {
+        let forgotten = self.manual.0.forgotten();
+        if self.forgotten != forgotten {
+            self.forgotten = forgotten;
+            self.held_back.clear();
+            (self.step, self.handed_out) = (Step::NOTHING, 0);
+            self.line = Line::default();
+            let _not_gone_through = self.agenda.take();
+        }
     }
 
     fn be_awake(&mut self) {
@@ -171,7 +201,7 @@ impl Loop {
         self.handed_out = 0;
         // Whoever holds it at this moment hears the knock, and lists it again.
         if let Drive::You(hold) = slot.flight.knock_time(id.generation()) {
-            let mut pilot = Pilot::new(&inner.host, slot, id, self.now).of_loop();
+            let mut pilot = Pilot::new(inner, slot, id, self.now).of_loop();
             let left = pilot.fly(hold, &mut self.step);
             self.manual.leave(id, slot, left);
             if self.step.more {
@@ -198,7 +228,7 @@ impl Loop {
     fn shut(&self, id: FlightId, slot: &Slot) {
         if let Drive::You(hold) = slot.flight.knock_time(id.generation()) {
             let mut nobody_is_told = Step::NOTHING;
-            let mut pilot = Pilot::new(&self.manual.0.host, slot, id, Nanos::ZERO);
+            let mut pilot = Pilot::new(&self.manual.0, slot, id, Nanos::ZERO);
             let left = pilot.fly(hold, &mut nobody_is_told);
             self.manual.leave(id, slot, left);
         }
@@ -207,6 +237,7 @@ impl Loop {
 
 impl Drop for Loop {
     fn drop(&mut self) {
+        self.drop_what_is_forgotten();
         self.line.take_in(&self.manual.0, self.agenda.close());
         while let Some(index) = self.line.pop(&self.manual.0) {
             let slot = slot(&self.manual.0, index);
@@ -215,8 +246,8 @@ impl Drop for Loop {
             self.shut(id, slot);
         }
         // Attempts the host has not heard of and will not.
-        while let Some(action) = self.step.nth(self.handed_out) {
-            self.handed_out += 1;
+        let rest = self.step.actions().skip(self.handed_out);
+        for action in rest.chain(self.held_back.drain(..)) {
             if let Action::Start { attempt, .. } = action {
                 let _over_or_shut_down = self.manual.reject(attempt, Nanos::ZERO);
             }

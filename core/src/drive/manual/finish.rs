@@ -3,7 +3,6 @@
 use super::{
     Manual, Pilot, Stale, Step,
     id::{AttemptRef, Meant},
-    no_room::answered_without_slot,
     seat::{End, HOST_JUDGES},
     slot::Slot,
     stepped,
@@ -36,8 +35,7 @@ impl Manual {
     ///
     /// # Errors
     ///
-    /// [`Stale`] if the attempt has been finished already, or never was. A
-    /// [pass-through](super::CallId::is_pass_through) attempt is not known to have been finished.
+    /// [`Stale`] if the attempt has been finished already, or never was.
     pub fn finish(
         &self,
         attempt: AttemptRef,
@@ -102,9 +100,11 @@ impl Manual {
         step: &mut Step,
     ) -> Result<(), Stale> {
         *step = Step::new();
-        let Meant::InFlight((id, ticket)) = attempt.meant()? else {
-            answered_without_slot(attempt, said, result, step);
-            return Ok(());
+        let (id, ticket) = match self.0.seal.meant(attempt)? {
+            Meant::InFlight(meant) => meant,
+            Meant::PassThrough(id) => {
+                return self.end_plain(id, attempt, (said, now), result, step);
+            }
         };
         let slot = self.slot(id)?;
         let (generation, seat) = (id.generation(), slot.seat(ticket));
@@ -148,7 +148,7 @@ impl Manual {
         if !matches!(drive, Drive::Late) {
             return self.drive_if_held(id, slot, drive, now, step);
         }
-        Pilot::new(&self.0.host, slot, id, now).settle_late(ticket);
+        Pilot::new(&self.0, slot, id, now).settle_late(ticket);
         self.leave(id, slot, slot.flight.retire(id.generation(), ticket).into());
         Ok(())
     }

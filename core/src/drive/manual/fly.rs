@@ -7,7 +7,9 @@ use std::{
 };
 
 use super::{
+    Inner,
     agenda::Agenda,
+    id::Seal,
     seat::{CANCELLED, End, HOST_JUDGES},
     slot::{Done, Machine, Setting, Slot},
     step::Step,
@@ -26,6 +28,7 @@ use crate::{
 /// A flight in the hand of the thread that drives it.
 pub(super) struct Pilot<'a> {
     host: &'a Host,
+    pub(super) seal: Seal,
     pub(super) slot: &'a Slot,
     pub(super) setting: &'a Setting,
     pub(super) id: FlightId,
@@ -67,9 +70,10 @@ impl From<Exit> for Left {
 
 impl<'a> Pilot<'a> {
     /// Only for whoever has taken hold of this flight, or begins it.
-    pub(super) fn new(host: &'a Host, slot: &'a Slot, id: FlightId, now: Nanos) -> Self {
-        let (setting, shard) = (slot.setting(), Shard::current());
-        Self { host, slot, setting, id, now, asker: Asker::Anybody, shard, bell: None }
+    pub(super) fn new(inner: &'a Inner, slot: &'a Slot, id: FlightId, now: Nanos) -> Self {
+        let (host, seal) = (&*inner.host, inner.seal);
+        let (setting, shard, asker) = (slot.setting(), Shard::current(), Asker::Anybody);
+        Self { host, seal, slot, setting, id, now, asker, shard, bell: None }
     }
 
     /// As the event loop that the call belongs to.
@@ -374,13 +378,12 @@ impl<'a> Pilot<'a> {
 
 /// A call that has ended, for those who want to know.
 pub(super) fn ended<'a>(setting: &'a Setting, machine: &'a Machine) -> Ended<'a> {
-    let call = machine.call();
     Ended {
         site: &setting.site,
         terms: &setting.terms,
-        call,
+        call: machine.call(),
         notes: &machine.notes,
-        verdict: call.verdict().expect("a call that is done has a verdict"),
+        verdict: machine.call().verdict().expect("a call that is done has a verdict"),
         started: setting.started,
         first_started: machine.first_started,
         ended: machine.ended,

@@ -1,7 +1,7 @@
 //! A process that came out of a fork: its parent's calls are none of its own.
 
 use super::{
-    CallId, Manual,
+    Manual,
     fly::{Left, Pilot},
     pins::Unpinned,
     seat::End,
@@ -11,22 +11,27 @@ use super::{
 use crate::{
     clock::Nanos,
     flight::{Drive, FlightId, Ticket},
+    sync::Ordering,
 };
 
 impl Manual {
-    /// How many attempts were started and not finished, as far as calls with a slot go. A figure
+    /// How many attempts were started and not finished, of calls that pass through as well. A figure
     /// for people, gone through slot by slot.
     #[must_use]
     pub fn unfinished(&self) -> usize {
-        self.slots().map(|(_, slot)| slot.flight.unfinished()).sum()
+        let in_flight: usize = self.slots().map(|(_, slot)| slot.flight.unfinished()).sum();
+        in_flight + self.0.plain.unfinished()
     }
 
-    /// Ends all calls, and finishes all their attempts: their ids become stale. For the child of a
-    /// fork, in which the attempts of its parent do not run, and before it has a second thread.
+    /// Ends all calls, and finishes all their attempts: their ids become stale, and a
+    /// [`Loop`](super::Loop) has nothing to tell of them any more. For the child of a fork, in which the attempts of its parent do not run, and before it has a second thread.
     ///
     /// Answers how many there are that another thread was driving at the moment of the fork. Nobody
     /// will ever let go of these, so they keep their slots for good.
     pub fn forget(&self) -> usize {
+        // Relaxed: there is one thread.
+        self.0.forgotten.fetch_add(1, Ordering::Relaxed);
+        self.0.plain.forget();
         self.slots().filter(|(index, slot)| !self.forget_call(*index, slot)).count()
     }
 
@@ -46,7 +51,7 @@ impl Manual {
                 Drive::Elsewhere => return false,
                 Drive::You(hold) => {
                     let mut nobody_is_told = Step::NOTHING;
-                    let mut pilot = Pilot::new(&self.0.host, slot, id, Nanos::ZERO).of_loop();
+                    let mut pilot = Pilot::new(&self.0, slot, id, Nanos::ZERO).of_loop();
                     let left = pilot.fly(hold, &mut nobody_is_told);
                     slot.unlist();
                     self.leave(id, slot, left);
@@ -60,14 +65,14 @@ impl Manual {
             if slot.flight.claim(id.generation(), ticket).is_ok() {
                 slot.seat(ticket).write(End::not_run(Nanos::ZERO));
                 let _late = slot.flight.ready(id.generation(), ticket);
-                Pilot::new(&self.0.host, slot, id, Nanos::ZERO).settle_late(ticket);
+                Pilot::new(&self.0, slot, id, Nanos::ZERO).settle_late(ticket);
                 self.leave(id, slot, slot.flight.retire(id.generation(), ticket).into());
             }
         }
         if slot.pins.forget() == Ok(Unpinned::Last) {
             self.0.slab.release(index);
         }
-        self.poll(CallId::of(id), Nanos::ZERO).is_err()
+        self.poll(self.0.seal.call(id), Nanos::ZERO).is_err()
     }
 }
 
@@ -110,12 +115,13 @@ mod tests {
         let mut events = manual.event_loop(|| {});
         let (looped, step) = events.begin(&site, Begin::new(now));
         let loops = started(&step);
-        assert_eq!(manual.unfinished(), 2);
+        let unheard = events.begin_later(&site, Begin::new(now));
+        assert_eq!(manual.unfinished(), 3);
         assert!(retry(&manual).1.verdict().is_some(), "the control: there is no reservation left");
 
         assert_eq!(manual.forget(), 0);
         assert_eq!(manual.unfinished(), 0);
-        for call in [waiting, kept, looped] {
+        for call in [waiting, kept, looped, unheard] {
             assert!(manual.poll(call, now).is_err());
             assert!(manual.cancel(call).is_err());
             assert!(manual.end(call).is_err());
@@ -125,6 +131,12 @@ mod tests {
             assert!(manual.is_cancelled(attempt));
         }
         assert!(manual.timeline(kept).is_none());
+        // The loop knows of no start that nobody has heard of, and goes on.
+        assert!(events.process(now).is_none());
+        events.begin_later(&site, Begin::new(now));
+        let Some(Action::Start { attempt, .. }) = events.process(now) else { panic!("a start") };
+        let _done = manual.finish(attempt, now, &Completion::ok(), 0).expect("it was started");
+        assert!(matches!(events.process(now), Some(Action::Done { .. })));
         let again = retry(&manual).1;
         assert!(matches!(again.actions().next(), Some(Action::Start { .. })), "{again:?}");
     }

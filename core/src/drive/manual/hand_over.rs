@@ -140,7 +140,7 @@ impl Pilot<'_> {
 
     #[inline]
     fn names(&self, ticket: Ticket) -> (CallId, u64, AttemptRef) {
-        (CallId::of(self.id), self.setting.cookie, AttemptRef::of(self.id, ticket))
+        (self.seal.call(self.id), self.setting.cookie, self.seal.attempt(self.id, ticket))
     }
 
     #[inline]
@@ -163,10 +163,10 @@ impl Pilot<'_> {
     fn done(&self, machine: &Machine) -> Action {
         let call = machine.call();
         Action::Done {
-            call: CallId::of(self.id),
+            call: self.seal.call(self.id),
             cookie: self.setting.cookie,
             verdict: call.verdict().expect("a call that is done has a verdict"),
-            answer: machine.answer.map(|(ticket, _)| AttemptRef::of(self.id, ticket)),
+            answer: machine.answer.map(|(ticket, _)| self.seal.attempt(self.id, ticket)),
             result: machine.answer.map_or(0, |(_, result)| result),
             attempts: call.attempts().into(),
             retry_after: call.retry_after(),

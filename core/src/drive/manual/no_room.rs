@@ -1,4 +1,5 @@
-//! Calls without a slot: one plain attempt each, of which nothing is kept.
+//! Calls that found no slot: one plain attempt each. What is kept of it says that it is in the air,
+//! and no more.
 
 use super::{
     Manual,
@@ -8,27 +9,198 @@ use super::{
 };
 use crate::{
     classify::{self, Context},
+    clock::Nanos,
+    flight::{FlightId, Generation, Stale},
+    listener::Warning,
     notes::AttemptKind,
     outcome::OutcomeKind,
     policy::Idempotent,
     site::{Counter, Site},
-    sync::Ordering,
+    slab::{Linked, Slab},
+    sync::{Arc as Shared, AtomicU32, AtomicU64, Cell, Ordering, Shard},
     verdict::Verdict,
 };
 
-impl Manual {
-    /// All slots are taken, or the site's engine is not to be trusted: one plain attempt, of which
-    /// nothing is kept.
+/// How many plain attempts are known one by one, at 32 bytes. Of further ones nothing is kept: they
+/// can be finished, and finished twice.
+const KNOWN: usize = if cfg!(rego_loom) { 2 } else { 1 << 18 };
+
+/// The slot of those nothing is kept of, and how many are told apart before their ids come back.
+const UNKNOWN_SLOT: u32 = FlightId::SLOTS - 1;
+const UNKNOWN_IDS: u64 = 1 << 20;
+
+/// In a plain attempt's word, beside its generation: it is in the air.
+const OPEN: u32 = 1 << 31;
+
+/// Calls that pass through.
+pub(super) struct PlainCalls {
+    slab: Slab<Plain>,
+    /// How many were made that nothing is kept of.
+    unknown: AtomicU64,
+}
+
+/// One plain attempt.
+struct Plain {
+    link: AtomicU32,
+    /// Its generation, and [`OPEN`] until it is finished: whoever takes that away has finished it.
+    word: AtomicU32,
+    /// Written by the thread that begins the call, while the slot is its alone; taken by the one that
+    /// finishes it.
+    kept: Cell<Option<Kept>>,
+}
+
+/// What is kept of a call.
+struct Kept {
+    site: Shared<Site>,
+    started: Nanos,
+    cookie: u64,
+}
+
+// SAFETY: because `kept` is the thread's alone that has taken the slot and not opened it, and then
+// the one's that has closed it: see `open` and `close`.
+unsafe impl Sync for Plain {}
+
+impl Default for Plain {
+    fn default() -> Self {
+        Self { link: AtomicU32::new(0), word: AtomicU32::new(0), kept: Cell::new(None) }
+    }
+}
+
+impl Linked for Plain {
+    fn link(&self) -> &AtomicU32 {
+        &self.link
+    }
+}
+
+impl PlainCalls {
+    pub(super) fn new() -> Self {
+        Self { slab: Slab::new(KNOWN), unknown: AtomicU64::new(0) }
+    }
+
+    /// A call begins.
+    fn open(&self, kept: Kept) -> FlightId {
+        let Some((index, plain)) = self.slab.acquire(Shard::current()) else {
+            return self.next_unknown();
+        };
+        // Relaxed: the slot is this thread's.
+        let last = Generation::parse(plain.word.load(Ordering::Relaxed) & !OPEN);
+        let generation = last.map_or(Generation::FIRST, Generation::next);
+        // SAFETY: because the slot is this thread's until the word says that the call is open.
+        plain.kept.with_mut(|cell| unsafe { *cell = Some(kept) });
+        // Release: what is kept happens-before whoever finishes the attempt.
+        plain.word.store(OPEN | generation.get(), Ordering::Release);
+        FlightId::new(index, generation)
+    }
+
     #[cold]
-    pub(super) fn pass_through(&self, site: &Site, begin: &Begin, step: &mut Step) -> CallId {
-        site.counters.add(Counter::PassThrough, 1);
+    fn next_unknown(&self) -> FlightId {
         // Relaxed: only the number matters.
-        let nth = self.0.passed_through.fetch_add(1, Ordering::Relaxed);
-        let call = CallId::pass_through(nth);
+        let nth = self.unknown.fetch_add(1, Ordering::Relaxed);
+        let number = u32::try_from(nth % UNKNOWN_IDS + 1).ok();
+        let generation = number.and_then(Generation::parse).unwrap_or(Generation::FIRST);
+        FlightId::new(UNKNOWN_SLOT, generation)
+    }
+
+    /// Its attempt ends: what was kept of it.
+    fn close(&self, id: FlightId) -> Result<Option<Kept>, Stale> {
+        if self.is_unknown(id)? {
+            return Ok(None);
+        }
+        let plain = self.slab.get(id.slot()).ok_or(Stale)?;
+        let (open, closed) = (OPEN | id.generation().get(), id.generation().get());
+        if cfg!(rego_break = "manual_plain_check_then_act") {
+            // Acquire: as below, but two may find it open.
+            if plain.word.load(Ordering::Acquire) != open {
+                return Err(Stale);
+            }
+            // Relaxed: as below.
+            plain.word.store(closed, Ordering::Relaxed);
+        } else {
+            // Acquire: pairs with `open`. Of two that finish it one is first, and has the slot to
+            // itself. Relaxed on failure: it is over.
+            plain
+                .word
+                .compare_exchange(open, closed, Ordering::Acquire, Ordering::Relaxed)
+                .map_err(|_| Stale)?;
+        }
+        // SAFETY: because only one exchange closes it, and the slot is not given back before.
+        let kept = plain.kept.with_mut(|cell| unsafe { (*cell).take() });
+        self.slab.release(id.slot());
+        Ok(kept)
+    }
+
+    /// Whether the call is in the air, as far as is known.
+    pub(super) fn look_up(&self, id: FlightId) -> Result<(), Stale> {
+        if self.is_unknown(id)? {
+            return Ok(());
+        }
+        let plain = self.slab.get(id.slot()).ok_or(Stale)?;
+        // Relaxed: it stands alone, and may be over a moment later.
+        let is_open = plain.word.load(Ordering::Relaxed) == OPEN | id.generation().get();
+        if is_open { Ok(()) } else { Err(Stale) }
+    }
+
+    /// How many are in the air, as far as is known.
+    pub(super) fn unfinished(&self) -> usize {
+        self.open_ones().count()
+    }
+
+    /// Finishes all of them.
+    pub(super) fn forget(&self) {
+        self.open_ones().for_each(|id| {
+            let _finished_by_itself = self.close(id);
+        });
+    }
+
+    fn open_ones(&self) -> impl Iterator<Item = FlightId> {
+        (0..).take(self.slab.allocated()).filter_map(|index| {
+            // Relaxed: as in `look_up`.
+            let word = self.slab.get(index)?.word.load(Ordering::Relaxed);
+            let generation = Generation::parse(word & !OPEN)?;
+            (word & OPEN != 0).then(|| FlightId::new(index, generation))
+        })
+    }
+
+    fn is_unknown(&self, id: FlightId) -> Result<bool, Stale> {
+        match id.slot() == UNKNOWN_SLOT {
+            true if u64::from(id.generation().get()) > UNKNOWN_IDS => Err(Stale),
+            is_unknown => Ok(is_unknown),
+        }
+    }
+}
+
+impl Manual {
+    /// All slots are taken: one plain attempt.
+    #[cold]
+    pub(super) fn find_no_room(
+        &self,
+        site: &Shared<Site>,
+        begin: &Begin,
+        step: &mut Step,
+    ) -> CallId {
+        self.0.host.warn(site, begin.now, Warning::NoRoom);
+        self.pass_through(site, begin, step)
+    }
+
+    /// All slots are taken, or the site's engine is not to be trusted: one plain attempt.
+    #[cold]
+    pub(super) fn pass_through(
+        &self,
+        site: &Shared<Site>,
+        begin: &Begin,
+        step: &mut Step,
+    ) -> CallId {
+        site.counters.add(Counter::PassThrough, 1);
+        let (started, cookie) = (begin.now, begin.cookie);
+        let id = self.0.plain.open(Kept { site: Shared::clone(site), started, cookie });
+        let attempt = self.0.seal.plain(id);
+        let call = attempt.call();
         let terms = site.terms();
         let retry = &terms.policy.retry;
         let deadline = begin.deadline.min(begin.now + retry.overall_timeout);
         let action = if begin.now >= deadline {
+            let _nobody_knows_it = self.0.plain.close(id);
+            site.counters.ended(Verdict::DeadlineExceeded, None, Nanos::ZERO);
             Action::Done {
                 call,
                 cookie: begin.cookie,
@@ -42,7 +214,7 @@ impl Manual {
             Action::Start {
                 call,
                 cookie: begin.cookie,
-                attempt: AttemptRef::first_of(call),
+                attempt,
                 kind: AttemptKind::First,
                 number: 0,
                 retry_index: 0,
@@ -53,36 +225,47 @@ impl Manual {
         step.push(action);
         call
     }
-}
 
-/// The end of a call of which nothing was kept.
-#[cold]
-pub(super) fn answered_without_slot(
-    attempt: AttemptRef,
-    said: &Said<'_>,
-    result: u64,
-    step: &mut Step,
-) {
-    let outcome = match *said {
-        Said::Facts(facts) => {
-            let context = Context::new(Idempotent::Unset);
-            Some(classify::judge(&classify::Named::default(), facts, &context))
+    /// The end of a plain attempt, and of its call.
+    #[cold]
+    pub(super) fn end_plain(
+        &self,
+        id: FlightId,
+        attempt: AttemptRef,
+        (said, now): (&Said<'_>, Nanos),
+        result: u64,
+        step: &mut Step,
+    ) -> Result<(), Stale> {
+        let kept = self.0.plain.close(id)?;
+        let outcome = match *said {
+            Said::Facts(facts) => {
+                let context = Context::new(Idempotent::Unset);
+                Some(classify::judge(&classify::Named::default(), facts, &context))
+            }
+            Said::Outcome(outcome) => Some(outcome),
+            Said::NotRun => None,
+        };
+        let verdict = match outcome.map(|outcome| outcome.kind) {
+            Some(OutcomeKind::Success) => Verdict::Success,
+            Some(_) => Verdict::PassThrough,
+            None => Verdict::ExecutorRejected,
+        };
+        if let Some(Kept { site, started, .. }) = &kept {
+            let length = now.max(*started) - *started;
+            if verdict.is_success() {
+                site.counters.win(AttemptKind::First, true, length);
+            }
+            site.counters.ended(verdict, outcome.map(|_| AttemptKind::First), length);
         }
-        Said::Outcome(outcome) => Some(outcome),
-        Said::NotRun => None,
-    };
-    let verdict = match outcome.map(|outcome| outcome.kind) {
-        Some(OutcomeKind::Success) => Verdict::Success,
-        Some(_) => Verdict::PassThrough,
-        None => Verdict::ExecutorRejected,
-    };
-    step.push(Action::Done {
-        call: attempt.call(),
-        cookie: 0,
-        verdict,
-        answer: outcome.map(|_| attempt),
-        result,
-        attempts: 1,
-        retry_after: None,
-    });
+        step.push(Action::Done {
+            call: attempt.call(),
+            cookie: kept.map_or(0, |kept| kept.cookie),
+            verdict,
+            answer: outcome.map(|_| attempt),
+            result,
+            attempts: 1,
+            retry_after: None,
+        });
+        Ok(())
+    }
 }

@@ -100,7 +100,7 @@ fn an_attempt_nobody_was_told_of_is_taken_back() {
     let yard = Yard::new(hedging());
     let (call, step) = manual.begin_at(&yard.site, Begin::new(ms(1)));
     let primary = attempts(&step)[0];
-    let Ok(Meant::InFlight(id)) = call.meant() else { panic!("there is room") };
+    let Ok(Meant::InFlight(id)) = manual.0.seal.meant_call(call) else { panic!("there is room") };
     let slot = manual.slot(id).unwrap();
     // The hedge is due, and the step has no place for it.
     let mut full = Step::NOTHING;
@@ -108,7 +108,7 @@ fn an_attempt_nobody_was_told_of_is_taken_back() {
         full.push(step.actions().next().unwrap());
     }
     let Drive::You(hold) = slot.flight.poll(id.generation()) else { panic!("nobody drives") };
-    let mut pilot = Pilot::new(&manual.0.host, slot, id, ms(21));
+    let mut pilot = Pilot::new(&manual.0, slot, id, ms(21));
     assert_eq!(pilot.fly(hold, &mut full), Left::There);
     assert!(full.more);
     assert_eq!(yard.budgets[1].available(Nanos::ZERO), f64::from(ROOM - 1), "the hedge is paid");
@@ -129,7 +129,7 @@ fn a_late_driver_gets_what_a_busy_one_was_told() {
     let yard = Yard::new(hedging());
     let (call, step) = manual.begin_at(&yard.site, Begin::new(ms(1)));
     let primary = attempts(&step)[0];
-    let Ok(Meant::InFlight(id)) = call.meant() else { panic!("there is room") };
+    let Ok(Meant::InFlight(id)) = manual.0.seal.meant_call(call) else { panic!("there is room") };
     let slot = manual.slot(id).unwrap();
     let Drive::You(hold) = slot.flight.poll(id.generation()) else { panic!("nobody drives") };
     // While this thread drives, others come with news.
@@ -138,7 +138,7 @@ fn a_late_driver_gets_what_a_busy_one_was_told() {
     assert_eq!(manual.poll(call, ms(6)).unwrap(), Step::ELSEWHERE);
     manual.cancel(call).unwrap();
     let mut step = Step::NOTHING;
-    let left = Pilot::new(&manual.0.host, slot, id, ms(4)).fly(hold, &mut step);
+    let left = Pilot::new(&manual.0, slot, id, ms(4)).fly(hold, &mut step);
     manual.leave(id, slot, left);
     assert_eq!(step.verdict(), Some(Verdict::Cancelled), "the failure first, then the cancel");
     yard.assert_quiet();

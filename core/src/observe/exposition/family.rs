@@ -9,6 +9,7 @@ pub(super) enum Metric {
     CallStops,
     CallDuration,
     CallsInFlight,
+    CallsPassedThrough,
     Attempts,
     AttemptDuration,
     AttemptReasons,
@@ -82,7 +83,7 @@ const LABELS: &[(&str, &str)] = &[
 ];
 
 /// Every metric, in the order of the text.
-pub(super) const METRICS: [(Metric, Family); 19] = [
+pub(super) const METRICS: [(Metric, Family); 20] = [
     (
         Metric::Calls,
         Family::counter(
@@ -113,6 +114,14 @@ pub(super) const METRICS: [(Metric, Family); 19] = [
             "rego_calls_in_flight",
             &["key"],
             "Calls in the air whose attempts were handed to other threads.",
+        ),
+    ),
+    (
+        Metric::CallsPassedThrough,
+        Family::counter(
+            "rego_calls_passed_through",
+            &["key"],
+            "Calls for which the engine stood aside, for want of room or after a defect of its own: one plain attempt each.",
         ),
     ),
     (

@@ -87,13 +87,15 @@ fn a_launch_that_was_not_made_gives_back_its_place() {
     let (manual, yard) = (manual(4), Yard::new(hedging()));
     let (call, step) = manual.begin_at(&yard.site, Begin::new(ms(1)));
     let primary = attempts(&step)[0];
-    let Ok(Meant::InFlight(id)) = call.meant() else { panic!("there is room") };
+    let Ok(Meant::InFlight(id)) = manual.0.seal.meant_call(call) else { panic!("there is room") };
     let slot = manual.slot(id).unwrap();
     let Drive::You(mut hold) = slot.flight.poll(id.generation()) else { panic!("nobody drives") };
-    let mut pilot = Pilot::new(&manual.0.host, slot, id, ms(2));
+    let mut pilot = Pilot::new(&manual.0, slot, id, ms(2));
     assert!(yard.budgets[0].reserve(Shard::current()).is_allowed());
-    let launch =
-        Launch { reserved: Reserved::Retry, ..slot.seat(ticket(primary)).launch().unwrap() };
+    let launch = Launch {
+        reserved: Reserved::Retry,
+        ..slot.seat(ticket(&manual, primary)).launch().unwrap()
+    };
     let said = Some(call::Step::Launch(launch));
     slot.with_machine(|machine| {
         pilot.stand_aside(machine, &mut hold, said, Box::new("on purpose"));
@@ -107,8 +109,8 @@ fn a_launch_that_was_not_made_gives_back_its_place() {
     assert_empty(&manual);
 }
 
-fn ticket(attempt: AttemptRef) -> Ticket {
-    match attempt.meant() {
+fn ticket(manual: &Manual, attempt: AttemptRef) -> Ticket {
+    match manual.0.seal.meant(attempt) {
         Ok(Meant::InFlight((_, ticket))) => ticket,
         other => panic!("an attempt in the air, not {other:?}"),
     }

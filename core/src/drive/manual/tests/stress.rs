@@ -297,7 +297,7 @@ fn poll_slot(player: &mut Player<'_>, index: u32) {
     let board = player.board;
     let Some(slot) = board.manual.0.slab.get(index) else { return };
     let generation = slot.flight.generation();
-    let call = CallId::of(FlightId::new(index, generation));
+    let call = board.manual.0.seal.call(FlightId::new(index, generation));
     let said = board.manual.poll(call, board.now());
     player.obey_if_live(said);
 }
