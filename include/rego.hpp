@@ -27,6 +27,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -488,7 +489,8 @@ struct submitted : job<F> {
 
 class engine;
 
-/// A call of the first or second layer, by its id. Its end is `rego_call_end` where it was kept.
+/// The owner of a call of the first or second layer, by its id: with it goes the call. The engine
+/// must be there until then. One that was moved from owns nothing.
 class call {
  public:
   call() noexcept = default;
@@ -500,20 +502,44 @@ class call {
   }
   call(const call &) = delete;
   call &operator=(const call &) = delete;
-  /// A call that goes on is asked to end; the thread that drives it gets the actions.
+  /// As `end`.
   ~call() {
-    if (raw_ != 0 && ::rego_call_end(engine_, raw_) != REGO_STATUS_OK) ::rego_call_cancel(engine_, raw_);
+    if (raw_ != 0 && ::rego_call_end(engine_, raw_) != REGO_STATUS_OK) end();
   }
   ::rego_call raw() const noexcept { return raw_; }
+  /// The call is the caller's to end.
   ::rego_call release() noexcept { return std::exchange(raw_, 0); }
   explicit operator bool() const noexcept { return raw_ != 0; }
+  /// Lets go of the call, kept or not; one that goes on is cancelled, and its actions, the DONE too, go to nobody. Attempts
+  /// that still run are told by `rego_attempt_cancelled` alone, and are to be finished all the same: with the last of
+  /// them goes what the engine keeps of the call. `at` is for engines that are told another time than `now()`.
+  ///
+  /// What follows in a call of a loop's comes out of `loop::process` even so; one that was begun with REGO_BEGIN_KEEP is to
+  /// be let go after its DONE: by this, or if this came before, by `rego_call_end`.
+  void end(time at = now()) noexcept {
+    const ::rego_call raw = release();
+    if (::rego_call_cancel(engine_, raw) == REGO_STATUS_OK) {
+      // One poll ends it, but where there is more to tell than fits a step, and where another thread drives it at this
+      // moment, which is soon through. Calls of loops always say so.
+      for (int turn = 0; turn < 256; turn++) {
+        ::rego_step step = REGO_STEP_INIT;
+        if (::rego_call_poll(engine_, raw, at, &step) != REGO_STATUS_OK || step.flags == 0) break;
+        if ((step.flags & REGO_STEP_ELSEWHERE) != 0) std::this_thread::yield();
+      }
+    }
+    ::rego_call_end(engine_, raw);
+  }
+  /// `REGO_STATUS_STALE` if the call is over. One that was kept is there until it is let go: after its DONE there is nothing
+  /// more to do, which is no error.
   result<::rego_step> poll(time at = now()) {
     ::rego_step step = REGO_STEP_INIT;
     const ::rego_status status = ::rego_call_poll(engine_, raw_, at, &step);
     if (status != REGO_STATUS_OK) return unexpected(error(status));
     return step;
   }
+  /// `REGO_STATUS_STALE` of a call that is done, kept or not: there is nothing to cancel.
   result<void> cancel() { return detail::check(::rego_call_cancel(engine_, raw_)); }
+  /// Of a call that was kept and is done; else `REGO_STATUS_STALE`.
   result<std::string> timeline() const {
     return detail::text([&](char *to, std::size_t room, std::size_t *len) {
       return ::rego_call_timeline_write(engine_, raw_, to, room, len);

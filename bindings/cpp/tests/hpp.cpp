@@ -1,23 +1,13 @@
 // rego.hpp in every dialect, with exceptions and without.
+#include "check.hpp"
 #include "pool.hpp"
 
 #include <atomic>
-#include <cstdio>
 #include <limits>
 #include <string>
 #include <thread>
 #include <tuple>
 #include <type_traits>
-
-static int failures;
-
-static void check(int line, bool holds, const char *what) {
-  if (!holds) {
-    std::fprintf(stderr, "hpp.cpp:%d: %s\n", line, what);
-    failures++;
-  }
-}
-#define CHECK(holds) check(__LINE__, static_cast<bool>(holds), #holds)
 
 using namespace std::chrono_literals;
 
