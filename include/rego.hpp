@@ -15,6 +15,7 @@
 
 #include <rego.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -565,19 +566,31 @@ class call {
 class loop {
  public:
   loop() noexcept = default;
-  static loop adopt(::rego_loop *raw) noexcept { return loop(raw); }
-  loop(loop &&other) noexcept : raw_(other.release()) {}
+  /// `engine` is the one that it was made for: see `process`.
+  static loop adopt(::rego_loop *raw, ::rego_engine *engine = nullptr) noexcept { return loop(raw, engine); }
+  loop(loop &&other) noexcept { swap(other); }
   loop &operator=(loop &&other) noexcept {
     loop(std::move(other)).swap(*this);
     return *this;
   }
   loop(const loop &) = delete;
   loop &operator=(const loop &) = delete;
-  ~loop() { ::rego_loop_free(raw_); }
+  ~loop() {
+    ::rego_engine *const engine = raw_ != nullptr && next_ < count_ ? ::rego_engine_retain(engine_) : nullptr;
+    ::rego_loop_free(raw_);
+    // Attempts that the host has not heard of and will not. Their calls are over: the time says nothing.
+    for (; engine != nullptr && next_ < count_; next_++) {
+      ::rego_step step = REGO_STEP_INIT;
+      if (batch_[next_].kind != REGO_ACTION_START) continue;
+      static_cast<void>(detail::check(::rego_attempt_reject(engine, batch_[next_].attempt, 0, &step)));
+    }
+    ::rego_engine_release(engine);
+  }
   ::rego_loop *raw() const noexcept { return raw_; }
+  /// What an exception has kept back stays here, for `process`.
   ::rego_loop *release() noexcept { return std::exchange(raw_, nullptr); }
   explicit operator bool() const noexcept { return raw_ != nullptr; }
-  /// What is to be done comes out of `process`.
+  /// What is to be done comes out of `process`. Of `how` the deadline counts, whether repeating is safe, and the priority.
   result<::rego_call> begin(key of, std::uint64_t cookie, const options &how = {}, time at = now()) {
     ::rego_begin begin = REGO_BEGIN_INIT;
     begin.now = at;
@@ -590,24 +603,42 @@ class loop {
     if (status != REGO_STATUS_OK) return unexpected(error(status));
     return call;
   }
-  time next_deadline() const noexcept { return ::rego_loop_next_deadline(raw_); }
-  /// Hands every action that is due to `act`.
+  time next_deadline() const noexcept { return next_ < count_ ? 0 : ::rego_loop_next_deadline(raw_); }
+  /// Hands every action that is due to `act`, once, in order. What `act` throws comes out of here: the action that it was
+  /// called with counts as handed out, and what is left of those that were due, the next `process` begins with; until then
+  /// `next_deadline` is 0. Attempts that are not handed out before the loop goes are rejected, if it knows its engine.
+  /// `act` may process and begin; it must not destroy the loop.
   template <class Act>
   result<void> process(Act &&act, time at = now()) {
-    ::rego_action actions[16];
-    std::size_t count = 16;
-    while (count == 16) {
-      const ::rego_status status = ::rego_loop_process(raw_, at, actions, 16, &count);
+    for (bool more = true;;) {
+      while (next_ < count_) {
+        const ::rego_action action = batch_[next_++];
+        static_cast<void>(act(action));
+      }
+      if (!more) return {};
+      std::size_t count = 0;
+      const ::rego_status status = ::rego_loop_process(raw_, at, batch_.data(), batch_.size(), &count);
       if (status != REGO_STATUS_OK) return unexpected(error(status));
-      for (std::size_t i = 0; i < count; i++) act(static_cast<const ::rego_action &>(actions[i]));
+      next_ = 0;
+      count_ = count;
+      more = count == batch_.size();
     }
-    return {};
   }
-  void swap(loop &other) noexcept { std::swap(raw_, other.raw_); }
+  void swap(loop &other) noexcept {
+    std::swap(raw_, other.raw_);
+    std::swap(engine_, other.engine_);
+    std::swap(batch_, other.batch_);
+    std::swap(next_, other.next_);
+    std::swap(count_, other.count_);
+  }
 
  private:
-  explicit loop(::rego_loop *raw) noexcept : raw_(raw) {}
+  loop(::rego_loop *raw, ::rego_engine *engine) noexcept : raw_(raw), engine_(engine) {}
   ::rego_loop *raw_ = nullptr;
+  ::rego_engine *engine_ = nullptr;  // the loop's reference keeps it
+  std::array<::rego_action, 16> batch_{};
+  std::size_t next_ = 0;   // which of the batch is handed out next
+  std::size_t count_ = 0;  // how many there are
 };
 
 namespace detail {
@@ -803,7 +834,7 @@ class engine {
         raw_, [](void *at) noexcept { detail::contained(*static_cast<Notify *>(at), [] {}); }, held.release(),
         [](void *at) noexcept { delete static_cast<Notify *>(at); }, &made);
     if (status != REGO_STATUS_OK) return unexpected(error(status));
-    return rego::loop::adopt(made);
+    return rego::loop::adopt(made, raw_);
   }
 
   /// Executes a call and waits for its end. `op` is `T(const attempt &)`, called by several threads

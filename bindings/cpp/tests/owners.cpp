@@ -128,10 +128,105 @@ static void owners_go_while_others_finish() {
   CHECK(has_all_its_room(engine));
 }
 
+/// Begins `count` calls with the cookies 1 to `count`.
+static rego::loop loop_of(rego::engine &engine, unsigned count) {
+  rego::loop loop = engine.loop([] {}).value();
+  const rego::key get = engine.key("svc.Get").value();
+  for (unsigned i = 1; i <= count; i++) CHECK(loop.begin(get, i));
+  return loop;
+}
+
+static void a_loop_is_moved_with_all_that_is_in_it() {
+  rego::engine engine = rego::engine::make().value();
+  rego::loop loop = loop_of(engine, 20);
+  rego::loop other = loop_of(engine, 0);
+  other = std::move(loop);
+  rego::loop &same = other;
+  other = std::move(same);
+  std::vector<std::uint64_t> seen;
+  // Who processes while it processes gets what is left, in order, and all of it once.
+  const auto told = other.process([&](const rego_action &action) {
+    seen.push_back(action.cookie);
+    if (seen.size() == 3) CHECK(other.process([&](const rego_action &next) { seen.push_back(next.cookie); }));
+  });
+  CHECK(told && seen.size() == 20);
+  for (std::size_t i = 0; i < seen.size(); i++) CHECK(seen[i] == i + 1);
+  CHECK(!loop && loop.next_deadline() == REGO_TIME_NEVER);
+  CHECK(!loop.process([](const rego_action &) {}));
+}
+
+#if REGO_HPP_EXCEPTIONS
+static void what_an_exception_keeps_back_comes_next() {
+  rego::engine engine = rego::engine::make().value();
+  for (const unsigned count : {3u, 16u, 40u}) {
+    rego::loop loop = loop_of(engine, count);
+    std::vector<std::uint64_t> seen;
+    std::vector<rego_attempt> attempts;
+    unsigned thrown = 0;
+    for (bool through = false; !through;) {
+      try {
+        loop.process([&](const rego_action &action) {
+          seen.push_back(action.cookie);
+          attempts.push_back(action.attempt);
+          if (seen.size() % 5 == 1) throw 1;
+        }).value();
+        through = true;
+      } catch (int) {
+        thrown++;
+        // There is something to do at once, elsewhere too.
+        CHECK(seen.size() == count || loop.next_deadline() == 0);
+        rego::loop elsewhere = std::move(loop);
+        CHECK(loop.next_deadline() == REGO_TIME_NEVER);
+        loop = std::move(elsewhere);
+      }
+    }
+    // What threw was handed out, and is not handed out again.
+    CHECK(seen.size() == count && thrown == (count + 4) / 5);
+    for (std::size_t i = 0; i < seen.size(); i++) CHECK(seen[i] == i + 1);
+    for (const rego_attempt attempt : attempts) finish(engine, attempt);
+    unsigned done = 0;
+    loop.process([&](const rego_action &action) { done += action.kind == REGO_ACTION_DONE; }).value();
+    CHECK(done == count);
+  }
+}
+
+static void what_is_kept_back_goes_with_its_loop() {
+  rego::engine engine = make();
+  for (unsigned i = 0; i < 4; i++) {
+    rego_attempt first = 0;
+    {
+      rego::loop loop = loop_of(engine, ROOM);
+      try {
+        (void)loop.process([&](const rego_action &action) {
+          first = action.attempt;
+          throw 1;
+        });
+      } catch (int) {
+      }
+    }
+    // Of this attempt the host knows; of the others it never heard.
+    finish(engine, first);
+  }
+  CHECK(has_all_its_room(engine));
+  // A loop that holds the last reference.
+  rego::loop last = loop_of(engine, ROOM);
+  try {
+    (void)last.process([](const rego_action &) { throw 1; });
+  } catch (int) {
+  }
+  engine = rego::engine();
+}
+#endif
+
 int main() {
   a_call_ends_with_its_owner();
   a_kept_call_is_there_until_it_is_let_go();
   who_was_moved_from_owns_nothing();
   owners_go_while_others_finish();
+  a_loop_is_moved_with_all_that_is_in_it();
+#if REGO_HPP_EXCEPTIONS
+  what_an_exception_keeps_back_comes_next();
+  what_is_kept_back_goes_with_its_loop();
+#endif
   return failures == 0 ? 0 : 1;
 }
