@@ -735,38 +735,70 @@ class policy {
   std::string text_;
 };
 
+namespace detail {
+
+/// A callable that C may drop while its owner has not let go of it yet: it goes when both have.
+struct lent {
+  bool owned = true;
+  bool dropped = false;
+};
+template <class F>
+struct lent_callable : lent {
+  F f;
+  explicit lent_callable(F &&it) : f(std::move(it)) {}
+  static lent_callable &of(void *at) noexcept { return *static_cast<lent_callable *>(static_cast<lent *>(at)); }
+  static void drop(void *at) noexcept {
+    lent_callable &self = of(at);
+    self.dropped = true;
+    if (!self.owned) delete &self;
+  }
+};
+
+}  // namespace detail
+
 /// A classifier of one's own: `rego_outcome(const rego_completion &, const rego_context &, rego_outcome usual)`.
-/// One that throws counts as saying that the attempt is not to be repeated.
+/// One that throws counts as saying that the attempt is not to be repeated. One that was moved from is none.
 class classifier {
  public:
   template <class F>
-  classifier(std::string name, F f) : name_(std::move(name)), userdata_(new F(std::move(f))) {
+  classifier(std::string name, F f) : name_(std::move(name)) {
+    static_assert(std::is_invocable_r_v<::rego_outcome, F &, const ::rego_completion &, const ::rego_context &, ::rego_outcome>,
+                  "a classifier is rego_outcome(const rego_completion &, const rego_context &, rego_outcome)");
+    using callable = detail::lent_callable<F>;
+    lent_ = new callable(std::move(f));
     raw_.name = detail::str(name_);
-    raw_.userdata = userdata_;
+    raw_.userdata = lent_;
     raw_.classify = [](void *at, const ::rego_completion *facts, const ::rego_context *context,
                        ::rego_outcome *out) noexcept {
-      detail::contained([&] { *out = (*static_cast<F *>(at))(*facts, *context, *out); },
-                        [&] { out->kind = UINT32_MAX; });
+      detail::contained([&] { *out = callable::of(at).f(*facts, *context, *out); }, [&] { out->kind = UINT32_MAX; });
     };
-    raw_.drop = [](void *at) noexcept { delete static_cast<F *>(at); };
+    raw_.drop = callable::drop;
   }
   classifier(classifier &&other) noexcept
-      : name_(std::move(other.name_)), userdata_(std::exchange(other.userdata_, nullptr)), raw_(other.raw_) {
+      : name_(std::move(other.name_)), lent_(std::exchange(other.lent_, nullptr)), raw_(std::exchange(other.raw_, none())) {
     raw_.name = detail::str(name_);
   }
   classifier &operator=(classifier &&) = delete;
   classifier(const classifier &) = delete;
   classifier &operator=(const classifier &) = delete;
   ~classifier() {
-    if (userdata_) raw_.drop(userdata_);
+    if (lent_ != nullptr) lent_->dropped = true;
+    release();
   }
   const ::rego_classifier &raw() const noexcept { return raw_; }
-  /// It is the library's now.
-  void release() noexcept { userdata_ = nullptr; }
+  /// After `rego_engine_new` has had it, whatever that answered: it goes when the library drops it, or has.
+  void release() noexcept {
+    if (lent_ == nullptr) return;
+    lent_->owned = false;
+    if (lent_->dropped) raw_.drop(raw_.userdata);
+    lent_ = nullptr;
+    raw_ = none();
+  }
 
  private:
+  static ::rego_classifier none() noexcept { return REGO_CLASSIFIER_INIT; }
   std::string name_;
-  void *userdata_;
+  detail::lent *lent_ = nullptr;
   ::rego_classifier raw_ = REGO_CLASSIFIER_INIT;
 };
 
@@ -780,17 +812,16 @@ class engine {
     raw.now = rego::now();
     return raw;
   }
-  static result<engine> make(::rego_options raw = defaults(), std::vector<classifier> classifiers = {}) {
-    std::vector<const ::rego_classifier *> all;
-    for (const classifier &one : classifiers) all.push_back(&one.raw());
-    raw.classifiers = all.data();
-    raw.n_classifiers = all.size();
-    ::rego_engine *made = nullptr;
-    ::rego_error why = REGO_ERROR_INIT;
-    const ::rego_status status = ::rego_engine_new(&raw, &made, &why);
-    for (classifier &one : classifiers) one.release();
-    if (status != REGO_STATUS_OK) return unexpected(error(status, why.message));
-    return engine(made);
+  static result<engine> make(::rego_options raw = defaults(), detail::unit = {}) { return make_of(raw, nullptr, 0); }
+  /// The same with classifiers of one's own, besides those that `raw` names: `make(defaults(), {{"mine", f}, {"other", g}})`.
+  template <std::size_t N>
+  static result<engine> make(::rego_options raw, classifier (&&classifiers)[N]) {
+    return make_of(raw, classifiers, N);
+  }
+  /// The same; `Classifiers` is a `std::vector<classifier>`.
+  template <class Classifiers, std::enable_if_t<std::is_same_v<Classifiers, std::vector<classifier>>, int> = 0>
+  static result<engine> make(::rego_options raw, Classifiers classifiers) {
+    return make_of(raw, classifiers.data(), classifiers.size());
   }
   engine(const engine &other) noexcept : raw_(::rego_engine_retain(other.raw_)) {}
   engine(engine &&other) noexcept : raw_(other.release()) {}
@@ -868,6 +899,23 @@ class engine {
 
  private:
   explicit engine(::rego_engine *raw) noexcept : raw_(raw) {}
+
+  static result<engine> make_of(::rego_options raw, classifier *first, std::size_t count) {
+    std::vector<const ::rego_classifier *> all;
+    if (count != 0) {
+      if (raw.classifiers != nullptr) all.assign(raw.classifiers, raw.classifiers + raw.n_classifiers);
+      for (std::size_t i = 0; i < count; i++) all.push_back(&first[i].raw());
+      raw.classifiers = all.data();
+      raw.n_classifiers = all.size();
+    }
+    ::rego_engine *made = nullptr;
+    ::rego_error why = REGO_ERROR_INIT;
+    const ::rego_status status = ::rego_engine_new(&raw, &made, &why);
+    // What was refused unread nobody drops: it goes with its owner.
+    if (status != REGO_STATUS_OK) return unexpected(error(status, why.message));
+    for (std::size_t i = 0; i < count; i++) first[i].release();
+    return engine(made);
+  }
 
   template <class F>
   auto execute(rego::key of, const ::rego_executor *executor, F op, const options &how)

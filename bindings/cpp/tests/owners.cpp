@@ -218,12 +218,110 @@ static void what_is_kept_back_goes_with_its_loop() {
 }
 #endif
 
+static rego_outcome usual(const rego_completion &, const rego_context &, rego_outcome usual) { return usual; }
+
+/// One that says, by `counted`, whether it is still there.
+static auto counting(std::shared_ptr<int> counted) {
+  return [counted](const rego_completion &facts, const rego_context &context, rego_outcome before) {
+    ++*counted;
+    return usual(facts, context, before);
+  };
+}
+
+static void classifiers_go_whatever_becomes_of_the_engine() {
+  const auto counted = std::make_shared<int>(0);
+  const auto all_of = [&](unsigned count, const char *name) {
+    std::vector<rego::classifier> all;
+    for (unsigned i = 0; i < count; i++) all.emplace_back(name + std::to_string(i), counting(counted));
+    return all;
+  };
+  // Options that cannot be read; of another ABI; with one that is refused; with more than there may be.
+  rego_options unreadable = rego::engine::defaults();
+  unreadable.struct_size = 0;
+  rego_options foreign = rego::engine::defaults();
+  foreign.abi_version++;
+  const auto refuses = [&](const rego_options &raw, std::vector<rego::classifier> all) {
+    CHECK(counted.use_count() > 1);
+    { CHECK(!rego::engine::make(raw, std::move(all))); }
+    CHECK(counted.use_count() == 1);
+  };
+  refuses(unreadable, all_of(3, "mine"));
+  refuses(foreign, all_of(3, "mine"));
+  auto twice = all_of(3, "mine");
+  twice.emplace_back("mine1", usual);
+  refuses(rego::engine::defaults(), std::move(twice));
+  refuses(rego::engine::defaults(), all_of(1025, "mine"));
+  // One that was moved from is none, and drops nothing.
+  auto moved = all_of(2, "mine");
+  rego::classifier elsewhere = std::move(moved[0]);
+  CHECK(elsewhere.raw().userdata != nullptr && moved[0].raw().userdata == nullptr);
+  const auto refused = rego::engine::make(rego::engine::defaults(), std::move(moved));
+  CHECK(!refused && refused.error().status() == REGO_STATUS_NULL && counted.use_count() == 2);
+}
+
+static void classifiers_are_given_to_c_by_hand() {
+  const auto counted = std::make_shared<int>(0);
+  rego_engine *made = nullptr;
+  for (const std::uint32_t abi : {REGO_ABI_VERSION + 1u, REGO_ABI_VERSION + 0u}) {
+    rego::classifier mine("mine", counting(counted));
+    const rego_classifier *const all[] = {&mine.raw()};
+    rego_options raw = rego::engine::defaults();
+    raw.abi_version = abi;
+    raw.classifiers = all;
+    raw.n_classifiers = 1;
+    CHECK((rego_engine_new(&raw, &made, nullptr) == REGO_STATUS_OK) == (abi == REGO_ABI_VERSION));
+    mine.release();
+    CHECK(mine.raw().userdata == nullptr);
+    CHECK(counted.use_count() == (made == nullptr ? 1 : 2));
+  }
+  rego_engine_release(made);
+  CHECK(counted.use_count() == 1);
+}
+
+static void classifiers_are_listed() {
+  const auto counted = std::make_shared<int>(0);
+  const char *const policies = "schema = 1\n[policies.\"svc.A\"]\nretry.classifier = \"a\"\n[policies.\"svc.B\"]\nretry.classifier = \"b\"\n";
+  {
+    rego::engine both = rego::engine::make(rego::engine::defaults(), {rego::classifier("a", counting(counted)),
+                                                                      rego::classifier("b", usual)}).value();
+    CHECK(both.load_policies(policies));
+    CHECK(both.run(both.key("svc.A").value(), [](const rego::attempt &it) { it.report(rego::completion::http(404)); }));
+    CHECK(*counted == 1 && counted.use_count() == 2);
+    CHECK(rego::engine::make(rego::engine::defaults(), {{"a", counting(counted)}, {"b", usual}}).value().load_policies(policies));
+    CHECK(rego::engine::make(rego::engine::defaults(), {rego::classifier("a", usual)}));
+    CHECK(rego::engine::make(rego::engine::defaults(), {{"a", usual}}));
+    CHECK(rego::engine::make(rego::engine::defaults(), {}));
+    CHECK(rego::engine::make(rego::engine::defaults(), std::vector<rego::classifier>()));
+    std::vector<rego::classifier> all;
+    all.emplace_back("a", usual);
+    CHECK(rego::engine::make(rego::engine::defaults(), std::move(all)));
+  }
+  CHECK(counted.use_count() == 1);
+}
+
+static void classifiers_of_the_options_stay() {
+  const auto counted = std::make_shared<int>(0);
+  rego::classifier by_hand("a", counting(counted));
+  const rego_classifier *const all[] = {&by_hand.raw()};
+  rego_options raw = rego::engine::defaults();
+  raw.classifiers = all;
+  raw.n_classifiers = 1;
+  rego::engine engine = rego::engine::make(raw, {rego::classifier("b", usual)}).value();
+  by_hand.release();
+  CHECK(engine.load_policies({rego::policy("svc.A").classifier("a"), rego::policy("svc.B").classifier("b")}));
+  CHECK(counted.use_count() == 2);
+}
+
 int main() {
   a_call_ends_with_its_owner();
   a_kept_call_is_there_until_it_is_let_go();
   who_was_moved_from_owns_nothing();
   owners_go_while_others_finish();
   a_loop_is_moved_with_all_that_is_in_it();
+  classifiers_go_whatever_becomes_of_the_engine();
+  classifiers_are_given_to_c_by_hand();
+  classifiers_are_listed();
+  classifiers_of_the_options_stay();
 #if REGO_HPP_EXCEPTIONS
   what_an_exception_keeps_back_comes_next();
   what_is_kept_back_goes_with_its_loop();
