@@ -99,8 +99,23 @@ inline ::rego_str str(std::string_view text) noexcept { return ::rego_str{text.d
 
 /// What a `void` callable returns.
 struct unit {};
+/// What is kept of what a callable returns.
 template <class T>
-using value_of = std::conditional_t<std::is_void_v<T>, unit, T>;
+struct stored {
+  using type = T;
+};
+template <>
+struct stored<void> {
+  using type = unit;
+};
+template <class T>
+struct stored<T &> {
+  using type = std::reference_wrapper<T>;
+};
+template <class T>
+struct stored<T &&> {
+  using type = T;
+};
 
 }  // namespace detail
 
@@ -279,7 +294,7 @@ class attempt {
 /// How a call ended: a verdict, and the value of the attempt that answers it.
 template <class T>
 class [[nodiscard]] outcome {
-  using stored = detail::value_of<T>;
+  using stored = typename detail::stored<T>::type;
 
  public:
   /// What an attempt left: a value, or an exception.
@@ -303,7 +318,7 @@ class [[nodiscard]] outcome {
   /// The value of the attempt that answers the call, the winner or the last real failure, if it
   /// left one. Never turned into an error.
   bool has_value() const noexcept { return left_ && left_->value.has_value(); }
-  /// That value. If that attempt threw, this throws the same; if there is none, `bad_result`.
+  /// That value, moved out of here. If that attempt threw, this throws the same; if there is none, `bad_result`.
   T value() {
     if (has_value()) {
       if constexpr (std::is_void_v<T>) return;
@@ -360,14 +375,14 @@ void contained(F &&f, G otherwise) noexcept;
 template <class F>
 std::int32_t refused_unless(F accepted) noexcept {
   std::int32_t refused = 1;
-  contained([&] { refused = accepted() ? 0 : 1; }, [] {});
+  detail::contained([&] { refused = accepted() ? 0 : 1; }, [] {});
   return refused;
 }
 
 template <class Pool>
 ::rego_executor executor(Pool &pool) noexcept {
   ::rego_executor raw = REGO_EXECUTOR_INIT;
-  raw.userdata = &pool;
+  raw.userdata = const_cast<void *>(static_cast<const void *>(std::addressof(pool)));
   raw.spawn = [](void *at, ::rego_run_fn run, std::uint64_t id) noexcept -> std::int32_t {
     return refused_unless([&] { return static_cast<Pool *>(at)->spawn(task(run, id)); });
   };
@@ -394,6 +409,18 @@ void contained(F &&f, G otherwise) noexcept {
 #endif
 }
 
+/// Says of what cannot be an operation why, where it is handed in.
+template <class F>
+constexpr bool is_operation() {
+  constexpr bool callable = std::is_invocable_v<F &, const attempt &>;
+  static_assert(callable, "an operation is called with a `const rego::attempt &`");
+  if constexpr (callable) {
+    static_assert(!std::is_rvalue_reference_v<std::invoke_result_t<F &, const attempt &>>,
+                  "what an operation returns outlives it: a value, or a reference to what does; no rvalue reference");
+  }
+  return true;
+}
+
 /// A callable on its way through C: what `userdata` points to.
 template <class F>
 struct job {
@@ -415,15 +442,18 @@ struct job {
   static void run(void *at, const ::rego_attempt_info *info, ::rego_completion *out) noexcept {
     job &self = *static_cast<job *>(at);
     completion facts;
-    auto left = std::make_unique<typename job::left>();
+    std::unique_ptr<typename job::left> left;
 #if REGO_HPP_EXCEPTIONS
     try {
+      left = std::make_unique<typename job::left>();
       self.make(attempt(self.engine, *info, facts), *left);
     } catch (...) {
-      left->thrown = std::current_exception();
+      // Where there was no memory for what it leaves, it was not called, and leaves nothing.
+      if (left) left->thrown = std::current_exception();
       if (facts.raw().kind == REGO_COMPLETION_OK) facts = completion::app(0);
     }
 #else
+    left = std::make_unique<typename job::left>();
     self.make(attempt(self.engine, *info, facts), *left);
 #endif
     *out = facts.raw();
@@ -481,7 +511,7 @@ struct submitted : job<F> {
   static void done(void *at, const ::rego_result *raw) noexcept {
     submitted &self = *static_cast<submitted *>(static_cast<job<F> *>(at));
     outcome<typename job<F>::returned> it(*raw, job<F>::claim(raw->result));
-    contained([&] { self.then(std::move(it)); }, [] {});
+    detail::contained([&] { static_cast<void>(self.then(std::move(it))); }, [] {});
   }
   static void drop(void *at) noexcept { delete static_cast<submitted *>(static_cast<job<F> *>(at)); }
 };
@@ -724,13 +754,10 @@ class policy {
   }
   const std::string &raw() const noexcept { return text_; }
   std::string release() noexcept { return std::move(text_); }
-  static policy adopt(std::string text) noexcept {
-    policy it{std::string_view()};
-    it.text_ = std::move(text);
-    return it;
-  }
+  static policy adopt(std::string text) noexcept { return policy(std::move(text), detail::unit()); }
 
  private:
+  policy(std::string text, detail::unit) noexcept : text_(std::move(text)) {}
   static std::string text(std::chrono::nanoseconds d) { return "\"" + std::to_string(d.count()) + "ns\""; }
   std::string text_;
 };
@@ -762,7 +789,7 @@ class classifier {
  public:
   template <class F>
   classifier(std::string name, F f) : name_(std::move(name)) {
-    static_assert(std::is_invocable_r_v<::rego_outcome, F &, const ::rego_completion &, const ::rego_context &, ::rego_outcome>,
+    static_assert(std::is_invocable_r_v<::rego_outcome, F &, const ::rego_completion &, const ::rego_context &, ::rego_outcome &>,
                   "a classifier is rego_outcome(const rego_completion &, const rego_context &, rego_outcome)");
     using callable = detail::lent_callable<F>;
     lent_ = new callable(std::move(f));
@@ -869,22 +896,27 @@ class engine {
   }
 
   /// Executes a call and waits for its end. `op` is `T(const attempt &)`, called by several threads
-  /// at once where the key hedges, and lives until its last attempt has come back.
+  /// at once where the key hedges, and lives until its last attempt has come back. `T` may be `void`,
+  /// and a reference to what outlives the call.
   template <class Pool, class F>
   auto call(rego::key of, Pool &pool, F op, const options &how = {}) {
+    static_assert(detail::is_operation<F>());
     const ::rego_executor executor = detail::executor(pool);
     return execute(of, &executor, std::move(op), how);
   }
   /// The same on this thread alone.
   template <class F>
   auto run(rego::key of, F op, const options &how = {}) {
+    static_assert(detail::is_operation<F>());
     return execute(of, nullptr, std::move(op), how);
   }
   /// Executes a call and does not wait: `then` is called with the outcome, on a thread of the pool's;
   /// what it throws is lost. The pool needs `schedule`.
   template <class Pool, class F, class Done>
   result<::rego_call> submit(rego::key of, Pool &pool, F op, Done then, const options &how = {}) {
+    static_assert(detail::is_operation<F>());
     using job = detail::submitted<F, Done>;
+    static_assert(std::is_invocable_v<Done &, outcome<typename job::returned>>, "`then` is called with the outcome");
     static_assert(detail::has_schedule<Pool>::value, "nobody waits, so the pool must be the timer");
     const ::rego_executor executor = detail::executor(pool);
     std::unique_ptr<detail::job<F>> held(new job(std::move(op), raw_, std::move(then)));

@@ -3,11 +3,27 @@
 #include "pool.hpp"
 
 #include <atomic>
+#include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#if REGO_HPP_EXCEPTIONS
+/// How much memory is not to be had at once.
+static std::atomic<std::size_t> too_much{SIZE_MAX};
+
+void *operator new(std::size_t size) {
+  void *const at = size < too_much ? std::malloc(size) : nullptr;
+  if (at == nullptr) throw std::bad_alloc();
+  return at;
+}
+void operator delete(void *at) noexcept { std::free(at); }
+void operator delete(void *at, std::size_t) noexcept { std::free(at); }
+#endif
 
 static constexpr unsigned ROOM = 8;
 
@@ -312,6 +328,58 @@ static void classifiers_of_the_options_stay() {
   CHECK(counted.use_count() == 2);
 }
 
+struct shape {
+  virtual ~shape() = default;
+  virtual int corners() const = 0;
+};
+struct square : shape {
+  int corners() const override { return 4; }
+};
+
+static void references_stay_references() {
+  rego::engine engine = make();
+  const rego::key get = engine.key("svc.Get").value();
+  pool threads(1);
+  int there = 3;
+  int &same = engine.run(get, [&](const rego::attempt &) -> int & { return there; }).value().value();
+  same++;
+  CHECK(there == 4 && &same == &there);
+  const square it;
+  CHECK(engine.call(get, threads, [&](const rego::attempt &) -> const shape & { return it; }).value().value().corners() == 4);
+  std::atomic<const int *> told{nullptr};
+  CHECK(engine.submit(get, threads, [&](const rego::attempt &) -> const int & { return there; },
+                      [&](rego::outcome<const int &> outcome) { told = &outcome.value(); }));
+  while (told == nullptr) std::this_thread::yield();
+  CHECK(told == &there);
+  // What cannot be changed is a value like any other.
+  CHECK(engine.run(get, [](const rego::attempt &) -> const std::string { return "x"; }).value().value() == "x");
+}
+
+#if REGO_HPP_EXCEPTIONS
+struct large {
+  char bytes[1 << 20];
+};
+
+static void what_an_attempt_leaves_may_find_no_memory() {
+  rego::engine engine = make();
+  bool ran = false;
+  too_much = sizeof(large);
+  auto outcome = engine.run(engine.key("svc.Get").value(), [&](const rego::attempt &) {
+    ran = true;
+    return large();
+  });
+  too_much = SIZE_MAX;
+  CHECK(outcome && !outcome->ok() && !outcome->has_value() && !ran);
+  bool threw = false;
+  try {
+    static_cast<void>(outcome->value());
+  } catch (const rego::bad_result &) {
+    threw = true;
+  }
+  CHECK(threw);
+}
+#endif
+
 int main() {
   a_call_ends_with_its_owner();
   a_kept_call_is_there_until_it_is_let_go();
@@ -322,9 +390,11 @@ int main() {
   classifiers_are_given_to_c_by_hand();
   classifiers_are_listed();
   classifiers_of_the_options_stay();
+  references_stay_references();
 #if REGO_HPP_EXCEPTIONS
   what_an_exception_keeps_back_comes_next();
   what_is_kept_back_goes_with_its_loop();
+  what_an_attempt_leaves_may_find_no_memory();
 #endif
   return failures == 0 ? 0 : 1;
 }
