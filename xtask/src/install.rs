@@ -70,14 +70,19 @@ pub(crate) fn into(root: &Root, prefix: &Path, profile: Profile) -> Result<(), F
     Ok(())
 }
 
-/// What a program must link besides the static library, as the compiler says.
+/// What a program must link besides the static library: what the compiler says, but for the unwinder.
+/// That comes with every C compiler, as the shared `gcc_s` or, where nothing is shared, as `gcc_eh`;
+/// to name the one is to forbid the other.
 fn private_libraries(root: &Root, profile: Profile) -> Result<String, Failure> {
     let file = root.join("target").join(profile.folder).join("rego-native-static-libs");
     let print = format!("native-static-libs={}", file.display());
     let rustc = ["rustc", "-q", "-p", "rego-ffi", "--target-dir", "target", "--profile"];
     let rest = [profile.name, "--lib", "--crate-type", "staticlib", "--", "--print", &print];
     root.cargo(&[&rustc[..], &rest].concat()).go()?;
-    Ok(read(&file)?.trim().to_owned())
+    let said = read(&file)?;
+    let libraries: Vec<&str> =
+        said.split_whitespace().filter(|library| *library != "-lgcc_s").collect();
+    Ok(libraries.join(" "))
 }
 
 fn folder(prefix: &Path, name: &str) -> Result<PathBuf, Failure> {

@@ -1,7 +1,16 @@
 #include <rego.hpp>
 
+#include <stdexcept>
+
 int main() {
   rego::engine engine = rego::engine::make().value();
-  auto outcome = engine.run(engine.key("svc.Get").value(), [](const rego::attempt &) { return 42; });
-  return outcome->value() == 42 ? 0 : 1;
+  const rego::key get = engine.key("svc.Get").value();
+  auto outcome = engine.run(get, [](const rego::attempt &) { return 42; });
+  if (outcome->value() != 42) return 1;
+  auto thrown = engine.run(get, [](const rego::attempt &) -> int { throw std::out_of_range("gone"); });
+  try {
+    return thrown->value();
+  } catch (const std::out_of_range &) {
+    return 0;
+  }
 }

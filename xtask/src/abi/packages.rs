@@ -12,20 +12,28 @@ const MADE: &str = "target/abi/tree";
 const MOVED: &str = "target/abi/installed";
 const CONSUMER: &str = "bindings/cpp/consumer";
 
+/// What the linker is told, what pkg-config is asked for, and where the program finds a shared library:
+/// with the shared one; with it, and what it needs itself; with the static one; with nothing but static ones.
+const WAYS: &[(&str, &str, &str)] = &[
+    ("", "rego", "target/abi/installed/lib"),
+    ("", "--static rego", "target/abi/installed/lib"),
+    ("", "rego-static", ""),
+    ("-static", "--static rego", ""),
+    ("-static", "rego-static", ""),
+];
+
 /// Somebody else's program, against an installed tree that was moved since.
 pub(super) fn consumers(root: &Root) -> Result<(), Failure> {
     install_moved(root)?;
-    for (name, compiler, source) in [("c", "cc", "main.c"), ("cpp", "c++ -std=c++17", "main.cpp")] {
-        for package in ["rego", "rego-static"] {
-            let out = format!("target/abi/{name}-{package}");
-            pkg_config(root, compiler, &format!("{CONSUMER}/{source}"), package, &out)?;
-            let run = root.program(&format!("./{out}"), &[]);
-            run.env("LD_LIBRARY_PATH", &format!("{MOVED}/lib")).go()?;
+    for language in [("cc", "main.c"), ("c++ -std=c++17", "main.cpp")] {
+        for way in WAYS {
+            consumer(root, language, way)?;
         }
     }
-    let nowhere =
-        pkg_config(root, "cc", "bindings/cpp/consumer/main.c", "rego-none", "target/abi/none");
-    noticed("a package that does not exist", nowhere)?;
+    let nowhere = consumer(root, ("cc", "main.c"), &("", "rego", ""));
+    noticed("a shared library that is not found", nowhere)?;
+    let nothing = consumer(root, ("cc", "main.c"), &("", "rego-none", ""));
+    noticed("a package that does not exist", nothing)?;
     cmake(root, "target/abi/cmake", "0.1")?;
     root.program("cmake", &["--build", "target/abi/cmake"]).go()?;
     let test = ["--output-on-failure", "--test-dir", "target/abi/cmake"];
@@ -42,17 +50,19 @@ fn install_moved(root: &Root) -> Result<(), Failure> {
         .map_err(|error| Failure::Failed(format!("cannot move {MADE}: {error}")))
 }
 
-fn pkg_config(
+/// By pkg-config.
+fn consumer(
     root: &Root,
-    compiler: &str,
-    source: &str,
-    package: &str,
-    out: &str,
+    (compiler, source): (&str, &str),
+    (link, package, shared): &(&str, &str, &str),
 ) -> Result<(), Failure> {
-    let flags = format!("$(pkg-config --cflags --libs {package})");
-    let line = format!("set -e; f={flags:?}; {compiler} -Wall -Werror -o {out} {source} $f");
+    let (flags, out) = (format!("$(pkg-config --cflags --libs {package})"), "target/abi/consumer");
+    let line = format!(
+        "set -e; f={flags:?}; {compiler} {link} -Wall -Werror -o {out} {CONSUMER}/{source} $f"
+    );
     let path = root.join(MOVED).join("lib/pkgconfig");
-    root.program("sh", &["-c", &line]).env("PKG_CONFIG_PATH", &path.to_string_lossy()).go()
+    root.program("sh", &["-c", &line]).env("PKG_CONFIG_PATH", &path.to_string_lossy()).go()?;
+    root.program(&format!("./{out}"), &[]).env("LD_LIBRARY_PATH", shared).go()
 }
 
 fn cmake(root: &Root, out: &str, version: &str) -> Result<(), Failure> {
