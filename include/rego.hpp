@@ -62,7 +62,16 @@
 #  define REGO_HPP_STOP_TOKEN 0
 #endif
 
+// What the dialect and the version change is in the names, so that parts of a program that were compiled otherwise do not
+// take each other's for their own. Between such parts only what is C's can be handed on: `raw()` and `adopt`.
+#define REGO_HPP_NAME_OF(major, minor, patch, exceptions, expected, stop_token) \
+  v##major##_##minor##_##patch##_##exceptions##expected##stop_token
+#define REGO_HPP_NAME(major, minor, patch, exceptions, expected, stop_token) \
+  REGO_HPP_NAME_OF(major, minor, patch, exceptions, expected, stop_token)
+
 namespace rego {
+inline namespace REGO_HPP_NAME(REGO_VERSION_MAJOR, REGO_VERSION_MINOR, REGO_VERSION_PATCH, REGO_HPP_EXCEPTIONS,
+                               REGO_HPP_EXPECTED, REGO_HPP_STOP_TOKEN) {
 
 static_assert(REGO_VERSION_MAJOR == 0 && REGO_VERSION_MINOR == 1, "rego.hpp is of another version than rego.h");
 
@@ -964,6 +973,10 @@ class engine {
   ::rego_engine *raw_ = nullptr;
 };
 
+}  // inline namespace
 }  // namespace rego
+
+#undef REGO_HPP_NAME
+#undef REGO_HPP_NAME_OF
 
 #endif  // REGO_HPP
