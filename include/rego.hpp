@@ -62,8 +62,8 @@
 #  define REGO_HPP_STOP_TOKEN 0
 #endif
 
-// What the dialect and the version change is in the names, so that parts of a program that were compiled otherwise do not
-// take each other's for their own. Between such parts only what is C's can be handed on: `raw()` and `adopt`.
+// Dialect and version decide how things are laid out, so they are in the names: parts of a program that were
+// compiled otherwise do not take each other's for their own. They hand on what is C's, by `raw()` and `adopt`.
 #define REGO_HPP_NAME_OF(major, minor, patch, exceptions, expected, stop_token) \
   v##major##_##minor##_##patch##_##exceptions##expected##stop_token
 #define REGO_HPP_NAME(major, minor, patch, exceptions, expected, stop_token) \
@@ -550,17 +550,18 @@ class call {
   /// The call is the caller's to end.
   ::rego_call release() noexcept { return std::exchange(raw_, 0); }
   explicit operator bool() const noexcept { return raw_ != 0; }
-  /// Lets go of the call, kept or not; one that goes on is cancelled, and its actions, the DONE too, go to nobody. Attempts
-  /// that still run are told by `rego_attempt_cancelled` alone, and are to be finished all the same: with the last of
-  /// them goes what the engine keeps of the call. `at` is for engines that are told another time than `now()`.
+  /// Lets go of the call, kept or not. One that goes on is cancelled, and nobody gets its actions, the DONE
+  /// neither: attempts that still run hear of it by `rego_attempt_cancelled`. They are to be finished all the
+  /// same; with the last of them goes what the engine holds of the call. `at` is for an engine that is told
+  /// another time than `now()`.
   ///
-  /// What follows in a call of a loop's comes out of `loop::process` even so; one that was begun with REGO_BEGIN_KEEP is to
-  /// be let go after its DONE: by this, or if this came before, by `rego_call_end`.
+  /// The actions of a loop's call come out of `loop::process` even so. One that was begun with REGO_BEGIN_KEEP
+  /// should go after its DONE; of one that went before, the DONE's call is to be passed to `rego_call_end`.
   void end(time at = now()) noexcept {
     const ::rego_call raw = release();
     if (::rego_call_cancel(engine_, raw) == REGO_STATUS_OK) {
-      // One poll ends it, but where there is more to tell than fits a step, and where another thread drives it at this
-      // moment, which is soon through. Calls of loops always say so.
+      // One poll ends it, unless there is more to tell than fits a step, or another thread drives it at this
+      // moment, and is soon through. Of a loop's call it is always said that another does.
       for (int turn = 0; turn < 256; turn++) {
         ::rego_step step = REGO_STEP_INIT;
         if (::rego_call_poll(engine_, raw, at, &step) != REGO_STATUS_OK || step.flags == 0) break;
@@ -569,8 +570,8 @@ class call {
     }
     ::rego_call_end(engine_, raw);
   }
-  /// `REGO_STATUS_STALE` if the call is over. One that was kept is there until it is let go: after its DONE there is nothing
-  /// more to do, which is no error.
+  /// `REGO_STATUS_STALE` if the call is over. A kept one is there until it is let go: to have nothing more to do
+  /// after its DONE is no error.
   result<::rego_step> poll(time at = now()) {
     ::rego_step step = REGO_STEP_INIT;
     const ::rego_status status = ::rego_call_poll(engine_, raw_, at, &step);
@@ -617,7 +618,7 @@ class loop {
   ~loop() {
     ::rego_engine *const engine = raw_ != nullptr && next_ < count_ ? ::rego_engine_retain(engine_) : nullptr;
     ::rego_loop_free(raw_);
-    // Attempts that the host has not heard of and will not. Their calls are over: the time says nothing.
+    // Attempts that the host has not heard of and will not. Their calls are over, so the time says nothing.
     for (; engine != nullptr && next_ < count_; next_++) {
       ::rego_step step = REGO_STEP_INIT;
       if (batch_[next_].kind != REGO_ACTION_START) continue;
@@ -629,7 +630,8 @@ class loop {
   /// What an exception has kept back stays here, for `process`.
   ::rego_loop *release() noexcept { return std::exchange(raw_, nullptr); }
   explicit operator bool() const noexcept { return raw_ != nullptr; }
-  /// What is to be done comes out of `process`. Of `how` the deadline counts, whether repeating is safe, and the priority.
+  /// What is to be done comes out of `process`. Of `how`, the stop token is not looked at, nor what says how to
+  /// execute.
   result<::rego_call> begin(key of, std::uint64_t cookie, const options &how = {}, time at = now()) {
     ::rego_begin begin = REGO_BEGIN_INIT;
     begin.now = at;
@@ -643,10 +645,10 @@ class loop {
     return call;
   }
   time next_deadline() const noexcept { return next_ < count_ ? 0 : ::rego_loop_next_deadline(raw_); }
-  /// Hands every action that is due to `act`, once, in order. What `act` throws comes out of here: the action that it was
-  /// called with counts as handed out, and what is left of those that were due, the next `process` begins with; until then
-  /// `next_deadline` is 0. Attempts that are not handed out before the loop goes are rejected, if it knows its engine.
-  /// `act` may process and begin; it must not destroy the loop.
+  /// Hands every action that is due to `act`, once, in order. What `act` throws comes out of here; its action
+  /// counts as handed out, and the next `process` begins with those that were due after it: until then
+  /// `next_deadline` is 0. Attempts among them of which `act` never hears, because the loop goes before, are
+  /// rejected, if the loop knows its engine. `act` may process and begin, but not destroy the loop.
   template <class Act>
   result<void> process(Act &&act, time at = now()) {
     for (bool more = true;;) {
@@ -798,9 +800,10 @@ class classifier {
  public:
   template <class F>
   classifier(std::string name, F f) : name_(std::move(name)) {
-    static_assert(std::is_invocable_r_v<::rego_outcome, F &, const ::rego_completion &, const ::rego_context &, ::rego_outcome &>,
-                  "a classifier is rego_outcome(const rego_completion &, const rego_context &, rego_outcome)");
     using callable = detail::lent_callable<F>;
+    constexpr bool classifies = std::is_invocable_r_v<::rego_outcome, F &, const ::rego_completion &,
+                                                      const ::rego_context &, ::rego_outcome &>;
+    static_assert(classifies, "it is rego_outcome(const rego_completion &, const rego_context &, rego_outcome)");
     lent_ = new callable(std::move(f));
     raw_.name = detail::str(name_);
     raw_.userdata = lent_;
@@ -811,7 +814,9 @@ class classifier {
     raw_.drop = callable::drop;
   }
   classifier(classifier &&other) noexcept
-      : name_(std::move(other.name_)), lent_(std::exchange(other.lent_, nullptr)), raw_(std::exchange(other.raw_, none())) {
+      : name_(std::move(other.name_)),
+        lent_(std::exchange(other.lent_, nullptr)),
+        raw_(std::exchange(other.raw_, none())) {
     raw_.name = detail::str(name_);
   }
   classifier &operator=(classifier &&) = delete;
@@ -849,7 +854,7 @@ class engine {
     return raw;
   }
   static result<engine> make(::rego_options raw = defaults(), detail::unit = {}) { return make_of(raw, nullptr, 0); }
-  /// The same with classifiers of one's own, besides those that `raw` names: `make(defaults(), {{"mine", f}, {"other", g}})`.
+  /// The same with classifiers, besides those that `raw` has: `make(defaults(), {{"mine", f}, {"other", g}})`.
   template <std::size_t N>
   static result<engine> make(::rego_options raw, classifier (&&classifiers)[N]) {
     return make_of(raw, classifiers, N);

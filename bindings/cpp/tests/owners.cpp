@@ -152,6 +152,35 @@ static rego::loop loop_of(rego::engine &engine, unsigned count) {
   return loop;
 }
 
+static void a_loops_call_is_told_its_end_all_the_same() {
+  rego::engine engine = make();
+  for (const std::uint32_t flags : {std::uint32_t{0}, std::uint32_t{REGO_BEGIN_KEEP}}) {
+    for (unsigned i = 0; i < 2 * ROOM; i++) {
+      int rung = 0;
+      rego::loop loop = engine.loop([&rung] { rung++; }).value();
+      rego_begin begin = REGO_BEGIN_INIT;
+      begin.now = rego::now();
+      begin.flags = flags;
+      rego_call raw = 0;
+      rego_step step = REGO_STEP_INIT;
+      const rego::key get = engine.key("svc.Get").value();
+      CHECK(rego_loop_begin(loop.raw(), get.raw(), &begin, &raw, &step) == REGO_STATUS_OK);
+      loop.process([](const rego_action &) {}).value();
+      rego::call::adopt(engine.raw(), raw).end();
+      CHECK(rung == 1 && loop.next_deadline() == 0);
+      unsigned done = 0;
+      loop.process([&](const rego_action &action) {
+        if (action.kind != REGO_ACTION_DONE) return;
+        done += action.reason == REGO_VERDICT_CANCELLED && action.call == raw;
+      }).value();
+      CHECK(done == 1);
+      CHECK((rego_call_end(engine.raw(), raw) == REGO_STATUS_OK) == (flags == REGO_BEGIN_KEEP));
+      finish(engine, step.actions[0].attempt);
+    }
+  }
+  CHECK(has_all_its_room(engine));
+}
+
 static void a_loop_is_moved_with_all_that_is_in_it() {
   rego::engine engine = rego::engine::make().value();
   rego::loop loop = loop_of(engine, 20);
@@ -385,6 +414,7 @@ int main() {
   a_kept_call_is_there_until_it_is_let_go();
   who_was_moved_from_owns_nothing();
   owners_go_while_others_finish();
+  a_loops_call_is_told_its_end_all_the_same();
   a_loop_is_moved_with_all_that_is_in_it();
   classifiers_go_whatever_becomes_of_the_engine();
   classifiers_are_given_to_c_by_hand();
