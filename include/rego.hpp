@@ -3,13 +3,15 @@
 //   auto engine = rego::engine::make().value();
 //   engine.load_policies(text).value();
 //   rego::key get = engine.key("user-service.GetUser").value();
-//   std::string user = engine.call(get, pool, [&](const rego::attempt &a) { return fetch(a.deadline()); }).value();
+//   auto outcome = engine.call(get, pool, [](const rego::attempt &a) { return fetch(a.deadline()); }).value();
+//   std::string user = outcome.value();
 //
 // C++17 and later, this header and rego.h alone. Works without exceptions and without RTTI: then
 // `value()` of an error, and a callable that would throw, end the program.
 //
 // What throws in a callable is caught there and thrown again by `value()` on the caller's side, when
-// its attempt is the one that answers the call; nothing is ever thrown through the library.
+// its attempt is the one that answers the call; nothing is ever thrown through the library. So a thread
+// must not be ended in a callable either, by pthread_exit or pthread_cancel.
 #ifndef REGO_HPP
 #define REGO_HPP
 
@@ -103,7 +105,6 @@ namespace detail {
 
 [[noreturn]] inline void fail(const error &why);
 
-inline std::string_view view(::rego_str text) { return {text.ptr, text.len}; }
 inline ::rego_str str(std::string_view text) noexcept { return ::rego_str{text.data(), text.size()}; }
 
 /// What a `void` callable returns.
@@ -129,7 +130,8 @@ struct stored<T &&> {
 }  // namespace detail
 
 #if REGO_HPP_EXCEPTIONS
-/// What `value()` of an error throws.
+/// What `value()` throws of a result that is an error, but where results are `std::expected`: there it is
+/// `std::bad_expected_access<error>`; and of an outcome without a value, everywhere.
 class bad_result : public std::runtime_error {
  public:
   explicit bad_result(const error &why) : std::runtime_error(why.message()), status_(why.status()) {}
@@ -378,6 +380,12 @@ template <class Pool>
 struct has_schedule<Pool, std::void_t<decltype(std::declval<Pool &>().schedule(time{}, std::declval<task>()))>>
     : std::true_type {};
 
+template <class Pool, class = void>
+struct has_spawn : std::false_type {};
+template <class Pool>
+struct has_spawn<Pool, std::void_t<decltype(std::declval<Pool &>().spawn(std::declval<task>()) ? 0 : 1)>>
+    : std::true_type {};
+
 template <class F, class G>
 void contained(F &&f, G otherwise) noexcept;
 
@@ -390,6 +398,7 @@ std::int32_t refused_unless(F accepted) noexcept {
 
 template <class Pool>
 ::rego_executor executor(Pool &pool) noexcept {
+  static_assert(has_spawn<Pool>::value, "a pool has `bool spawn(rego::task)`");
   ::rego_executor raw = REGO_EXECUTOR_INIT;
   raw.userdata = const_cast<void *>(static_cast<const void *>(std::addressof(pool)));
   raw.spawn = [](void *at, ::rego_run_fn run, std::uint64_t id) noexcept -> std::int32_t {
@@ -651,6 +660,7 @@ class loop {
   /// rejected, if the loop knows its engine. `act` may process and begin, but not destroy the loop.
   template <class Act>
   result<void> process(Act &&act, time at = now()) {
+    static_assert(std::is_invocable_v<Act &, const ::rego_action &>, "`act` is called with a `const rego_action &`");
     for (bool more = true;;) {
       while (next_ < count_) {
         const ::rego_action action = batch_[next_++];
@@ -795,7 +805,8 @@ struct lent_callable : lent {
 }  // namespace detail
 
 /// A classifier of one's own: `rego_outcome(const rego_completion &, const rego_context &, rego_outcome usual)`.
-/// One that throws counts as saying that the attempt is not to be repeated. One that was moved from is none.
+/// Called by several threads at once. One that throws counts as saying that the attempt is not to be repeated.
+/// One that was moved from is none.
 class classifier {
  public:
   template <class F>
@@ -900,6 +911,7 @@ class engine {
   /// A loop; `notify` is called by whoever has something for it, and may do what a signal handler may.
   template <class Notify>
   result<rego::loop> loop(Notify notify) {
+    static_assert(std::is_invocable_v<Notify &>, "`notify` is called with nothing");
     auto held = std::make_unique<Notify>(std::move(notify));
     ::rego_loop *made = nullptr;
     const ::rego_status status = ::rego_loop_new(

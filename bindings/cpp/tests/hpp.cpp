@@ -47,6 +47,19 @@ static void a_value_comes_back() {
   CHECK(same.metrics().value().find("svc.Get") != std::string::npos);
 }
 
+static std::string fetch(rego::time deadline) { return deadline == 0 ? "" : "user"; }
+
+static void the_header_tells_how_it_begins() {
+  const std::string text = "schema = 1\n";
+  pool pool(1);
+  auto engine = rego::engine::make().value();
+  engine.load_policies(text).value();
+  rego::key get = engine.key("user-service.GetUser").value();
+  auto outcome = engine.call(get, pool, [](const rego::attempt &a) { return fetch(a.deadline()); }).value();
+  std::string user = outcome.value();
+  CHECK(user == "user");
+}
+
 static void budgets_and_loads_are_put_together() {
   rego::engine engine = rego::engine::make().value();
   const auto few = rego::budget("few").ratio(0.1).start(1).min_per_sec(0);
@@ -263,6 +276,7 @@ static void a_stop_token_ends_a_call() {
 
 int main() {
   a_value_comes_back();
+  the_header_tells_how_it_begins();
   budgets_and_loads_are_put_together();
   errors_are_told();
   hedges_run_on_the_pool();
