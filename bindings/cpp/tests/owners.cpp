@@ -9,6 +9,7 @@
 #include <new>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,12 @@ void operator delete(void *at, std::size_t) noexcept { std::free(at); }
 #endif
 
 static constexpr unsigned ROOM = 8;
+
+template <class... All>
+constexpr bool moves_without_throwing = (std::is_nothrow_move_constructible_v<All> && ...);
+static_assert(moves_without_throwing<rego::call, rego::loop, rego::engine, rego::classifier, rego::outcome<std::string>>);
+static_assert(std::is_nothrow_move_assignable_v<rego::call> && std::is_nothrow_move_assignable_v<rego::loop>);
+static_assert(!std::is_copy_constructible_v<rego::call> && !std::is_copy_constructible_v<rego::loop>);
 
 /// An engine with room for few calls, so that one that is not given back is missed.
 static rego::engine make() {
@@ -86,6 +93,44 @@ static void a_call_ends_with_its_owner() {
     }
   }
   CHECK(has_all_its_room(engine));
+}
+
+static void calls_that_wait_and_calls_that_hedge_end_with_their_owners() {
+  rego_options raw = rego::engine::defaults();
+  raw.max_live_calls = ROOM;
+  raw.now = 1000;
+  rego::engine engine = rego::engine::make(raw).value();
+  using namespace std::chrono_literals;
+  engine.load_policies({rego::policy("svc.Get").idempotent().initial_backoff(1h).max_backoff(1h).overall_timeout(10h)
+                            .attempt_timeout(10h).retry_budget("unlimited").hedge_after(1ms).hedge_budget("unlimited")}).value();
+  const rego::key get = engine.key("svc.Get").value();
+  // In a time of its own: of the clock nothing is heard.
+  for (rego::time now = 2000; now < 2000 + 3 * ROOM; now++) {
+    rego_begin begin = REGO_BEGIN_INIT;
+    begin.now = now;
+    begin.flags = REGO_BEGIN_KEEP;
+    rego_step step = REGO_STEP_INIT;
+    rego_call calls[2] = {0, 0};
+    std::vector<rego_attempt> attempts;
+    for (rego_call &call : calls) {
+      CHECK(rego_call_begin(engine.raw(), get.raw(), &begin, &call, &step) == REGO_STATUS_OK);
+      CHECK(step.wake_at != REGO_TIME_NEVER);
+      attempts.push_back(step.actions[0].attempt);
+    }
+    rego::call waits = rego::call::adopt(engine.raw(), calls[0]);
+    rego::call hedges = rego::call::adopt(engine.raw(), calls[1]);
+    const auto hedged = hedges.poll(step.wake_at);
+    CHECK(hedged && hedged->n_actions == 1 && hedged->actions[0].reason == REGO_ATTEMPT_HEDGE);
+    const rego_completion busy = rego::completion::http(503).raw();
+    CHECK(rego_attempt_finish(engine.raw(), attempts[0], now, &busy, &step) == REGO_STATUS_OK && step.n_actions == 0);
+    waits.end(now);
+    hedges.end(now);
+    for (const rego_attempt attempt : {attempts[1], hedged->actions[0].attempt}) {
+      CHECK(rego_attempt_cancelled(engine.raw(), attempt));
+      CHECK(rego_attempt_reject(engine.raw(), attempt, now, &step) == REGO_STATUS_OK && step.n_actions == 0);
+    }
+  }
+  CHECK(rego_engine_release(engine.release()) == 0);
 }
 
 static void a_kept_call_is_there_until_it_is_let_go() {
@@ -411,6 +456,7 @@ static void what_an_attempt_leaves_may_find_no_memory() {
 
 int main() {
   a_call_ends_with_its_owner();
+  calls_that_wait_and_calls_that_hedge_end_with_their_owners();
   a_kept_call_is_there_until_it_is_let_go();
   who_was_moved_from_owns_nothing();
   owners_go_while_others_finish();
