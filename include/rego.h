@@ -1221,7 +1221,7 @@ typedef struct rego_options {
   /**
    * Classifiers of the host's own: `n_classifiers` pointers. NULL if there are none. With them
    * their `userdata` becomes the library's, also where the function fails for whatever reason,
-   * unless the options themselves cannot be read.
+   * unless the options or this array cannot be read: it is crooked, or has more than 1,024.
    */
   const struct rego_classifier *const *classifiers;
   /**
@@ -2052,7 +2052,8 @@ REGO_NOEXCEPT;
  * Says what time it is, and asks what there is to do: when a `wake_at` has come, when a step says
  * `REGO_STEP_MORE`, after a `rego_call_cancel`. At any other time nothing comes of it, and no harm.
  *
- * `REGO_STATUS_STALE` if the call is over, or never was.
+ * `REGO_STATUS_STALE` if the call is over, or never was. One that was begun with `REGO_BEGIN_KEEP` is
+ * there until `rego_call_end`: with nothing to do, once it is done.
  *
  * Threads: any thread, at any time.
  */
@@ -2069,12 +2070,15 @@ REGO_NOEXCEPT;
  * poll or finish, gets what follows. So poll it soon. A call that the library executes needs no
  * poll: see `rego_submit`.
  *
- * `REGO_STATUS_STALE` if the call is over, or never was. A call that passes through (see
+ * `REGO_STATUS_STALE` if the call is done, kept or not, or never was. A call that passes through (see
  * `rego_call_begin`) cannot be cancelled; that is no error.
  *
  * Threads: any thread, at any time; async-signal-safe.
  */
-REGO_API rego_status rego_call_cancel(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
+REGO_API
+rego_status rego_call_cancel(struct rego_engine *engine,
+                             rego_call call)
+REGO_NOEXCEPT;
 
 /**
  * Whether an attempt should stop: it was given up, its call was cancelled, or it is over anyhow;
@@ -2088,11 +2092,10 @@ bool rego_attempt_cancelled(const struct rego_engine *engine,
 REGO_NOEXCEPT;
 
 /**
- * Lets go of a call that was begun with `REGO_BEGIN_KEEP` and is done. Attempts that still run may
- * finish.
+ * Lets go of a call that was begun with `REGO_BEGIN_KEEP`. One that is not done goes on, and is not
+ * kept when it is: to end it, cancel and poll it. Attempts that still run may finish.
  *
- * `REGO_STATUS_STALE` if it was let go already, was not begun so, or is not done: a call that is
- * to end is cancelled and polled first.
+ * `REGO_STATUS_STALE` if it was let go already, or was not begun so.
  *
  * Threads: any thread, at any time.
  */

@@ -30,7 +30,6 @@
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -553,7 +552,7 @@ class call {
   call &operator=(const call &) = delete;
   /// As `end`.
   ~call() {
-    if (raw_ != 0 && ::rego_call_end(engine_, raw_) != REGO_STATUS_OK) end();
+    if (raw_ != 0) end();
   }
   ::rego_call raw() const noexcept { return raw_; }
   /// The call is the caller's to end.
@@ -564,20 +563,15 @@ class call {
   /// same; with the last of them goes what the engine holds of the call. `at` is for an engine that is told
   /// another time than `now()`.
   ///
-  /// The actions of a loop's call come out of `loop::process` even so. One that was begun with REGO_BEGIN_KEEP
-  /// should go after its DONE; of one that went before, the DONE's call is to be passed to `rego_call_end`.
+  /// The actions of a loop's call come out of `loop::process` even so.
   void end(time at = now()) noexcept {
     const ::rego_call raw = release();
-    if (::rego_call_cancel(engine_, raw) == REGO_STATUS_OK) {
-      // One poll ends it, unless there is more to tell than fits a step, or another thread drives it at this
-      // moment, and is soon through. Of a loop's call it is always said that another does.
-      for (int turn = 0; turn < 256; turn++) {
-        ::rego_step step = REGO_STEP_INIT;
-        if (::rego_call_poll(engine_, raw, at, &step) != REGO_STATUS_OK || step.flags == 0) break;
-        if ((step.flags & REGO_STEP_ELSEWHERE) != 0) std::this_thread::yield();
-      }
-    }
+    // First: then it keeps nothing when it is over, whoever drives it to its end.
     ::rego_call_end(engine_, raw);
+    if (::rego_call_cancel(engine_, raw) != REGO_STATUS_OK) return;
+    ::rego_step step = REGO_STEP_INIT;
+    do step.flags = 0;
+    while (::rego_call_poll(engine_, raw, at, &step) == REGO_STATUS_OK && (step.flags & REGO_STEP_MORE) != 0);
   }
   /// `REGO_STATUS_STALE` if the call is over. A kept one is there until it is let go: to have nothing more to do
   /// after its DONE is no error.

@@ -221,7 +221,8 @@ pub unsafe extern "C" fn rego_attempt_started(
 /// Says what time it is, and asks what there is to do: when a `wake_at` has come, when a step says
 /// `REGO_STEP_MORE`, after a `rego_call_cancel`. At any other time nothing comes of it, and no harm.
 ///
-/// `REGO_STATUS_STALE` if the call is over, or never was.
+/// `REGO_STATUS_STALE` if the call is over, or never was. One that was begun with `REGO_BEGIN_KEEP` is
+/// there until `rego_call_end`: with nothing to do, once it is done.
 ///
 /// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
@@ -243,7 +244,7 @@ pub unsafe extern "C" fn rego_call_poll(
 /// poll or finish, gets what follows. So poll it soon. A call that the library executes needs no
 /// poll: see `rego_submit`.
 ///
-/// `REGO_STATUS_STALE` if the call is over, or never was. A call that passes through (see
+/// `REGO_STATUS_STALE` if the call is done, kept or not, or never was. A call that passes through (see
 /// `rego_call_begin`) cannot be cancelled; that is no error.
 ///
 /// Threads: any thread, at any time; async-signal-safe.
@@ -279,11 +280,10 @@ pub unsafe extern "C" fn rego_attempt_cancelled(
     })
 }
 
-/// Lets go of a call that was begun with `REGO_BEGIN_KEEP` and is done. Attempts that still run may
-/// finish.
+/// Lets go of a call that was begun with `REGO_BEGIN_KEEP`. One that is not done goes on, and is not
+/// kept when it is: to end it, cancel and poll it. Attempts that still run may finish.
 ///
-/// `REGO_STATUS_STALE` if it was let go already, was not begun so, or is not done: a call that is
-/// to end is cancelled and polled first.
+/// `REGO_STATUS_STALE` if it was let go already, or was not begun so.
 ///
 /// Threads: any thread, at any time.
 #[unsafe(no_mangle)]

@@ -52,7 +52,7 @@ pub struct rego_options {
     pub reserved: u32,
     /// Classifiers of the host's own: `n_classifiers` pointers. NULL if there are none. With them
     /// their `userdata` becomes the library's, also where the function fails for whatever reason,
-    /// unless the options themselves cannot be read.
+    /// unless the options or this array cannot be read: it is crooked, or has more than 1,024.
     pub classifiers: *const *const rego_classifier,
     /// How many, at most 1,024.
     pub n_classifiers: usize,

@@ -182,6 +182,23 @@ fn an_old_id_marks_nothing() {
 }
 
 #[test]
+fn who_lets_go_early_leaves_nothing() {
+    explore("manual: a call that is kept ends, one lets it go, one reads", || {
+        let world = World::new(1);
+        let (call, attempt) = world.begin(Begin::new(BEGUN).keep());
+        let ending = spawn(&world, move |world| {
+            assert_eq!(world.manual.end(call), Ok(()));
+            assert_eq!(world.manual.end(call), Err(Stale));
+        });
+        let reading = spawn(&world, move |world| world.manual.timeline(call));
+        assert!(done(&[world.finish(attempt, 1).unwrap()]).eq([1]));
+        ending.join().unwrap();
+        assert!(reading.join().unwrap().is_none_or(|timeline| timeline.attempts().len() == 1));
+        world.settle(1);
+    });
+}
+
+#[test]
 fn what_is_kept_is_there_while_it_is_read() {
     explore("manual: one reads a call that is kept, one lets it go, its hedge ends", || {
         let world = World::new(1);

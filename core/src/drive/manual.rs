@@ -172,6 +172,9 @@ impl Manual {
             slot.with_machine(|machine| machine.agenda = Some(Arc::clone(agenda)));
         }
         let hold = slot.flight.begin();
+        if begin.keep {
+            slot.pins.want(hold.generation());
+        }
         let id = FlightId::new(index, hold.generation());
         let pilot = Pilot::new(&self.0, slot, id, begin.now).of_loop();
         let left = pilot.begin(hold, begin.deadline, step);
@@ -185,7 +188,8 @@ impl Manual {
     ///
     /// # Errors
     ///
-    /// [`Stale`] if the call is over, or never was.
+    /// [`Stale`] if the call is over, or never was. One that was begun with [`keep`](Begin::keep) is
+    /// there until it is [let go](Self::end): with nothing to do, once it is done.
     pub fn poll(&self, call: CallId, now: Nanos) -> Result<Step, Stale> {
         let id = match self.0.seal.meant_call(call)? {
             Meant::InFlight(id) => id,
@@ -223,7 +227,7 @@ impl Manual {
     ///
     /// # Errors
     ///
-    /// [`Stale`] if the call is over, or never was.
+    /// [`Stale`] if the call is done, kept or not, or never was.
     pub fn cancel(&self, call: CallId) -> Result<(), Stale> {
         let id = match self.0.seal.meant_call(call)? {
             Meant::InFlight(id) => id,
@@ -251,13 +255,13 @@ impl Manual {
             || slot.flight.is_cancelled(id.generation())
     }
 
-    /// Lets go of a call that was begun with [`keep`](Begin::keep) and is done. Attempts that still
-    /// run may finish.
+    /// Lets go of a call that was begun with [`keep`](Begin::keep). One that is not done goes on, and
+    /// is not kept when it is: to end it, [cancel](Self::cancel) and poll it. Attempts that still run
+    /// may finish.
     ///
     /// # Errors
     ///
-    /// [`Stale`] if it was let go already, is not kept, or is not done: one that is to end is
-    /// cancelled and polled first.
+    /// [`Stale`] if it was let go already, or was not begun so.
     pub fn end(&self, call: CallId) -> Result<(), Stale> {
         let Meant::InFlight(id) = self.0.seal.meant_call(call)? else { return Err(Stale) };
         let slot = self.slot(id)?;

@@ -8,7 +8,6 @@ fn a_kept_call_can_be_read_until_it_is_let_go() {
     let (manual, call, step) = begin(&engine, Begin::new(T0).keep());
     let primary = only_start(&step);
     assert!(manual.timeline(call).is_none(), "not done");
-    assert_eq!(manual.end(call), Err(Stale), "not done");
     let hedge = only_start(&manual.poll(call, T0 + ms(20)).unwrap());
     let _ = manual.finish(hedge, T0 + ms(30), &Completion::ok(), 0).unwrap();
 
@@ -34,6 +33,34 @@ fn a_kept_call_can_be_read_until_it_is_let_go() {
     assert!(manual.timeline(call).is_none());
     assert!(manual.finish(primary, T0 + ms(40), &Completion::ok(), 0).is_ok());
     assert_eq!(manual.finish(primary, T0 + ms(40), &Completion::ok(), 0), Err(Stale));
+}
+
+/// Who lets go of a call before it is done is told of its end, and it is not kept.
+#[test]
+fn a_kept_call_can_be_let_go_before_it_is_done() {
+    let policy = policy().build().unwrap();
+    let engine = Engine::builder().policy("svc.Get", policy).max_flights(1).build().unwrap();
+    for failed in [false, true] {
+        let (manual, call, step) = begin(&engine, Begin::new(T0).keep());
+        let mut attempt = only_start(&step);
+        if failed {
+            let _ = manual.finish(attempt, T0, &Completion::http(503), 0).unwrap();
+        }
+        assert_eq!(manual.end(call), Ok(()));
+        assert_eq!(manual.end(call), Err(Stale), "once");
+        if failed {
+            attempt = only_start(&manual.poll(call, T0 + ms(20)).unwrap());
+        }
+        let step = manual.finish(attempt, T0 + ms(20), &Completion::ok(), 0).unwrap();
+        assert_eq!(step.verdict(), Some(Verdict::Success));
+        assert!(manual.timeline(call).is_none());
+        assert_eq!(manual.poll(call, T0), Err(Stale));
+        assert_eq!(manual.end(call), Err(Stale));
+    }
+    let (manual, call, step) = begin(&engine, Begin::new(T0));
+    assert!(!call.is_pass_through(), "its slot is free");
+    assert_eq!(manual.end(call), Err(Stale), "it is not kept");
+    let _ = manual.finish(only_start(&step), T0, &Completion::ok(), 0).unwrap();
 }
 
 #[test]

@@ -3,19 +3,21 @@
 //! # The word
 //!
 //! ```text
-//!  63            32   31    30         0
-//! ┌────────────────┬──────┬─────────────┐
-//! │ generation     │ KEPT │ pins        │   0: nothing is kept
-//! └────────────────┴──────┴─────────────┘
+//!  63            32   31     30     29        0
+//! ┌────────────────┬──────┬────────┬───────────┐
+//! │ generation     │ KEPT │ WANTED │ pins      │   no bit and no pin: nothing is kept
+//! └────────────────┴──────┴────────┴───────────┘
 //! ```
 //!
 //! # Paths
 //!
 //! - *fast*, which is nearly every call: nothing is kept, and the last one out of the flight reads
 //!   that the word has no pins.
-//! - *kept*: the holder stores generation, KEPT and two pins before it ends the flight, one for the
-//!   flight and one for the host. A reader adds one; the host's takes KEPT away with its own.
-//!   Whoever takes the last pin away gives the slot back, once, as that is one exchange.
+//! - *kept*: WANTED from the beginning. The holder makes KEPT and two pins of it before it ends the
+//!   flight, one for the flight and one for the host. A reader adds one; the host's takes KEPT away
+//!   with its own. Whoever takes the last pin away gives the slot back, once, as that is one exchange.
+//! - *let go before the end*: takes WANTED away, in one exchange, as the holder's is: one of them is
+//!   first, so a call that was let go is not kept, and one that is kept is let go as it should be.
 //! - *late*: every entry compares generation and KEPT in its exchange, so an old id pins nothing,
 //!   and a call that was let go has no further readers.
 //!
@@ -23,7 +25,7 @@
 //!
 //! - *machine*: the holder's writes → `keep` (Release) → a reader's `pin` (Acquire).
 //! - *slot*: all that was read → `unpin`, `let_go` (Release) → the last of them (Acquire) → the
-//!   slab. All but `keep` are read-modify-writes, so a release is not cut off by later changes.
+//!   slab. All but `want` are read-modify-writes, so a release is not cut off by later changes.
 //!
 //! Modelled in `loom-tests/tests/manual.rs`.
 
@@ -32,16 +34,13 @@ use crate::{
     sync::{AtomicU64, Ordering},
 };
 
-/// generation:32 | KEPT:1 | pins:31.
-///
-/// The holder of a call that is kept sets it before it ends the flight: one pin for the flight,
-/// one for the host. Each reader adds one. Whoever takes the last pin away gives the slot back.
-/// Every entry compares the generation in its exchange, so an old id pins nothing.
+/// generation:32 | KEPT:1 | WANTED:1 | pins:30, see the module.
 #[derive(Default)]
 pub(super) struct Pins(AtomicU64);
 
 const KEPT: u64 = 1 << 31;
-const COUNT: u64 = KEPT - 1;
+const WANTED: u64 = 1 << 30;
+const COUNT: u64 = WANTED - 1;
 
 /// Whether the slot is still needed.
 #[must_use]
@@ -53,11 +52,19 @@ pub(super) enum Unpinned {
 }
 
 impl Pins {
-    /// The call is over and kept. Only for the holder, before it ends the flight; it writes nothing
-    /// of the machine afterwards.
+    /// The call that begins is to be kept. Only for the thread that begins it.
+    pub(super) fn want(&self, generation: Generation) {
+        // Relaxed: whoever has the call's id comes after this.
+        self.0.store(of(generation) | WANTED, Ordering::Relaxed);
+    }
+
+    /// The call is over, and kept unless it was let go already. Only for the holder, before it ends
+    /// the flight; it writes nothing of the machine afterwards.
     pub(super) fn keep(&self, generation: Generation) {
+        let (wanted, kept) = (of(generation) | WANTED, of(generation) | KEPT | 2);
         // Release: what the holder did to the machine happens-before the reads of whoever pins.
-        self.0.store(u64::from(generation.get()) << 32 | KEPT | 2, Ordering::Release);
+        // Relaxed on failure: it was let go, and there is nothing to read.
+        let _let_go = self.0.compare_exchange(wanted, kept, Ordering::Release, Ordering::Relaxed);
     }
 
     pub(super) fn is_kept(&self, generation: Generation) -> bool {
@@ -71,9 +78,15 @@ impl Pins {
         self.change(generation, |pins| pins + 1).map(drop)
     }
 
-    /// The host has no more use for it.
+    /// The host has no more use for it, or will have none when it is over.
     pub(super) fn let_go(&self, generation: Generation) -> Result<Unpinned, Stale> {
-        self.change(generation, |pins| (pins & !KEPT) - 1).map(left)
+        let wanted = of(generation) | WANTED;
+        // Relaxed, both: nothing was read. On failure it is over, or was let go.
+        match self.0.compare_exchange(wanted, of(generation), Ordering::Relaxed, Ordering::Relaxed)
+        {
+            Ok(_) => Ok(Unpinned::Others),
+            Err(_) => self.change(generation, |pins| (pins & !KEPT) - 1).map(left),
+        }
     }
 
     /// The host has no more use for whatever is kept.
@@ -118,6 +131,10 @@ impl Pins {
             .map(change)
             .map_err(|_| Stale)
     }
+}
+
+const fn of(generation: Generation) -> u64 {
+    (generation.get() as u64) << 32
 }
 
 fn is_kept(pins: u64, generation: Generation) -> bool {
