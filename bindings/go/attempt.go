@@ -2,6 +2,7 @@ package rego
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -46,12 +47,19 @@ func (a Attempt) Remaining() (time.Duration, bool) {
 // Report tells the facts of how the attempt ends, instead of those of its error: also of one that
 // returns no error, such as an HTTP response of status 503. The last report counts.
 func (a Attempt) Report(facts Completion) {
-	a.c.said.Store(&verdictOf{facts: facts})
+	a.c.said.Store(&end{facts: facts})
 }
 
-// Decide tells what follows from the attempt's end, past any classifier. The last word counts.
+// Decide tells what follows from the attempt's end, past any classifier. The last word counts. It
+// panics on a kind or a failure that there is not.
 func (a Attempt) Decide(outcome Outcome) {
-	a.c.said.Store(&verdictOf{outcome: outcome, decided: true})
+	if int(outcome.Kind) >= len(outcomeKinds) {
+		panic(fmt.Sprintf("rego: Attempt.Decide: there is no OutcomeKind %d", uint32(outcome.Kind)))
+	}
+	if int(outcome.Failure) >= len(failures) {
+		panic(fmt.Sprintf("rego: Attempt.Decide: there is no Failure %d", uint32(outcome.Failure)))
+	}
+	a.c.said.Store(&end{outcome: outcome, decided: true})
 }
 
 // Hold keeps the attempt's context alive after the attempt has returned, until release is called,
@@ -60,13 +68,6 @@ func (a Attempt) Decide(outcome Outcome) {
 func (a Attempt) Hold() (release func()) {
 	a.c.held.Store(true)
 	return a.c.end
-}
-
-// verdictOf is what the operation itself said of its end.
-type verdictOf struct {
-	facts   Completion
-	outcome Outcome
-	decided bool
 }
 
 // attemptContext is the context of one attempt. It is all that a call allocates: what ends it, a
@@ -79,7 +80,7 @@ type attemptContext struct {
 	id         uint64
 	deadline   uint64
 	below      atomic.Pointer[ending]
-	said       atomic.Pointer[verdictOf]
+	said       atomic.Pointer[end]
 	number     uint32
 	retryIndex uint8
 	hedgeIndex uint8

@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"runtime"
+	"time"
 	"unsafe"
 )
 
@@ -20,8 +21,9 @@ type call struct {
 	id   C.rego_call
 	step C.rego_step
 	done outcome
-	// What attempts returned, for those who keep the call.
-	errs []failed
+	// What attempts returned, and when the call began, for those who keep it.
+	errs  []failed
+	began time.Time
 }
 
 // outcome is how a call ended.
@@ -46,35 +48,35 @@ func run[T any, O operation[T]](ctx context.Context, exec *Executor, key Key, op
 	if len(opts) > 0 {
 		c.opts = withOptions(exec.call, opts)
 	}
+	if tl != nil {
+		c.began = time.Now()
+		// However this goroutine leaves, the engine is to let go of the call.
+		defer c.readTimeline(tl)
+	}
+	return drive[T](&c, op)
+}
+
+// drive begins the call and runs its attempts: in this goroutine, unless they may overlap.
+func drive[T any, O operation[T]](c *call, op O) (T, error) {
 	if err := c.begin(); err != nil {
 		var zero T
 		return zero, err
 	}
 	if c.eng == nil {
-		return passThrough[T](&c, op)
+		return passThrough[T](c, op)
 	}
-	value, err := drive[T](&c, op)
-	if tl != nil {
-		c.readTimeline(tl)
-	}
-	return value, err
-}
-
-// drive runs the attempts of a call that has begun: in this goroutine, unless they may overlap.
-func drive[T any, O operation[T]](c *call, op O) (T, error) {
 	var earlier []result[T]
 	for c.next() {
 		if c.mayOverlap() {
 			return fly(c, op, earlier)
 		}
 		a := c.launch(0)
-		value, err := attempt[T](c, a, op)
-		c.note(a.number, err)
 		var e end
-		endOf(c.opts, a, value, err, &e)
+		value, err := attempt[T](c, a, op, earlier, &e)
+		c.note(a.number, err)
 		if c.finish(a, &e, err) {
 			if c.done.answer == uint64(a.number)+1 || c.done.answer == 0 {
-				discardAll(c.opts, earlier)
+				discardAll(c, earlier)
 				return value, c.conclude(err, c.done.answer != 0)
 			}
 			earlier = append(earlier, result[T]{a.number, value, err})
@@ -88,18 +90,26 @@ func drive[T any, O operation[T]](c *call, op O) (T, error) {
 	return answerOf(c, earlier)
 }
 
-// attempt calls the operation. One that does not return, because it panics or ends its goroutine,
-// is finished all the same, and goes on.
-func attempt[T any, O operation[T]](c *call, a *attemptContext, op O) (value T, err error) {
-	returned := false
+// attempt calls the operation, and asks for the facts of its end. Where one of them does not return,
+// because it panics or ends its goroutine, the call ends all the same, and that goes on.
+func attempt[T any, O operation[T]](c *call, a *attemptContext, op O, earlier []result[T], e *end) (value T, err error) {
+	returned, told := false, false
 	defer func() {
+		if told {
+			return
+		}
 		a.returned()
-		if !returned {
-			c.abandon(a)
+		c.abandon(a)
+		discardAll(c, earlier)
+		if returned {
+			c.opts.drop(c.exec, c.key, boxed(value), err)
 		}
 	}()
 	value, err = op.call(a)
 	returned = true
+	a.returned()
+	endOf(c.exec, c.opts, a, value, err, e)
+	told = true
 	return value, err
 }
 
@@ -114,26 +124,28 @@ func answerOf[T any](c *call, results []result[T]) (value T, err error) {
 	}
 	for _, r := range results {
 		if r.number != ^uint32(0) && c.opts.discard != nil {
-			c.opts.drop(boxed(r.value), r.err)
+			c.opts.drop(c.exec, c.key, boxed(r.value), r.err)
 		}
 	}
 	return value, c.conclude(err, found)
 }
 
-func discardAll[T any](o *callOptions, results []result[T]) {
-	if o.discard == nil {
+func discardAll[T any](c *call, results []result[T]) {
+	if c.opts.discard == nil {
 		return
 	}
 	for _, r := range results {
-		o.drop(boxed(r.value), r.err)
+		c.opts.drop(c.exec, c.key, boxed(r.value), r.err)
 	}
 }
 
 // passThrough is one plain attempt, past an engine that cannot take it.
 func passThrough[T any, O operation[T]](c *call, op O) (T, error) {
 	value, err := op.call(c.ctx)
+	c.note(0, err)
+	c.done = outcome{verdict: VerdictSuccess, attempts: 1, answer: 1}
 	if err != nil {
-		c.done = outcome{verdict: VerdictPassThrough, attempts: 1}
+		c.done.verdict = VerdictPassThrough
 		err = c.conclude(err, true)
 	}
 	return value, err
@@ -155,7 +167,11 @@ func (c *call) begin() error {
 		if c.exec.broken != nil {
 			return nil
 		}
+		c.done.verdict = VerdictShutdown
 		return ErrClosed
+	}
+	if c.keep {
+		c.began = c.eng.clockNow()
 	}
 	if c.ctx.Err() != nil {
 		c.done.verdict = VerdictCancelled
@@ -278,9 +294,9 @@ func (c *call) isDone() bool {
 
 // abandon finishes an attempt that does not return, and with it the call.
 func (c *call) abandon(a *attemptContext) {
-	tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, &c.step)
-	if c.keep {
-		C.rego_call_end(c.eng.c, c.id)
+	if tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, &c.step) && !c.isDone() {
+		c.eng.cancel(c.id)
+		c.eng.poll(c.id, &c.step)
 	}
 	runtime.KeepAlive(c.eng)
 }

@@ -110,7 +110,8 @@ type Completer interface{ Completion() Completion }
 // errors, of errors that only the application knows. value is what the operation returned, nil for
 // [Do]. It is called in the goroutine of the attempt, for attempts that worked as well, possibly by
 // several at once. [CompletionOf] are the facts where it has nothing to say. A classifier that
-// panics is a classifier that says the attempt failed, past mending.
+// panics is a classifier that says the attempt failed, past mending; the panic is logged
+// ([WithLogger]). So are methods of an error that panic when they are asked for its facts.
 type Classifier func(value any, err error) Completion
 
 // CompletionOf are the facts of an error as far as they can be told, through everything it wraps: a

@@ -39,7 +39,7 @@ func DoValue[T any](ctx context.Context, key Key, op func(context.Context) (T, e
 // has won. See [WithDetached] for operations that do not mind their contexts.
 //
 // A panic of op is told to the engine, and goes on in this goroutine, unless another attempt
-// answers the call; then it is logged.
+// answers the call, or it comes after this function has returned; then it is logged ([WithLogger]).
 //
 // Costs, besides op: two calls of the library, and one allocation, which is the context.
 func DoValueWith[T any](ctx context.Context, exec *Executor, key Key, op func(context.Context) (T, error), opts ...CallOption) (T, error) {

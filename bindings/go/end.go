@@ -19,20 +19,31 @@ type end struct {
 
 // endOf tells how an attempt ended: as the operation said, or the classifier, or its error. e says
 // that it worked.
-func endOf[T any](o *callOptions, a *attemptContext, value T, err error, e *end) {
+func endOf[T any](exec *Executor, o *callOptions, a *attemptContext, value T, err error, e *end) {
 	if said := a.said.Load(); said != nil {
-		*e = end(*said)
+		*e = *said
 	} else if o.classify != nil {
-		*e = classified(o.classify, boxed(value), err)
+		*e = judge(exec, a, o.classify, boxed(value), err)
 	} else if err != nil {
-		e.facts = CompletionOf(err)
+		*e = judge(exec, a, ofError, nil, err)
 	}
 }
 
-func classified(classify Classifier, value any, err error) (e end) {
-	// What panics here is not the operation: the attempt failed, and that is all there is to say.
-	e = end{outcome: Outcome{Kind: NonRetryable}, decided: true}
-	defer func() { _ = recover() }()
+// unjudged is the end of an attempt about which those who should know the facts did not come to a
+// word: it has failed, past mending.
+var unjudged = end{outcome: Outcome{Kind: NonRetryable}, decided: true}
+
+func ofError(_ any, err error) Completion { return CompletionOf(err) }
+
+// judge asks for the facts of an attempt's end. A classifier is not the operation, nor are the
+// methods of an error: what panics there is logged, and the attempt keeps what it returned.
+func judge(exec *Executor, a *attemptContext, classify Classifier, value any, err error) (e end) {
+	e = unjudged
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			exec.report("telling the facts of an attempt's end panicked", a.key.text, panicked)
+		}
+	}()
 	return end{facts: classify(value, err)}
 }
 
@@ -44,10 +55,11 @@ func tell(eng *engine, a *attemptContext, e *end, step *C.rego_step) bool {
 		s = tellOutcome(eng, a, &e.outcome, now, step)
 	} else {
 		s = tellFacts(eng, a, &e.facts, now, step)
-		if s != C.REGO_STATUS_OK && s != C.REGO_STATUS_STALE {
-			// Facts that are none, such as an HTTP status of 70,000, are a failure of some kind.
-			s = tellFacts(eng, a, &Completion{Kind: KindApp}, now, step)
-		}
+	}
+	if s != C.REGO_STATUS_OK && s != C.REGO_STATUS_STALE {
+		// Facts that are none, such as an HTTP status of 70,000, are a failure of some kind. The
+		// attempt is still to be finished.
+		s = tellFacts(eng, a, &Completion{Kind: KindApp}, now, step)
 	}
 	return s == C.REGO_STATUS_OK
 }

@@ -4,7 +4,10 @@ package rego
 import "C"
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 )
 
@@ -95,11 +98,22 @@ func (e *Executor) gone() error {
 	return ErrClosed
 }
 
-func (e *Executor) log() *slog.Logger {
-	if e.logger != nil {
-		return e.logger
+// report logs a panic of which no caller is told. It is called while it is recovered, for its stack.
+func (e *Executor) report(what, key string, panicked any) {
+	e.reportFrom(what, key, panicked, debug.Stack())
+}
+
+// reportFrom is report with the stack of elsewhere. It may be the last that a goroutine of nobody's
+// does, so a logger that panics is left at that.
+func (e *Executor) reportFrom(what, key string, panicked any, stack []byte, more ...slog.Attr) {
+	defer func() { _ = recover() }()
+	logger := e.logger
+	if logger == nil {
+		logger = slog.Default()
 	}
-	return slog.Default()
+	attrs := append([]slog.Attr{slog.String("key", key)}, more...)
+	attrs = append(attrs, slog.String("panic", fmt.Sprint(panicked)), slog.String("stack", string(stack)))
+	logger.LogAttrs(context.Background(), slog.LevelError, what, attrs...)
 }
 
 var defaultExecutor atomic.Pointer[Executor]

@@ -6,7 +6,6 @@ import "C"
 import (
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 )
 
 // Option is something to ask of an executor: see [NewExecutor].
@@ -46,13 +45,13 @@ type callOptions struct {
 }
 
 // drop hands over a result that nobody gets. What panics there is no reason for the call to.
-func (o *callOptions) drop(value any, err error) {
+func (o *callOptions) drop(exec *Executor, k *key, value any, err error) {
 	if o.discard == nil {
 		return
 	}
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			slog.Error("a discard panicked", "panic", panicked, "stack", string(debug.Stack()))
+			exec.report("a discard panicked", k.text, panicked)
 		}
 	}()
 	o.discard(value, err)
@@ -117,7 +116,7 @@ func WithClock(clock Clock) Option {
 }
 
 // WithLogger tells a logger what cannot be told to any caller: panics of attempts whose call has
-// been answered by others. The default is slog.Default() at the time.
+// ended without them, of classifiers, of discards. The default is slog.Default() at the time.
 func WithLogger(logger *slog.Logger) Option {
 	return executorOption(func(o *executorOptions) { o.logger = logger })
 }

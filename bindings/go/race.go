@@ -1,11 +1,6 @@
 package rego
 
-// #include <rego.h>
-import "C"
-
 import (
-	"context"
-	"fmt"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
@@ -48,6 +43,12 @@ func fly[T any, O operation[T]](c *call, op O, earlier []result[T]) (T, error) {
 	defer func() {
 		if !landed {
 			f.abandon(c.keep)
+			for _, l := range f.take() {
+				// What ended this goroutine is not lost.
+				if l.thrown == nil || !l.thrown.exited {
+					f.lost(l)
+				}
+			}
 		}
 	}()
 	for _, r := range earlier {
@@ -57,51 +58,77 @@ func fly[T any, O operation[T]](c *call, op O, earlier []result[T]) (T, error) {
 	f.drive()
 	landed = true
 
-	f.mu.Lock()
 	c.done = f.ended
-	results := f.results
-	f.results = nil
-	f.mu.Unlock()
-	return f.answer(c, results)
+	return f.answer(c, f.take())
 }
 
-// answer is what the call returns, of the results there were when it was done.
+// take takes the results that there are.
+func (f *race[T, O]) take() []landing[T] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	results := f.results
+	f.results = nil
+	return results
+}
+
+// answer is what the call returns, of the results there were when it was done. A panic goes on here,
+// unless another attempt has answered the call.
 func (f *race[T, O]) answer(c *call, landings []landing[T]) (T, error) {
 	var results []result[T]
-	var last *thrown
+	var last *landing[T]
 	for _, l := range landings {
 		if l.thrown == nil {
 			c.note(l.number, l.err)
 			results = append(results, l.result)
 			continue
 		}
-		if c.done.verdict == VerdictPanicked && (last == nil || uint64(l.number)+1 == c.done.answer) {
-			last = l.thrown
+		if !f.goesOn(c, l, last) {
+			f.lost(l)
 			continue
 		}
-		f.lost(l)
+		if last != nil {
+			f.lost(*last)
+		}
+		last = &l
 	}
 	if last != nil {
-		discardAll(f.opts, results)
-		if c.keep {
-			C.rego_call_end(f.eng.c, f.id)
-		}
-		last.goOn()
+		discardAll(c, results)
+		last.thrown.goOn()
 	}
 	return answerOf(c, results)
 }
 
-// attempt runs one attempt, to its end, whichever way the operation leaves.
+// goesOn tells whether it is this panic that goes on in the caller, if another would as well.
+func (f *race[T, O]) goesOn(c *call, l landing[T], other *landing[T]) bool {
+	switch {
+	case uint64(l.number)+1 == c.done.answer:
+		return true
+	case c.done.verdict == VerdictSuccess:
+		return false
+	}
+	return other == nil
+}
+
+// attempt runs one attempt, to its end, whichever way the operation leaves, or those leave who know
+// the facts.
 func (f *race[T, O]) attempt(a *attemptContext) {
 	l := landing[T]{result: result[T]{number: a.number}, thrown: &thrown{exited: true}}
-	defer f.land(a, &l)
+	e := end{facts: Completion{Kind: KindPanic}}
+	defer f.land(a, &l, &e)
 	f.call(a, &l)
+	if l.thrown == nil {
+		e = unjudged
+		var told end
+		endOf(f.exec, f.opts, a, l.value, l.err, &told)
+		e = told
+	}
 }
 
 // call calls the operation. What is set aside for one that ends its goroutine is taken back where
 // it does not.
 func (f *race[T, O]) call(a *attemptContext, l *landing[T]) {
 	defer func() {
+		a.returned()
 		if l.thrown == nil {
 			return
 		}
@@ -114,16 +141,10 @@ func (f *race[T, O]) call(a *attemptContext, l *landing[T]) {
 }
 
 // land tells what became of an attempt.
-func (f *race[T, O]) land(a *attemptContext, l *landing[T]) {
-	a.returned()
-	var e end
-	if l.thrown == nil {
-		endOf(f.opts, a, l.value, l.err, &e)
-	} else {
-		e.facts.Kind = KindPanic
-	}
+func (f *race[T, O]) land(a *attemptContext, l *landing[T], e *end) {
 	f.mu.Lock()
-	late := f.done
+	// What panics in the caller's goroutine finds the caller there, also after the end.
+	late := f.done && (l.thrown == nil || f.current != a)
 	if !late {
 		// Before the engine hears of it: whoever is told that this answers the call will look.
 		f.results = append(f.results, *l)
@@ -134,10 +155,10 @@ func (f *race[T, O]) land(a *attemptContext, l *landing[T]) {
 	}
 	f.mu.Unlock()
 	step := newStep()
-	if l.err != nil && f.eng.cancelIfGone(f.ctx, f.id, &e, &step) {
+	if l.err != nil && f.eng.cancelIfGone(f.ctx, f.id, e, &step) {
 		f.act(&step)
 	}
-	if !tell(f.eng, a, &e, &step) {
+	if !tell(f.eng, a, e, &step) {
 		f.gone(a)
 	} else {
 		f.act(&step)
@@ -152,19 +173,14 @@ func (f *race[T, O]) land(a *attemptContext, l *landing[T]) {
 // lost is for a result that nobody gets.
 func (f *race[T, O]) lost(l landing[T]) {
 	if l.thrown == nil {
-		f.opts.drop(boxed(l.value), l.err)
+		f.opts.drop(f.exec, f.key, boxed(l.value), l.err)
 		return
 	}
-	f.exec.log().LogAttrs(context.Background(), slog.LevelError, "an attempt panicked whose call others answered",
-		slog.String("key", f.key.text), slog.Int("attempt", int(l.number)),
-		slog.String("panic", l.thrown.String()), slog.String("stack", string(l.thrown.stack)))
-}
-
-func (t *thrown) String() string {
-	if t.exited {
-		return "runtime.Goexit"
+	if l.thrown.exited {
+		l.thrown.value = "runtime.Goexit"
 	}
-	return fmt.Sprint(t.value)
+	f.exec.reportFrom("an attempt panicked whose call has ended without it", f.key.text,
+		l.thrown.value, l.thrown.stack, slog.Int("attempt", int(l.number)))
 }
 
 // goOn goes on in this goroutine with what the operation did in its own.

@@ -21,6 +21,7 @@ type Timeline struct {
 	// The number of the attempt whose result was returned; -1 if there is none.
 	Answer int
 	// In launch order. Empty if the call never began: its context had ended, the executor is closed.
+	// Of a call that passed through there is one, with little in it.
 	Attempts []AttemptRecord
 	// How many notes of what happened there was no room for.
 	NotesDropped int
@@ -85,7 +86,7 @@ func (t Timeline) Duration() time.Duration { return t.End.Sub(t.Start) }
 
 // JSON returns all there is to know as one JSON object, also the reasons of hedges that were
 // skipped, and the call's attributes: values that were clamped, what took the place of what is
-// missing, the mode. Empty if the call never began.
+// missing, the mode. Empty if the call never began, or passed through.
 func (t Timeline) JSON() []byte { return []byte(t.json) }
 
 // MarshalJSON is [Timeline.JSON].
@@ -137,15 +138,37 @@ func (c *call) note(number uint32, err error) {
 
 // readTimeline reads what happened in the call, and lets go of it.
 func (c *call) readTimeline(tl *Timeline) {
+	if c.eng == nil {
+		c.tellPlain(tl, time.Now())
+		return
+	}
 	var frame C.rego_timeline
 	frame.struct_size = C.uint32_t(unsafe.Sizeof(frame))
 	if C.rego_call_timeline(c.eng.c, c.id, &frame) == C.REGO_STATUS_OK {
 		c.eng.tellFrame(tl, &frame)
 		tl.Attempts = c.readAttempts(int(frame.attempts))
 		tl.json = c.readJSON()
+	} else {
+		c.tellPlain(tl, c.eng.clockNow())
 	}
 	C.rego_call_end(c.eng.c, c.id)
 	runtime.KeepAlive(c.eng)
+}
+
+// tellPlain tells of a call of which the engine keeps nothing: it never began, or was one plain
+// attempt.
+func (c *call) tellPlain(tl *Timeline, ended time.Time) {
+	tl.Verdict, tl.Answer = c.done.verdict, -1
+	tl.Start, tl.End = c.began, ended
+	if c.done.answer != 1 {
+		return
+	}
+	tl.Answer = 0
+	only := AttemptRecord{Start: c.began, End: ended, Ended: true}
+	for _, failed := range c.errs {
+		only.Err, only.Outcome = failed.err, NonRetryable
+	}
+	tl.Attempts = []AttemptRecord{only}
 }
 
 func (e *engine) tellFrame(tl *Timeline, frame *C.rego_timeline) {

@@ -2,8 +2,10 @@ package rego_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	rego "github.com/rego-resilience/rego/bindings/go"
 )
@@ -28,5 +30,48 @@ func TestMetricsAreText(t *testing.T) {
 	text, err := exec.Metrics()
 	if err != nil || !strings.Contains(text, `rego_calls_total{key="svc.Get",outcome="success",via="first"} 3`) {
 		t.Fatal(err, text)
+	}
+}
+
+func TestATimelineOfACallThatNeverBeganSaysSo(t *testing.T) {
+	exec := newExecutor(t)
+	never := func(context.Context) error { t.Error("it ran"); return nil }
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	for ctx, verdict := range map[context.Context]rego.Verdict{
+		gone: rego.VerdictCancelled, late: rego.VerdictDeadlineExceeded,
+	} {
+		tl, err := rego.DoWithTimelineWith(ctx, exec, get, never)
+		if err == nil || tl.Verdict != verdict || tl.Answer != -1 || len(tl.Attempts) != 0 || tl.Start.IsZero() || tl.Duration() < 0 {
+			t.Errorf("%v %+v", err, tl)
+		}
+	}
+	_ = exec.Close()
+	tl, err := rego.DoWithTimelineWith(t.Context(), exec, get, never)
+	if err != rego.ErrClosed || tl.Verdict != rego.VerdictShutdown || tl.Answer != -1 || len(tl.Attempts) != 0 {
+		t.Errorf("%v %+v", err, tl)
+	}
+}
+
+func TestATimelineOfACallThatPassesThroughTellsItsAttempt(t *testing.T) {
+	for _, opts := range [][]rego.CallOption{nil, {rego.WithDetached()}} {
+		exec := newExecutor(t, rego.WithMaxLiveCalls(1))
+		_ = rego.DoWith(t.Context(), exec, get, func(ctx context.Context) error {
+			tl, err := rego.DoWithTimelineWith(ctx, exec, hedged, func(context.Context) error { return errBad }, opts...)
+			if !errors.Is(err, errBad) || tl.Verdict != rego.VerdictPassThrough || tl.Answer != 0 || len(tl.Attempts) != 1 {
+				t.Fatalf("%v %+v", err, tl)
+			}
+			only := tl.Attempts[0]
+			if only.Err != errBad || !only.Ended || only.Outcome != rego.NonRetryable || only.Start.IsZero() || tl.End.Before(tl.Start) {
+				t.Errorf("%+v", only)
+			}
+			tl, err = rego.DoWithTimelineWith(ctx, exec, hedged, func(context.Context) error { return nil }, opts...)
+			if err != nil || tl.Verdict != rego.VerdictSuccess || tl.Answer != 0 || len(tl.Attempts) != 1 || tl.Attempts[0].Outcome != rego.Success {
+				t.Errorf("%v %+v", err, tl)
+			}
+			return nil
+		})
 	}
 }
