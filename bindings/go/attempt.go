@@ -66,7 +66,7 @@ func (a Attempt) Decide(outcome Outcome) {
 // the attempt loses, or the caller's context ends: for results that go on using it, such as streams.
 // Its deadline holds on. Without it the context ends when the operation returns.
 func (a Attempt) Hold() (release func()) {
-	a.c.held.Store(true)
+	a.c.state.Or(held)
 	return a.c.end
 }
 
@@ -85,8 +85,15 @@ type attemptContext struct {
 	retryIndex uint8
 	hedgeIndex uint8
 	liftable   bool
-	held       atomic.Bool
+	state      atomic.Uint32
 }
+
+// What is settled of a context, once and for good: of cut and kept, at most one.
+const (
+	held = 1 << iota // it lives on after the attempt has returned
+	cut              // its deadline has ended it, or the engine
+	kept             // its result is good: its deadline does not end it any more, nor the engine
+)
 
 // ending is a context that can be ended.
 type ending struct {
@@ -104,6 +111,9 @@ var ended = func() *ending {
 }()
 
 func (c *attemptContext) Deadline() (time.Time, bool) {
+	if c.state.Load()&kept != 0 {
+		return c.parent.Deadline()
+	}
 	at := c.eng.timeOf(c.deadline)
 	return at, !at.IsZero()
 }
@@ -118,7 +128,7 @@ func (c *attemptContext) Err() error {
 		if err := c.parent.Err(); err != nil {
 			return err
 		}
-		if c.eng.now() < c.deadline {
+		if c.eng.now() < c.deadline || c.state.Load()&kept != 0 {
 			return nil
 		}
 		e = c.end0()
@@ -158,19 +168,23 @@ func (c *attemptContext) newEnding() *ending {
 	ctx, cancel := context.WithCancelCause(c.parent)
 	at, ok := c.Deadline()
 	switch {
-	case !ok:
+	case !ok || c.state.Load()&kept != 0:
 		return &ending{ctx, cancel, func() bool { return true }}
 	case c.eng.clock == nil && !c.liftable:
 		timed, release := context.WithDeadline(ctx, at)
 		return &ending{timed, cancel, func() bool { release(); return true }}
 	}
+	end := func() {
+		if c.settle(cut, kept) {
+			cancel(context.DeadlineExceeded)
+		}
+	}
 	wait := at.Sub(c.eng.clockNow())
 	if wait <= 0 {
-		cancel(context.DeadlineExceeded)
+		end()
 		return &ending{ctx, cancel, func() bool { return true }}
 	}
-	timer := c.eng.afterFunc(wait, func() { cancel(context.DeadlineExceeded) })
-	return &ending{ctx, cancel, timer.Stop}
+	return &ending{ctx, cancel, c.eng.afterFunc(wait, end).Stop}
 }
 
 func (e *ending) stop(cause error) {
@@ -178,14 +192,42 @@ func (e *ending) stop(cause error) {
 	e.release()
 }
 
-// cancel ends the context, with a cause.
+// cancel ends the context, with a cause, unless its result is good.
 func (c *attemptContext) cancel(cause error) {
-	c.end0().stop(cause)
+	if c.settle(cut, kept) {
+		c.end0().stop(cause)
+	}
+}
+
+// keep holds the context of an attempt whose result is good, and goes on using it: from here on it
+// ends with the caller's, or when it is released, and nothing else ends it. False if its deadline
+// or the engine was first: then it has ended, or does so right now. The context must be liftable.
+func (c *attemptContext) keep() bool {
+	if !c.settle(held|kept, cut) {
+		return false
+	}
+	if e := c.below.Load(); e != nil {
+		e.release()
+	}
+	return true
+}
+
+// settle settles something, unless something else is settled already.
+func (c *attemptContext) settle(what, unless uint32) bool {
+	for {
+		was := c.state.Load()
+		if was&unless != 0 {
+			return false
+		}
+		if c.state.CompareAndSwap(was, was|what) {
+			return true
+		}
+	}
 }
 
 // returned ends the context of an attempt that has returned, unless it is held.
 func (c *attemptContext) returned() {
-	if !c.held.Load() {
+	if c.state.Load()&held == 0 {
 		c.end()
 	}
 }
@@ -195,9 +237,4 @@ func (c *attemptContext) end() {
 	if !c.below.CompareAndSwap(nil, ended) {
 		c.below.Load().stop(nil)
 	}
-}
-
-// lift takes the deadline away from a context that is liftable.
-func (c *attemptContext) lift() {
-	c.end0().release()
 }

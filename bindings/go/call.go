@@ -66,15 +66,24 @@ func drive[T any, O operation[T]](c *call, op O) (T, error) {
 		return passThrough[T](c, op)
 	}
 	var earlier []result[T]
+	settled := false
+	defer func() {
+		if !settled {
+			c.giveUp()
+			discardAll(c, earlier)
+		}
+	}()
 	for c.next() {
 		if c.mayOverlap() {
+			settled = true
 			return fly(c, op, earlier)
 		}
 		a := c.launch(0)
 		var e end
-		value, err := attempt[T](c, a, op, earlier, &e)
+		value, err := attempt[T](c, a, op, &e)
 		c.note(a.number, err)
 		if c.finish(a, &e, err) {
+			settled = true
 			if c.done.answer == uint64(a.number)+1 || c.done.answer == 0 {
 				discardAll(c, earlier)
 				return value, c.conclude(err, c.done.answer != 0)
@@ -82,25 +91,25 @@ func drive[T any, O operation[T]](c *call, op O) (T, error) {
 			earlier = append(earlier, result[T]{a.number, value, err})
 			return answerOf(c, earlier)
 		}
+		earlier = append(earlier, result[T]{a.number, value, err})
 		if c.opts.provisional != nil {
 			c.opts.provisional(value)
 		}
-		earlier = append(earlier, result[T]{a.number, value, err})
 	}
+	settled = true
 	return answerOf(c, earlier)
 }
 
 // attempt calls the operation, and asks for the facts of its end. Where one of them does not return,
-// because it panics or ends its goroutine, the call ends all the same, and that goes on.
-func attempt[T any, O operation[T]](c *call, a *attemptContext, op O, earlier []result[T], e *end) (value T, err error) {
+// because it panics or ends its goroutine, the attempt is finished all the same, and that goes on.
+func attempt[T any, O operation[T]](c *call, a *attemptContext, op O, e *end) (value T, err error) {
 	returned, told := false, false
 	defer func() {
 		if told {
 			return
 		}
 		a.returned()
-		c.abandon(a)
-		discardAll(c, earlier)
+		tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, &c.step)
 		if returned {
 			c.opts.drop(c.exec, c.key, boxed(value), err)
 		}
@@ -292,10 +301,9 @@ func (c *call) isDone() bool {
 	return false
 }
 
-// abandon finishes an attempt that does not return, and with it the call.
-func (c *call) abandon(a *attemptContext) {
-	if tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, &c.step) && !c.isDone() {
-		c.eng.cancel(c.id)
+// giveUp ends a call that this goroutine does not drive on.
+func (c *call) giveUp() {
+	if c.eng.cancel(c.id) {
 		c.eng.poll(c.id, &c.step)
 	}
 	runtime.KeepAlive(c.eng)

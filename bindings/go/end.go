@@ -10,11 +10,14 @@ import (
 	"unsafe"
 )
 
-// end is what the engine is told of an attempt's end: facts, or what follows.
+// end is what the engine is told of an attempt's end: facts, or what follows, or that it was none.
 type end struct {
 	facts   Completion
 	outcome Outcome
 	decided bool
+	// There was nothing to send: a hedge is skipped then, and a retry leaves the call with the
+	// results it has.
+	unsent bool
 }
 
 // endOf tells how an attempt ended: as the operation said, or the classifier, or its error. e says
@@ -51,9 +54,12 @@ func judge(exec *Executor, a *attemptContext, classify Classifier, value any, er
 func tell(eng *engine, a *attemptContext, e *end, step *C.rego_step) bool {
 	now := C.rego_time(eng.now())
 	var s C.rego_status
-	if e.decided {
+	switch {
+	case e.unsent:
+		s = C.rego_attempt_reject(eng.c, C.rego_attempt(a.id), now, step)
+	case e.decided:
 		s = tellOutcome(eng, a, &e.outcome, now, step)
-	} else {
+	default:
 		s = tellFacts(eng, a, &e.facts, now, step)
 	}
 	if s != C.REGO_STATUS_OK && s != C.REGO_STATUS_STALE {

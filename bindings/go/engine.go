@@ -2,6 +2,8 @@ package rego
 
 // #cgo noescape rego_attempt_finish_as
 // #cgo nocallback rego_attempt_finish_as
+// #cgo noescape rego_attempt_reject
+// #cgo nocallback rego_attempt_reject
 // #cgo noescape rego_call_poll
 // #cgo nocallback rego_call_poll
 // #cgo nocallback rego_call_cancel

@@ -1,13 +1,10 @@
 package rego
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -20,14 +17,16 @@ import (
 // date. So the default classifier repeats what may be repeated: a POST without a key only if it was
 // certainly not processed, and it is never hedged. Hedging needs a policy that says idempotent.
 //
-// A request whose body cannot be sent again, because it has no GetBody, is sent once: requests made
-// by http.NewRequest from bytes.Buffer, bytes.Reader or strings.Reader have one.
+// A request whose body cannot be sent again, because it has no GetBody, is sent once, whatever the
+// policy and [WithIdempotent] say: it is not hedged, and its facts say not to retry it. Requests
+// made by http.NewRequest from bytes.Buffer, bytes.Reader or strings.Reader have one.
 //
 // The last response is returned whatever its status, as every RoundTripper does. Responses that
 // nobody gets are drained within bounds and closed, so that their connections can be used again.
 // The body of the one that is returned may be read for as long as the request's context lasts: no
 // timeout of the policy cuts it short, nor does the end of the attempts that lost. It must be closed,
-// as any.
+// as any. What came back when its attempt's time was up is no response: it is closed, and the
+// attempt has timed out.
 //
 // There is no second layer of retries: a request whose context belongs to an attempt already, as
 // within [Do], is sent once, and it is the outer call that repeats. (What http.Transport does below
@@ -41,16 +40,13 @@ type RoundTripper struct {
 	// Which call site a request belongs to: "http." and the URL's host if it is nil. Keys are few
 	// and known: no path with an id in it.
 	Key func(*http.Request) Key
-	// Asked for every call, besides.
+	// Asked for every call, besides, after those of the executor. Their value is the *http.Response,
+	// nil if there is none. A [WithClassifier] is asked first; where it says no more than
+	// [CompletionOf] does, the facts are the transport's, and to its own are added the method, the
+	// Idempotency-Key, Retry-After where it says none, and that a body cannot be sent again. A
+	// [WithDiscard] is called first; what it leaves of the body is drained, and it is closed.
 	Options []CallOption
 }
-
-const (
-	// How much of a response that nobody gets is read, so that its connection can be used again.
-	maxDrain = 64 << 10
-	// And for how long.
-	maxDrainTime = 100 * time.Millisecond
-)
 
 // RoundTrip sends a request. An error is an [*Error], which wraps that of the last attempt.
 func (rt *RoundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -59,22 +55,23 @@ func (rt *RoundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x := &exchange{
 		base:       rt.base(),
+		exec:       rt.Executor,
 		req:        req,
 		method:     methodOf(req.Method),
 		key:        hasIdempotencyKey(req),
 		replayable: req.Body == nil || req.Body == http.NoBody || req.GetBody != nil,
 	}
-	opts := make([]CallOption, 0, 2+len(rt.Options))
-	opts = append(opts, callOption(x.options))
-	opts = append(opts, rt.Options...)
-	exec := rt.Executor
-	if exec == nil {
-		exec = theDefault()
+	if x.exec == nil {
+		x.exec = theDefault()
 	}
-	got, err := DoValueWith(req.Context(), exec, rt.keyOf(req), x.send, opts...)
-	x.closeUnsent()
+	defer x.closeUnsent()
+	x.site = rt.keyOf(req)
+	opts := append(make([]CallOption, 0, len(rt.Options)+1), rt.Options...)
+	got, err := DoValueWith(req.Context(), x.exec, x.site, x.send, append(opts, callOption(x.options))...)
 	if err != nil {
-		got.drop()
+		if got != nil {
+			x.drop(got, nil)
+		}
 		return nil, err
 	}
 	return got.response(), nil
@@ -104,23 +101,45 @@ func (rt *RoundTripper) CloseIdleConnections() {
 // exchange is one request and what comes of it.
 type exchange struct {
 	base       http.RoundTripper
+	exec       *Executor
+	site       Key
 	req        *http.Request
 	method     Method
 	key        bool
 	replayable bool
+	// The user's own, which are asked besides.
+	classify Classifier
+	discard  func(value any, err error)
 
 	mu sync.Mutex
 	// The request's own body is used up by the first attempt, which is told here.
 	sent bool
 }
 
+// options are applied last: they take in what the user has asked for.
 func (x *exchange) options(o *callOptions) {
+	x.classify, x.discard = o.classify, o.discard
+	o.classify, o.discard = nil, func(value any, err error) { x.drop(value.(*received), err) }
+	o.provisional = func(value any) { value.(*received).settle() }
 	o.liftable = true
-	o.discard = func(value any, _ error) { value.(*received).drop() }
-	o.provisional = func(value any) { value.(*received).drain() }
-	if !x.replayable || !x.key && !isIdempotent(x.method) {
+	if !x.replayable || o.idempotent == unsaid && !x.key && !isIdempotent(x.method) {
 		WithIdempotent(false).applyCall(o)
 	}
+}
+
+// drop is for a response that nobody gets, and nobody waits for. The user has the first word.
+func (x *exchange) drop(got *received, err error) {
+	var resp *http.Response
+	if got != nil {
+		resp = got.resp
+	}
+	if got.claim() {
+		defer func() { go got.drain() }()
+	} else if got != nil {
+		got.wait()
+	}
+	user := callOptions{discard: x.discard}
+	user.drop(x.exec, x.site.site(), resp, err)
 }
 
 // send is one attempt.
@@ -129,37 +148,106 @@ func (x *exchange) send(ctx context.Context) (*received, error) {
 	if !ok {
 		// Past the engine: the request as it is.
 		x.take()
-		resp, err := x.base.RoundTrip(x.req)
-		return &received{resp: resp}, err
+		resp, err := x.roundTrip(x.req)
+		if err != nil {
+			return nil, err
+		}
+		return &received{x: x, resp: resp, plain: true, release: func() {}}, nil
 	}
 	req, err := x.request(ctx)
 	if err != nil {
-		attempt.Decide(Outcome{Kind: NonRetryable})
-		return nil, err
-	}
-	resp, err := x.base.RoundTrip(req)
-	if err != nil {
-		facts := CompletionOf(err)
-		if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
-			// Its own context ended: that is why.
-			err = cause
-			if errors.Is(cause, context.DeadlineExceeded) {
-				facts = Completion{Kind: KindTimeout}
-			}
+		if attempt.IsHedge() || !x.replayable {
+			attempt.c.said.Store(&end{unsent: true})
+		} else {
+			attempt.Decide(Outcome{Kind: NonRetryable})
 		}
-		attempt.Report(x.facts(facts))
 		return nil, err
 	}
-	facts := HTTP(resp.StatusCode)
-	facts.RetryAfter = retryAfter(resp.Header, time.Now())
-	attempt.Report(x.facts(facts))
-	return &received{resp: resp, req: x.req, attempt: attempt, release: attempt.Hold()}, nil
+	resp, err := x.roundTrip(req)
+	if err != nil {
+		return nil, x.tell(ctx, attempt, nil, err)
+	}
+	got := &received{x: x, resp: resp, release: attempt.c.end}
+	if !attempt.c.keep() {
+		// Its time was up, or the race was over, before it came.
+		got.close(resp.Body)
+		<-ctx.Done()
+		return nil, x.tell(ctx, attempt, nil, context.Canceled)
+	}
+	told := false
+	defer func() {
+		if !told {
+			got.drop()
+		}
+	}()
+	_ = x.tell(ctx, attempt, resp, nil)
+	told = true
+	return got, nil
 }
 
-func (x *exchange) facts(facts Completion) Completion {
-	facts.Method = x.method
-	facts.IdempotencyKey = x.key
-	facts.DoNotRetry = !x.replayable
+// roundTrip sends a request. As of http.Client, what the base returns is looked at.
+func (x *exchange) roundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := x.base.RoundTrip(req)
+	switch {
+	case err != nil:
+		return nil, err
+	case resp == nil:
+		return nil, fmt.Errorf("rego: the RoundTripper %T returned neither a response nor an error", x.base)
+	case resp.Body == nil && resp.ContentLength > 0 && req.Method != http.MethodHead:
+		return nil, fmt.Errorf("rego: the RoundTripper %T returned a response of %d bytes without a body", x.base, resp.ContentLength)
+	case resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	return resp, nil
+}
+
+// tell tells how an attempt ended, and returns its error: where its context ended, the reason for
+// that.
+func (x *exchange) tell(ctx context.Context, attempt Attempt, resp *http.Response, failed error) (err error) {
+	err = failed
+	e := judge(x.exec, attempt.c, func(any, error) Completion {
+		var facts Completion
+		if resp != nil {
+			facts = HTTP(resp.StatusCode)
+			facts.RetryAfter = retryAfter(resp.Header, time.Now())
+		} else {
+			facts, err = ofFailure(ctx, failed)
+		}
+		return x.facts(facts, resp, err)
+	}, nil, nil)
+	attempt.c.said.Store(&e)
+	return err
+}
+
+// ofFailure are the facts of a request that failed, and why it did.
+func ofFailure(ctx context.Context, err error) (Completion, error) {
+	facts := CompletionOf(err)
+	cause := context.Cause(ctx)
+	if cause == nil || !errors.Is(err, context.Canceled) {
+		return facts, err
+	}
+	// Its own context ended: that is why.
+	if errors.Is(cause, context.DeadlineExceeded) {
+		facts = Completion{Kind: KindTimeout}
+	}
+	return facts, cause
+}
+
+// facts are the transport's facts or the user's, with what is known of the request.
+func (x *exchange) facts(facts Completion, resp *http.Response, err error) Completion {
+	if x.classify != nil {
+		if theirs := x.classify(resp, err); theirs != CompletionOf(err) {
+			if theirs.RetryAfter == 0 {
+				theirs.RetryAfter = facts.RetryAfter
+			}
+			facts = theirs
+		}
+	}
+	if facts.Method == MethodNone {
+		facts.Method = x.method
+	}
+	facts.IdempotencyKey = facts.IdempotencyKey || x.key
+	facts.DoNotRetry = facts.DoNotRetry || !x.replayable
 	return facts
 }
 
@@ -195,157 +283,4 @@ func (x *exchange) closeUnsent() {
 	if x.take() && x.req.Body != nil {
 		_ = x.req.Body.Close()
 	}
-}
-
-// received is the response of one attempt.
-type received struct {
-	resp    *http.Response
-	req     *http.Request
-	attempt Attempt
-	release func()
-
-	mu sync.Mutex
-	// Its body has been read already, or given up.
-	drained bool
-}
-
-// response is what the caller gets: with a body that ends the attempt's context when it is closed.
-func (r *received) response() *http.Response {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.release == nil {
-		return r.resp
-	}
-	r.resp.Request = r.req
-	if r.drained {
-		return r.resp
-	}
-	r.attempt.c.lift()
-	r.resp.Body = heldBody(r.resp.Body, r.release)
-	return r.resp
-}
-
-// drain reads the body, as far as that is worth it, for one who may still ask for it, and lets the
-// connection go.
-func (r *received) drain() {
-	if r == nil || r.release == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.drained {
-		return
-	}
-	r.drained = true
-	body := r.resp.Body
-	stop := time.AfterFunc(maxDrainTime, func() {
-		r.release()
-		_ = body.Close()
-	})
-	start, err := io.ReadAll(io.LimitReader(body, maxDrain+1))
-	stop.Stop()
-	_ = body.Close()
-	r.release()
-	if err == nil && len(start) <= maxDrain {
-		r.resp.Body = io.NopCloser(bytes.NewReader(start))
-		return
-	}
-	r.resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(start), cutOff{}))
-}
-
-// drop is for a response that nobody gets, and nobody waits for.
-func (r *received) drop() {
-	if r != nil && r.release != nil {
-		go r.drain()
-	}
-}
-
-// cutOff is what follows the part of a body that was read.
-type cutOff struct{}
-
-func (cutOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
-// heldBody calls release when the body is closed, or read to its end.
-func heldBody(body io.ReadCloser, release func()) io.ReadCloser {
-	held := &held{ReadCloser: body, release: release}
-	if writer, ok := body.(io.Writer); ok {
-		// A connection that was upgraded is written to as well.
-		return &heldWriter{held, writer}
-	}
-	return held
-}
-
-type held struct {
-	io.ReadCloser
-	release func()
-}
-
-func (h *held) Read(p []byte) (int, error) {
-	n, err := h.ReadCloser.Read(p)
-	if err != nil {
-		h.release()
-	}
-	return n, err
-}
-
-func (h *held) Close() error {
-	defer h.release()
-	return h.ReadCloser.Close()
-}
-
-type heldWriter struct {
-	*held
-	io.Writer
-}
-
-func methodOf(method string) Method {
-	switch strings.ToUpper(method) {
-	case "", http.MethodGet:
-		return MethodGet
-	case http.MethodHead:
-		return MethodHead
-	case http.MethodOptions:
-		return MethodOptions
-	case http.MethodTrace:
-		return MethodTrace
-	case http.MethodPut:
-		return MethodPut
-	case http.MethodDelete:
-		return MethodDelete
-	case http.MethodPost:
-		return MethodPost
-	case http.MethodPatch:
-		return MethodPatch
-	}
-	return MethodOther
-}
-
-// isIdempotent tells whether a method is by its definition (RFC 9110, 9.2.2).
-func isIdempotent(method Method) bool {
-	return method != MethodPost && method != MethodPatch && method != MethodOther
-}
-
-func hasIdempotencyKey(req *http.Request) bool {
-	return req.Header.Get("Idempotency-Key") != "" || req.Header.Get("X-Idempotency-Key") != ""
-}
-
-// retryAfter is for how long a server wants to be left alone (RFC 9110, 10.2.3): seconds, or a date,
-// taken from the response's own Date, or else from now. 0 if it does not say, a nanosecond for at
-// once.
-func retryAfter(header http.Header, now time.Time) time.Duration {
-	value := strings.TrimSpace(header.Get("Retry-After"))
-	if value == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
-		return max(time.Duration(min(seconds, 1<<31))*time.Second, 1)
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	if date, err := http.ParseTime(header.Get("Date")); err == nil {
-		now = date
-	}
-	return max(at.Sub(now), 1)
 }

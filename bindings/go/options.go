@@ -32,6 +32,9 @@ type executorOptions struct {
 	err          error
 }
 
+// unsaid is what a call says of repeating its request that does not say.
+const unsaid = C.REGO_IDEMPOTENT_UNSET
+
 type callOptions struct {
 	idempotent C.uint32_t
 	priority   C.uint32_t
