@@ -205,8 +205,22 @@ func TestAPanicAfterTheCallersEndIsNotLost(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		recovered := func() (value any) {
 			defer func() { value = recover() }()
-			err := rego.DoWith(ctx, exec, key, func(context.Context) error {
+			racing, over := make(chan struct{}), make(chan struct{})
+			err := rego.DoWith(ctx, exec, key, func(ctx context.Context) error {
+				if a, _ := rego.AttemptFromContext(ctx); a.IsHedge() {
+					close(racing)
+					<-ctx.Done()
+					defer close(over)
+					return ctx.Err()
+				}
+				if key == hedged {
+					<-racing
+				}
 				cancel()
+				if key == hedged {
+					<-over
+				}
+				// The hedge has told of the cancel meanwhile, and the call has ended by it.
 				time.Sleep(5 * time.Millisecond)
 				panic("boom")
 			}, opts...)
