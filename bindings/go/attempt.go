@@ -170,6 +170,9 @@ func (c *attemptContext) newEnding() *ending {
 	switch {
 	case !ok || c.state.Load()&kept != 0:
 		return &ending{ctx, cancel, func() bool { return true }}
+	case c.eng.clock == nil && c.endsWithParent(at):
+		// With its cause, then, and not by a timer that might be a moment faster.
+		return &ending{ctx, cancel, func() bool { return true }}
 	case c.eng.clock == nil && !c.liftable:
 		timed, release := context.WithDeadline(ctx, at)
 		return &ending{timed, cancel, func() bool { release(); return true }}
@@ -185,6 +188,11 @@ func (c *attemptContext) newEnding() *ending {
 		return &ending{ctx, cancel, func() bool { return true }}
 	}
 	return &ending{ctx, cancel, c.eng.afterFunc(wait, end).Stop}
+}
+
+func (c *attemptContext) endsWithParent(at time.Time) bool {
+	parents, ok := c.parent.Deadline()
+	return ok && !parents.After(at)
 }
 
 func (e *ending) stop(cause error) {

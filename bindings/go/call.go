@@ -336,6 +336,6 @@ func (c *call) conclude(last error, answered bool) error {
 		RetryAfter: durationOf(c.done.retryAfter),
 		Last:       last,
 	}
-	e.Cause = context.Cause(c.ctx)
+	e.Cause, e.ended = endOfCaller(c.ctx, c.done.verdict == VerdictDeadlineExceeded)
 	return e
 }

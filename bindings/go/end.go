@@ -100,6 +100,30 @@ func tellOutcome(eng *engine, a *attemptContext, outcome *Outcome, now C.rego_ti
 	return C.rego_attempt_finish_as(eng.c, C.rego_attempt(a.id), now, &c, step)
 }
 
+// maxLateEnd is how long a context whose deadline has passed is waited for: its timer is due, and no
+// other than a machine that is very busy, or a context that does not keep its word, holds it up.
+const maxLateEnd = 100 * time.Millisecond
+
+// endOfCaller is why the caller's context has ended, nil if it has not, and its error. The engine
+// may know of a deadline a moment before the context's own timer does: then that is waited for, as
+// nobody else can tell the cause.
+func endOfCaller(ctx context.Context, timedOut bool) (cause, err error) {
+	if ctx.Err() == nil && timedOut {
+		if at, ok := ctx.Deadline(); ok && time.Until(at) <= 0 {
+			timer := time.NewTimer(maxLateEnd)
+			defer timer.Stop()
+			select {
+			case <-ctx.Done():
+			case <-timer.C:
+			}
+			if ctx.Err() == nil {
+				return context.DeadlineExceeded, context.DeadlineExceeded
+			}
+		}
+	}
+	return context.Cause(ctx), ctx.Err()
+}
+
 // until is how long it is until a time of the engine.
 func (e *engine) until(at uint64) time.Duration {
 	now := e.now()

@@ -98,8 +98,11 @@ type Error struct {
 	RetryAfter time.Duration
 	// The last real error; nil if no attempt came back with one.
 	Last error
-	// Why the caller's context ended; nil if it did not.
+	// Why the caller's context ended ([context.Cause]); nil if it did not: where the next backoff
+	// would not have fitted before its deadline, the call ends before the context does.
 	Cause error
+	// The error of that context.
+	ended error
 }
 
 func (e *Error) Error() string {
@@ -115,7 +118,8 @@ func (e *Error) Error() string {
 	if e.Cause != nil {
 		fmt.Fprintf(&text, ": %s", e.Cause)
 	}
-	if e.Last != nil && e.Last != e.Cause {
+	// Compared as texts: of their values nobody knows whether they can be.
+	if e.Last != nil && (e.Cause == nil || fmt.Sprint(e.Last) != fmt.Sprint(e.Cause)) {
 		fmt.Fprintf(&text, ": %s", e.Last)
 	}
 	return text.String()
@@ -140,15 +144,15 @@ func (e *Error) Is(target error) bool {
 	case int(e.Verdict) < len(verdicts) && target == verdicts[e.Verdict].err:
 		return true
 	case target == context.DeadlineExceeded:
-		return e.Verdict == VerdictDeadlineExceeded
+		return e.Verdict == VerdictDeadlineExceeded || e.ended == context.DeadlineExceeded
 	case target == context.Canceled:
-		return e.Verdict == VerdictCancelled && e.Cause != context.DeadlineExceeded
+		return e.Verdict == VerdictCancelled && e.ended != context.DeadlineExceeded
 	}
 	return false
 }
 
 // Timeout tells whether time was up, as net.Error has it.
-func (e *Error) Timeout() bool { return e.Verdict == VerdictDeadlineExceeded }
+func (e *Error) Timeout() bool { return e.Is(context.DeadlineExceeded) }
 
 // PolicyError is why policies were refused: line, column and field of the first fault.
 type PolicyError struct{ Message string }

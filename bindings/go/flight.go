@@ -141,7 +141,7 @@ func (f *flight) carryOut(step *C.rego_step) {
 	f.mu.Unlock()
 
 	for i, a := range cancels[:nCancels] {
-		a.cancel(f.cause(reasons[i]))
+		f.stop(a, reasons[i])
 	}
 	for _, a := range starts[:nStarts] {
 		if done {
@@ -236,14 +236,19 @@ func (f *flight) poll() {
 	}
 }
 
-func (f *flight) cause(reason CancelReason) error {
-	if cause := context.Cause(f.ctx); cause != nil {
-		return cause
+// stop ends the context of an attempt. Where the caller's has ended, that has done so already, with
+// its own cause and error.
+func (f *flight) stop(a *attemptContext, reason CancelReason) {
+	cause, err := endOfCaller(f.ctx, reason == DeadlinePassed)
+	switch {
+	case f.ctx.Err() != nil:
+		return
+	case err == nil && reason == DeadlinePassed:
+		cause = context.DeadlineExceeded
+	case err == nil:
+		cause = reason
 	}
-	if reason == DeadlinePassed {
-		return context.DeadlineExceeded
-	}
-	return reason
+	a.cancel(cause)
 }
 
 // find is the attempt of an id, if it may still be cancelled; mu is held.

@@ -1,0 +1,111 @@
+package rego_test
+
+// Why a call ended, where its caller's context did.
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	rego "github.com/rego-resilience/rego/bindings/go"
+)
+
+// The engine knows of the deadline by its own clock, and often before the context's timer has fired.
+func TestTheCauseOfADeadlineComesBack(t *testing.T) {
+	why := errors.New("the page is closed")
+	ways(t, func(t *testing.T, key rego.Key, opts ...rego.CallOption) {
+		exec := newExecutor(t)
+		for range 50 {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Millisecond, why)
+			inner := make(chan error, 2)
+			err := rego.DoWith(ctx, exec, key, func(ctx context.Context) error {
+				<-ctx.Done()
+				if cause := context.Cause(ctx); cause != why || ctx.Err() != context.DeadlineExceeded {
+					inner <- errors.Join(cause, ctx.Err())
+				} else {
+					inner <- nil
+				}
+				return ctx.Err()
+			}, opts...)
+			if !errors.Is(err, why) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, rego.ErrDeadlineExceeded) || errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			if err := <-inner; err != nil {
+				t.Error("the attempt's context:", err)
+			}
+			cancel()
+		}
+	})
+}
+
+// A wait before a retry that the deadline ends, and an operation that only looks at the time.
+func TestTheCauseOfADeadlineComesBackWhateverWaitsForIt(t *testing.T) {
+	why := errors.New("the page is closed")
+	ways(t, func(t *testing.T, key rego.Key, opts ...rego.CallOption) {
+		exec := newExecutor(t)
+		for range 50 {
+			at := time.Now().Add(2 * time.Millisecond)
+			ctx, cancel := context.WithDeadlineCause(t.Context(), at, why)
+			err := rego.DoWith(ctx, exec, key, func(context.Context) error {
+				for time.Now().Before(at) {
+				}
+				return errBad
+			}, opts...)
+			if !errors.Is(err, why) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+			cancel()
+		}
+	})
+}
+
+// broken says a deadline, and never ends.
+type broken struct {
+	context.Context
+	at time.Time
+}
+
+func (b broken) Deadline() (time.Time, bool) { return b.at, true }
+
+func TestAContextThatDoesNotKeepItsDeadlineIsNotWaitedForForEver(t *testing.T) {
+	ways(t, func(t *testing.T, key rego.Key, opts ...rego.CallOption) {
+		exec := newExecutor(t)
+		began := time.Now()
+		err := rego.DoWith(broken{t.Context(), began.Add(5 * time.Millisecond)}, exec, key, func(context.Context) error {
+			time.Sleep(10 * time.Millisecond)
+			return errBad
+		}, opts...)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
+			t.Error(err, time.Since(began))
+		}
+	})
+}
+
+// causes is an error that cannot be compared.
+type causes []string
+
+func (c causes) Error() string { return strings.Join(c, ", ") }
+
+func TestAnErrorThatCannotBeComparedIsTold(t *testing.T) {
+	ways(t, func(t *testing.T, key rego.Key, opts ...rego.CallOption) {
+		exec := newExecutor(t)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		err := rego.DoWith(ctx, exec, key, func(ctx context.Context) error {
+			cancel(causes{"gone"})
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}, opts...)
+		if text := err.Error(); strings.Count(text, "gone") != 1 {
+			t.Error(text)
+		}
+		if !errors.Is(err, context.Canceled) || errors.Is(err, causes{"gone"}) || errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		var all causes
+		if !errors.As(err, &all) {
+			t.Error(err)
+		}
+	})
+}
