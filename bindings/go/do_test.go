@@ -288,6 +288,15 @@ func TestOptionsOutOfRangeAreNamed(t *testing.T) {
 	}
 }
 
+func TestPoliciesAreGivenOnce(t *testing.T) {
+	once := rego.WithPolicies(policies)
+	_, err := rego.NewExecutor(once, once)
+	var wrong *rego.PolicyError
+	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "WithPolicies") {
+		t.Fatal(err)
+	}
+}
+
 type writer func([]byte) (int, error)
 
 func (w writer) Write(p []byte) (int, error) { return w(p) }

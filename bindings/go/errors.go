@@ -154,7 +154,8 @@ func (e *Error) Is(target error) bool {
 // Timeout tells whether time was up, as net.Error has it.
 func (e *Error) Timeout() bool { return e.Is(context.DeadlineExceeded) }
 
-// PolicyError is why policies were refused: line, column and field of the first fault.
+// PolicyError is why policies were refused: line, column and field of the first fault, or that there
+// were two documents.
 type PolicyError struct{ Message string }
 
 func (e *PolicyError) Error() string { return "rego: policies: " + e.Message }

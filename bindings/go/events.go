@@ -14,7 +14,8 @@ import (
 // Event is one thing that happened in a call. Which fields it has hangs on its kind.
 type Event struct {
 	Kind EventKind
-	// The executor's calls are numbered from 0.
+	// The executor's calls are numbered from 0. Of [Warned], which belongs to none, it is the largest
+	// number there is.
 	Call uint64
 	// The key's text, its first 47 bytes.
 	Key string
@@ -23,7 +24,7 @@ type Event struct {
 	// no attempt whose result was returned.
 	Attempt int
 	// Why, in the words of telemetry: a verdict, a sort of attempt, an outcome, the reason of a
-	// cancel, what a budget said, why a hedge was skipped.
+	// cancel, what a budget said, why a hedge was skipped, a warning.
 	Reason string
 	// AttemptEnded: the sort of failure, if it was one, and the facts, such as "http_503", if they
 	// are known.
@@ -55,6 +56,8 @@ const (
 	HedgeSkipped    = EventKind(C.REGO_EVENT_HEDGE_SKIPPED)
 	WouldHave       = EventKind(C.REGO_EVENT_WOULD_HAVE)
 	WouldNotFit     = EventKind(C.REGO_EVENT_WOULD_NOT_FIT)
+	Warned          = EventKind(C.REGO_EVENT_WARNED) // something is not as the executor's owner may think
+	OtherEvent      = EventKind(C.REGO_EVENT_OTHER)  // of which this version knows nothing
 )
 
 var eventKinds = [...]string{
@@ -63,9 +66,15 @@ var eventKinds = [...]string{
 	C.REGO_EVENT_CANCEL_REQUESTED: "cancel_requested", C.REGO_EVENT_BUDGET_ASKED: "budget_asked",
 	C.REGO_EVENT_BACKING_OFF: "backing_off", C.REGO_EVENT_HEDGE_SKIPPED: "hedge_skipped",
 	C.REGO_EVENT_WOULD_HAVE: "would_have", C.REGO_EVENT_WOULD_NOT_FIT: "would_not_fit",
+	C.REGO_EVENT_WARNED: "warned",
 }
 
-func (k EventKind) String() string { return named(eventKinds[:], uint32(k)) }
+func (k EventKind) String() string {
+	if k == OtherEvent {
+		return "other"
+	}
+	return named(eventKinds[:], uint32(k))
+}
 
 // DrainEvents moves the oldest events into the slice. It returns how many they are, and how many
 // there was no room for since the beginning. An executor made without [WithEvents] has none.
@@ -131,14 +140,16 @@ func (e *engine) event(c *C.rego_event) Event {
 		event.Reason = named(hedgeReasons[:], reason)
 	case WouldNotFit:
 		event.Wait = durationOf(uint64(c.time))
+	case Warned:
+		event.Reason = named(warnings[:], reason)
 	}
 	return event
 }
 
 // LogEvents writes events to a logger until ctx ends, looking for new ones every so often, and once
-// more at the end. Calls that failed are warnings, attempts that failed and what budgets and hedging
-// refused are infos, all else is for debugging. It returns nil; [ErrClosed] if the executor is
-// closed. It is the caller's to give it a goroutine.
+// more at the end. Calls that failed and [Warned] are warnings, attempts that failed and what budgets
+// and hedging refused are infos, all else is for debugging. It returns nil; [ErrClosed] if the
+// executor is closed. It is the caller's to give it a goroutine.
 func (e *Executor) LogEvents(ctx context.Context, logger *slog.Logger, every time.Duration) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -173,7 +184,7 @@ func (e *Executor) LogEvents(ctx context.Context, logger *slog.Logger, every tim
 // Level returns how much the event matters in a log.
 func (e Event) Level() slog.Level {
 	switch {
-	case e.Kind == CallEnded && e.Reason != "success":
+	case e.Kind == CallEnded && e.Reason != "success", e.Kind == Warned:
 		return slog.LevelWarn
 	case e.Kind == AttemptEnded && e.Reason != "success" && e.Facts != "cancelled",
 		e.Kind == BudgetAsked && e.Reason == "denied",
@@ -185,7 +196,11 @@ func (e Event) Level() slog.Level {
 
 // Attrs returns the fields that the event has.
 func (e Event) Attrs() []slog.Attr {
-	attrs := append(make([]slog.Attr, 0, 9), slog.String("key", e.Key), slog.Uint64("call", e.Call), slog.Time("at", e.At))
+	attrs := append(make([]slog.Attr, 0, 9), slog.String("key", e.Key))
+	if e.Kind != Warned {
+		attrs = append(attrs, slog.Uint64("call", e.Call))
+	}
+	attrs = append(attrs, slog.Time("at", e.At))
 	if e.Attempt >= 0 {
 		attrs = append(attrs, slog.Int("attempt", e.Attempt))
 	}

@@ -35,6 +35,9 @@ func NewExecutor(opts ...Option) (*Executor, error) {
 			return nil, o.err
 		}
 	}
+	if len(o.policies) > 1 {
+		return nil, &PolicyError{Message: "WithPolicies was given more than once, and each document takes the place of all before: make them one"}
+	}
 	eng, err := newEngine(&o)
 	if err != nil {
 		return nil, err

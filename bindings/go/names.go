@@ -34,6 +34,10 @@ var (
 		C.REGO_HEDGE_DENIED: "denied", C.REGO_HEDGE_DEADLINE_NEAR: "deadline_near",
 		C.REGO_HEDGE_EXECUTOR_REJECTED: "executor_rejected", C.REGO_HEDGE_ABANDONED_LIMIT: "abandoned_limit",
 	}
+	warnings = [...]string{
+		C.REGO_WARNING_KEYS_FULL: "keys_full", C.REGO_WARNING_NO_EXECUTOR: "no_executor",
+		C.REGO_WARNING_NO_TIMER: "no_timer",
+	}
 	cancelReasons = [...]string{
 		C.REGO_CANCEL_LOST_RACE: "lost_race", C.REGO_CANCEL_TERMINAL: "terminal",
 		C.REGO_CANCEL_DEADLINE: "deadline", C.REGO_CANCEL_CALLER: "caller", C.REGO_CANCEL_SHUTDOWN: "shutdown",

@@ -74,7 +74,8 @@ func (o sharedOption) applyCall(to *callOptions)         { o(to) }
 func (o sharedOption) applyExecutor(to *executorOptions) { o(&to.call) }
 
 // WithPolicies puts policies in force from the beginning: TOML, or JSON if the text begins with
-// "{". [Executor.LoadPolicies] puts others in their place later.
+// "{". [Executor.LoadPolicies] puts others in their place later. Given twice it is refused, with a
+// [*PolicyError]: a document is all there is, so one of them would be lost.
 func WithPolicies(text string) Option {
 	return executorOption(func(o *executorOptions) { o.policies = append(o.policies, text) })
 }

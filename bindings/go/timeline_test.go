@@ -3,6 +3,8 @@ package rego_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,5 +75,25 @@ func TestATimelineOfACallThatPassesThroughTellsItsAttempt(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+func TestWarningsOfTheEngineAreWarnings(t *testing.T) {
+	exec := newExecutor(t, rego.WithMaxKeys(2), rego.WithEvents(64))
+	for _, name := range []string{"svc.A", "svc.B", "svc.C"} {
+		_ = rego.DoWith(t.Context(), exec, rego.ParseKey(name), func(context.Context) error { return nil })
+	}
+	events := make([]rego.Event, 64)
+	n, _, err := exec.DrainEvents(events)
+	at := slices.IndexFunc(events[:n], func(e rego.Event) bool { return e.Kind == rego.Warned })
+	if err != nil || at < 0 {
+		t.Fatal(err, events[:n])
+	}
+	warned := events[at]
+	if warned.Reason != "keys_full" || warned.Level() != slog.LevelWarn || warned.Kind.String() != "warned" || warned.Attempt != -1 || warned.Key == "" {
+		t.Errorf("%+v", warned)
+	}
+	if slices.ContainsFunc(warned.Attrs(), func(a slog.Attr) bool { return a.Key == "call" }) {
+		t.Error("it belongs to no call", warned.Attrs())
 	}
 }
