@@ -21,7 +21,7 @@ func AttemptFromContext(ctx context.Context) (Attempt, bool) {
 }
 
 // Key returns the call's key.
-func (a Attempt) Key() Key { return Key{a.c.key} }
+func (a Attempt) Key() Key { return a.c.key.public() }
 
 // Number returns the attempt's number in its call, in launch order from 0.
 func (a Attempt) Number() int { return int(a.c.number) }

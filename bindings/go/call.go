@@ -330,7 +330,7 @@ func (c *call) conclude(last error, answered bool) error {
 		return last
 	}
 	e := &Error{
-		Key:        Key{c.key},
+		Key:        c.key.public(),
 		Verdict:    c.done.verdict,
 		Attempts:   int(c.done.attempts),
 		RetryAfter: durationOf(c.done.retryAfter),

@@ -357,6 +357,29 @@ func TestKeysAreParsedAsTheEngineParsesThem(t *testing.T) {
 	}
 }
 
+func TestKeysOfTheSameTextAreEqual(t *testing.T) {
+	for _, text := range []string{"", "svc.Get", "svc.\x01", strings.Repeat("long", 100), "other"} {
+		key := rego.ParseKey(text)
+		if key != rego.ParseKey(strings.Clone(text)) || key.String() != text || key == rego.ParseKey(text+"\x02") {
+			t.Errorf("%q", text)
+		}
+	}
+	if rego.ParseKey("") != (rego.Key{}) || rego.ParseKey(" ") != (rego.Key{}) {
+		t.Error("no text is the zero key's")
+	}
+	// Invalid ones share a site, which has its own key.
+	exec := newExecutor(t)
+	err := rego.DoWith(t.Context(), exec, rego.ParseKey("svc.\x01"), func(ctx context.Context) error {
+		if a, _ := rego.AttemptFromContext(ctx); a.Key() != rego.ParseKey("other") {
+			t.Error(a.Key())
+		}
+		return errBad
+	})
+	if e := verdictOf(t, err); e.Key != rego.ParseKey("other") {
+		t.Error(e.Key)
+	}
+}
+
 func TestContextsOfAttemptsAreContexts(t *testing.T) {
 	type name struct{}
 	exec := newExecutor(t)

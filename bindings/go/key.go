@@ -6,19 +6,26 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unique"
 )
 
 // Key names a call site: what policies, budgets, latencies and metrics hang on. Keys are few and
 // known, such as "user-service.GetUser": no user, no path with an id, nothing random in them.
 //
-// Keys of the same text are equal. The zero Key is an invalid one.
-type Key struct{ k *key }
+// Keys of the same text are equal. The zero Key is an invalid one, that of no text.
+type Key struct {
+	k *key
+	// The text of one that is not remembered: it is parsed again each time.
+	text unique.Handle[string]
+}
 
 type key struct {
 	text string
 	// Where the name begins.
 	nameAt int
 	err    error
+	// It is not remembered.
+	passing bool
 	// The number that the engine which used it last has for it.
 	seen atomic.Pointer[seenKey]
 }
@@ -30,7 +37,7 @@ type seenKey struct {
 // MaxKeyBytes is the length of the longest key there is.
 const MaxKeyBytes = 256
 
-// How many different keys are remembered; later ones are parsed again each time.
+// How many different keys are remembered, all of them valid.
 const maxParsed = 1 << 16
 
 var (
@@ -40,7 +47,7 @@ var (
 	parsed      sync.Map
 	parsedCount atomic.Int64
 	// The site that calls share whose key the engine has no room for, or is invalid.
-	otherKey = &key{text: "other"}
+	otherKey = ParseKey("other").k
 	noKey    = &key{err: fmt.Errorf("%w: it is empty", ErrInvalidKey)}
 )
 
@@ -53,23 +60,26 @@ var (
 // is no reason for an outage.
 func ParseKey(text string) Key {
 	if known, ok := parsed.Load(text); ok {
-		return Key{known.(*key)}
+		return Key{k: known.(*key)}
 	}
 	return parseNew(text)
 }
 
 func parseNew(text string) Key {
 	name, err := canonical(text)
-	if err != nil {
-		return Key{&key{text: text, err: err}}
+	if err == noKey.err {
+		return Key{}
 	}
-	k := &key{text: strings.Clone(name)}
-	if dot := strings.IndexByte(name, '.'); dot >= 0 && dot+1 < len(name) {
-		k.nameAt = dot + 1
+	if err != nil {
+		return Key{text: unique.Make(text)}
 	}
 	if parsedCount.Load() >= maxParsed {
-		return Key{k}
+		if known, ok := parsed.Load(name); ok {
+			return Key{k: known.(*key)}
+		}
+		return Key{text: unique.Make(name)}
 	}
+	k := newKey(strings.Clone(name))
 	// By its canonical text first, so that spellings of one key are one key.
 	first, loaded := parsed.LoadOrStore(k.text, k)
 	if !loaded {
@@ -80,7 +90,15 @@ func parseNew(text string) Key {
 			parsedCount.Add(1)
 		}
 	}
-	return Key{first.(*key)}
+	return Key{k: first.(*key)}
+}
+
+func newKey(name string) *key {
+	k := &key{text: name}
+	if dot := strings.IndexByte(name, '.'); dot >= 0 && dot+1 < len(name) {
+		k.nameAt = dot + 1
+	}
+	return k
 }
 
 // canonical is the spelling under which the engine knows a key.
@@ -127,16 +145,40 @@ func (k Key) Err() error {
 }
 
 func (k Key) get() *key {
-	if k.k == nil {
+	if k.k != nil {
+		return k.k
+	}
+	return k.parse()
+}
+
+// parse is what is known of a key that is not remembered.
+func (k Key) parse() *key {
+	if k == (Key{}) {
 		return noKey
 	}
-	return k.k
+	text := k.text.Value()
+	_, err := canonical(text)
+	if err != nil {
+		return &key{text: text, err: err, passing: true}
+	}
+	passing := newKey(text)
+	passing.passing = true
+	return passing
 }
 
 // site is the key under which the engine is asked.
 func (k Key) site() *key {
-	if k.k == nil || k.k.err != nil {
+	site := k.get()
+	if site.err != nil {
 		return otherKey
 	}
-	return k.k
+	return site
+}
+
+// public is the key as the user knows it.
+func (k *key) public() Key {
+	if k.passing {
+		return Key{text: unique.Make(k.text)}
+	}
+	return Key{k: k}
 }

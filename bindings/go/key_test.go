@@ -1,0 +1,40 @@
+package rego
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// Beyond the number of keys that are remembered nothing changes but what a key costs.
+func TestKeysThatAreNotRememberedAreKeys(t *testing.T) {
+	remembered := ParseKey("svc.Remembered")
+	defer parsedCount.Store(parsedCount.Load())
+	parsedCount.Store(maxParsed)
+	late := ParseKey(" svc.Late ")
+	if late != ParseKey(strings.Clone("svc.Late")) || late == ParseKey("svc.Later") || remembered != ParseKey(" svc.Remembered") {
+		t.Error("keys of one text are equal")
+	}
+	if late.Namespace() != "svc" || late.Name() != "Late" || late.Err() != nil || late.k != nil {
+		t.Error(late.Namespace(), late.Name(), late.Err())
+	}
+	exec, err := NewExecutor(WithMaxKeys(4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exec.Close()
+	bad := errors.New("bad")
+	err = DoWith(context.Background(), exec, late, func(ctx context.Context) error {
+		a, _ := AttemptFromContext(ctx)
+		if a.Key() != late {
+			t.Error(a.Key())
+		}
+		a.Decide(Outcome{Kind: NonRetryable})
+		return bad
+	})
+	var e *Error
+	if !errors.As(err, &e) || e.Key != late {
+		t.Error(err)
+	}
+}
