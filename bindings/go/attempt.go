@@ -240,6 +240,14 @@ func (c *attemptContext) returned() {
 	}
 }
 
+// lost ends a context that is held for a result that nobody gets. One whose result is good is ended
+// by those who dispose of that.
+func (c *attemptContext) lost() {
+	if c.state.Load()&(held|kept) == held {
+		c.end()
+	}
+}
+
 func (c *attemptContext) end() {
 	// The real context stays, if there is one: its cause is to be read.
 	if !c.below.CompareAndSwap(nil, ended) {

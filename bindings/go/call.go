@@ -37,9 +37,22 @@ type outcome struct {
 
 // result is what an attempt returned.
 type result[T any] struct {
-	number uint32
-	value  T
-	err    error
+	from  *attemptContext
+	value T
+	err   error
+}
+
+// answers tells whether a result is the call's.
+func (r *result[T]) answers(c *call) bool {
+	return uint64(r.from.number)+1 == c.done.answer
+}
+
+// drop lets go of a result that nobody gets, and of the context that may be held for it.
+func (r *result[T]) drop(exec *Executor, o *callOptions) {
+	if o.discard != nil {
+		o.drop(exec, r.from.key, boxed(r.value), r.err)
+	}
+	r.from.lost()
 }
 
 // run is the call, whichever way it goes.
@@ -88,10 +101,10 @@ func drive[T any, O operation[T]](c *call, op O) (T, error) {
 				discardAll(c, earlier)
 				return value, c.conclude(err, c.done.answer != 0)
 			}
-			earlier = append(earlier, result[T]{a.number, value, err})
+			earlier = append(earlier, result[T]{a, value, err})
 			return answerOf(c, earlier)
 		}
-		earlier = append(earlier, result[T]{a.number, value, err})
+		earlier = append(earlier, result[T]{a, value, err})
 		if c.opts.provisional != nil {
 			c.opts.provisional(value)
 		}
@@ -111,7 +124,8 @@ func attempt[T any, O operation[T]](c *call, a *attemptContext, op O, e *end) (v
 		a.returned()
 		tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, &c.step)
 		if returned {
-			c.opts.drop(c.exec, c.key, boxed(value), err)
+			r := result[T]{a, value, err}
+			r.drop(c.exec, c.opts)
 		}
 	}()
 	value, err = op.call(a)
@@ -125,26 +139,19 @@ func attempt[T any, O operation[T]](c *call, a *attemptContext, op O, e *end) (v
 // answerOf is what the call returns, once it is done, of the results there are.
 func answerOf[T any](c *call, results []result[T]) (value T, err error) {
 	found := false
-	for i, r := range results {
-		if uint64(r.number)+1 == c.done.answer {
-			value, err, found = r.value, r.err, true
-			results[i].number = ^uint32(0)
-		}
-	}
 	for _, r := range results {
-		if r.number != ^uint32(0) && c.opts.discard != nil {
-			c.opts.drop(c.exec, c.key, boxed(r.value), r.err)
+		if r.answers(c) {
+			value, err, found = r.value, r.err, true
+		} else {
+			r.drop(c.exec, c.opts)
 		}
 	}
 	return value, c.conclude(err, found)
 }
 
 func discardAll[T any](c *call, results []result[T]) {
-	if c.opts.discard == nil {
-		return
-	}
 	for _, r := range results {
-		c.opts.drop(c.exec, c.key, boxed(r.value), r.err)
+		r.drop(c.exec, c.opts)
 	}
 }
 

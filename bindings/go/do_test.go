@@ -436,6 +436,27 @@ func TestAHeldContextGoesOnUntilItsRelease(t *testing.T) {
 	}
 }
 
+func TestAHeldContextEndsWithTheLossOfItsAttempt(t *testing.T) {
+	ways(t, func(t *testing.T, key rego.Key, opts ...rego.CallOption) {
+		exec := newExecutor(t)
+		var mu sync.Mutex
+		var kept []context.Context
+		err := rego.DoWith(t.Context(), exec, key, func(ctx context.Context) error {
+			a, _ := rego.AttemptFromContext(ctx)
+			a.Hold()
+			mu.Lock()
+			defer mu.Unlock()
+			if kept = append(kept, ctx); len(kept) == 1 {
+				return errBad
+			}
+			return nil
+		}, opts...)
+		if err != nil || len(kept) != 2 || kept[0].Err() == nil || kept[1].Err() != nil {
+			t.Error(err, kept[0].Err(), kept[1].Err())
+		}
+	})
+}
+
 func TestFactsOfErrors(t *testing.T) {
 	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
 	for _, test := range []struct {

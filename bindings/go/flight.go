@@ -188,6 +188,13 @@ func (f *flight) abandon(kept bool) {
 	f.mu.Unlock()
 	f.eng.cancel(f.id)
 	f.poll()
+	f.mu.Lock()
+	next := f.next
+	f.next = nil
+	f.mu.Unlock()
+	if next != nil {
+		f.settle(next)
+	}
 }
 
 // gone is for a call that the engine does not know any more, as after a fork: this attempt answers.

@@ -88,6 +88,10 @@ func (rt *RoundTripper) keyOf(req *http.Request) Key {
 	if rt.Key != nil {
 		return rt.Key(req)
 	}
+	if req.URL == nil {
+		// Which the base refuses.
+		return Key{}
+	}
 	return ParseKey("http." + req.URL.Hostname())
 }
 

@@ -222,6 +222,14 @@ func TestATransportThatReturnsNothingHasFailed(t *testing.T) {
 	}
 }
 
+func TestARequestWithoutAnAddressIsRefused(t *testing.T) {
+	exec := newExecutor(t)
+	rt := &rego.RoundTripper{Executor: exec}
+	if resp, err := rt.RoundTrip(&http.Request{}); resp != nil || err == nil {
+		t.Fatal(resp, err)
+	}
+}
+
 func TestABodyThatCannotBeSentAgainIsNeitherHedgedNorRetried(t *testing.T) {
 	for key, status := range map[string]int{"http.hedged": 200, "http.plain": 503, "http.always": 503} {
 		var sent atomic.Int64

@@ -78,7 +78,7 @@ func (f *race[T, O]) answer(c *call, landings []landing[T]) (T, error) {
 	var last *landing[T]
 	for _, l := range landings {
 		if l.thrown == nil {
-			c.note(l.number, l.err)
+			c.note(l.from.number, l.err)
 			results = append(results, l.result)
 			continue
 		}
@@ -101,7 +101,7 @@ func (f *race[T, O]) answer(c *call, landings []landing[T]) (T, error) {
 // goesOn tells whether it is this panic that goes on in the caller, if another would as well.
 func (f *race[T, O]) goesOn(c *call, l landing[T], other *landing[T]) bool {
 	switch {
-	case uint64(l.number)+1 == c.done.answer:
+	case l.answers(c):
 		return true
 	case c.done.verdict == VerdictSuccess:
 		return false
@@ -112,7 +112,7 @@ func (f *race[T, O]) goesOn(c *call, l landing[T], other *landing[T]) bool {
 // attempt runs one attempt, to its end, whichever way the operation leaves, or those leave who know
 // the facts.
 func (f *race[T, O]) attempt(a *attemptContext) {
-	l := landing[T]{result: result[T]{number: a.number}, thrown: &thrown{exited: true}}
+	l := landing[T]{result: result[T]{from: a}, thrown: &thrown{exited: true}}
 	e := end{facts: Completion{Kind: KindPanic}}
 	defer f.land(a, &l, &e)
 	f.call(a, &l)
@@ -173,14 +173,14 @@ func (f *race[T, O]) land(a *attemptContext, l *landing[T], e *end) {
 // lost is for a result that nobody gets.
 func (f *race[T, O]) lost(l landing[T]) {
 	if l.thrown == nil {
-		f.opts.drop(f.exec, f.key, boxed(l.value), l.err)
+		l.drop(f.exec, f.opts)
 		return
 	}
 	if l.thrown.exited {
 		l.thrown.value = "runtime.Goexit"
 	}
 	f.exec.reportFrom("an attempt panicked whose call has ended without it", f.key.text,
-		l.thrown.value, l.thrown.stack, slog.Int("attempt", int(l.number)))
+		l.thrown.value, l.thrown.stack, slog.Int("attempt", int(l.from.number)))
 }
 
 // goOn goes on in this goroutine with what the operation did in its own.
