@@ -43,9 +43,10 @@ func fly[T any, O operation[T]](c *call, op O, earlier []result[T]) (T, error) {
 	defer func() {
 		if !landed {
 			f.abandon(c.keep)
-			for _, l := range f.take() {
+			results := f.take()
+			for i := range results {
 				// What ended this goroutine is not lost.
-				if l.thrown == nil || !l.thrown.exited {
+				if l := &results[i]; l.thrown == nil || !l.thrown.exited {
 					f.lost(l)
 				}
 			}
@@ -75,38 +76,27 @@ func (f *race[T, O]) take() []landing[T] {
 // unless another attempt has answered the call.
 func (f *race[T, O]) answer(c *call, landings []landing[T]) (T, error) {
 	var results []result[T]
-	var last *landing[T]
-	for _, l := range landings {
-		if l.thrown == nil {
+	var panicked *landing[T]
+	for i := range landings {
+		l := &landings[i]
+		switch {
+		case l.thrown == nil:
 			c.note(l.from.number, l.err)
 			results = append(results, l.result)
-			continue
-		}
-		if !f.goesOn(c, l, last) {
+		case c.done.verdict == VerdictSuccess || panicked != nil && !l.answers(c):
 			f.lost(l)
-			continue
+		default:
+			if panicked != nil {
+				f.lost(panicked)
+			}
+			panicked = l
 		}
-		if last != nil {
-			f.lost(*last)
-		}
-		last = &l
 	}
-	if last != nil {
+	if panicked != nil {
 		discardAll(c, results)
-		last.thrown.goOn()
+		panicked.thrown.goOn()
 	}
 	return answerOf(c, results)
-}
-
-// goesOn tells whether it is this panic that goes on in the caller, if another would as well.
-func (f *race[T, O]) goesOn(c *call, l landing[T], other *landing[T]) bool {
-	switch {
-	case l.answers(c):
-		return true
-	case c.done.verdict == VerdictSuccess:
-		return false
-	}
-	return other == nil
 }
 
 // attempt runs one attempt, to its end, whichever way the operation leaves, or those leave who know
@@ -164,14 +154,14 @@ func (f *race[T, O]) land(a *attemptContext, l *landing[T], e *end) {
 		f.act(&step)
 	}
 	if late {
-		f.lost(*l)
+		f.lost(l)
 	} else if l.thrown == nil && f.opts.provisional != nil && !f.isDone() {
 		f.opts.provisional(l.value)
 	}
 }
 
 // lost is for a result that nobody gets.
-func (f *race[T, O]) lost(l landing[T]) {
+func (f *race[T, O]) lost(l *landing[T]) {
 	if l.thrown == nil {
 		l.drop(f.exec, f.opts)
 		return
