@@ -62,11 +62,17 @@ func run[T any, O operation[T]](ctx context.Context, exec *Executor, key Key, op
 		c.opts = withOptions(exec.call, opts)
 	}
 	if tl != nil {
-		c.began = time.Now()
-		// However this goroutine leaves, the engine is to let go of the call.
-		defer c.readTimeline(tl)
+		return record[T](&c, op, tl)
 	}
 	return drive[T](&c, op)
+}
+
+// record drives a call whose timeline somebody wants. However this goroutine leaves, the engine is
+// to let go of it.
+func record[T any, O operation[T]](c *call, op O, tl *Timeline) (T, error) {
+	c.began = time.Now()
+	defer c.readTimeline(tl)
+	return drive[T](c, op)
 }
 
 // drive begins the call and runs its attempts: in this goroutine, unless they may overlap.
@@ -79,24 +85,15 @@ func drive[T any, O operation[T]](c *call, op O) (T, error) {
 		return passThrough[T](c, op)
 	}
 	var earlier []result[T]
-	settled := false
-	defer func() {
-		if !settled {
-			c.giveUp()
-			discardAll(c, earlier)
-		}
-	}()
 	for c.next() {
 		if c.mayOverlap() {
-			settled = true
 			return fly(c, op, earlier)
 		}
 		a := c.launch(0)
 		var e end
-		value, err := attempt[T](c, a, op, &e)
+		value, err := attempt[T](c, a, op, earlier, &e)
 		c.note(a.number, err)
 		if c.finish(a, &e, err) {
-			settled = true
 			if c.done.answer == uint64(a.number)+1 || c.done.answer == 0 {
 				discardAll(c, earlier)
 				return value, c.conclude(err, c.done.answer != 0)
@@ -109,23 +106,20 @@ func drive[T any, O operation[T]](c *call, op O) (T, error) {
 			c.opts.provisional(value)
 		}
 	}
-	settled = true
 	return answerOf(c, earlier)
 }
 
 // attempt calls the operation, and asks for the facts of its end. Where one of them does not return,
-// because it panics or ends its goroutine, the attempt is finished all the same, and that goes on.
-func attempt[T any, O operation[T]](c *call, a *attemptContext, op O, e *end) (value T, err error) {
+// because it panics or ends its goroutine, the call ends all the same, and that goes on.
+func attempt[T any, O operation[T]](c *call, a *attemptContext, op O, earlier []result[T], e *end) (value T, err error) {
 	returned, told := false, false
 	defer func() {
-		if told {
-			return
-		}
-		a.returned()
-		tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, &c.step)
-		if returned {
-			r := result[T]{a, value, err}
-			r.drop(c.exec, c.opts)
+		if !told {
+			c.abandon(a)
+			discardAll(c, earlier)
+			if returned {
+				discardAll(c, []result[T]{{a, value, err}})
+			}
 		}
 	}()
 	value, err = op.call(a)
@@ -248,6 +242,13 @@ func (c *call) wait(at uint64) {
 		// There is always the call's deadline: without it nothing would ever come.
 		at = c.eng.now()
 	}
+	over := false
+	defer func() {
+		// The clock and the context are the caller's.
+		if !over {
+			c.giveUp()
+		}
+	}()
 	woken := make(chan struct{})
 	timer := c.eng.afterFunc(c.eng.until(at), func() { close(woken) })
 	defer timer.Stop()
@@ -256,6 +257,7 @@ func (c *call) wait(at uint64) {
 	case <-c.ctx.Done():
 		c.eng.cancelIfGone(c.ctx, c.id, &end{}, &c.step)
 	}
+	over = true
 }
 
 // mayOverlap tells whether the attempt about to start may have to share its time with another.
@@ -306,6 +308,13 @@ func (c *call) isDone() bool {
 		}
 	}
 	return false
+}
+
+// abandon finishes an attempt that does not return, and with it the call.
+func (c *call) abandon(a *attemptContext) {
+	a.returned()
+	tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, &c.step)
+	c.giveUp()
 }
 
 // giveUp ends a call that this goroutine does not drive on.
