@@ -438,6 +438,7 @@ func TestAHeldContextGoesOnUntilItsRelease(t *testing.T) {
 
 func TestAHeldContextEndsWithTheLossOfItsAttempt(t *testing.T) {
 	ways(t, func(t *testing.T, key rego.Key, opts ...rego.CallOption) {
+		key = calm(key)
 		exec := newExecutor(t)
 		var mu sync.Mutex
 		var kept []context.Context

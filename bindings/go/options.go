@@ -139,8 +139,8 @@ func WithDetached() SharedOption {
 }
 
 // WithDiscard hands the results that nobody gets to discard, each once: of attempts that lost, that
-// came late, that were retried. For values that hold something, such as connections. value is nil
-// for [Do]. It is called in the goroutine of an attempt or of the caller.
+// came late, that were retried, whose call panicked. For values that hold something, such as
+// connections. value is nil for [Do]. It is called in the goroutine of an attempt or of the caller.
 func WithDiscard(discard func(value any, err error)) SharedOption {
 	return sharedOption(func(o *callOptions) { o.discard = discard })
 }
