@@ -37,8 +37,6 @@ type flight struct {
 	current *attemptContext
 	done    bool
 	ended   outcome
-	// The caller's goroutine has ended before the call.
-	orphan bool
 	// Wakes at wakeAt, unless that is never.
 	timer  Timer
 	wakeAt uint64
@@ -167,9 +165,6 @@ func (f *flight) finished(with outcome) {
 		f.timer.Stop()
 	}
 	f.ring()
-	if f.orphan {
-		C.rego_call_end(f.eng.c, f.id)
-	}
 }
 
 func (f *flight) isDone() bool {
@@ -179,13 +174,7 @@ func (f *flight) isDone() bool {
 }
 
 // abandon is for a call whose caller's goroutine ends before it: nobody waits for it any more.
-func (f *flight) abandon(kept bool) {
-	f.mu.Lock()
-	f.orphan = kept
-	if kept && f.done {
-		C.rego_call_end(f.eng.c, f.id)
-	}
-	f.mu.Unlock()
+func (f *flight) abandon() {
 	f.eng.cancel(f.id)
 	f.poll()
 	f.mu.Lock()

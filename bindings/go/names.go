@@ -36,7 +36,7 @@ var (
 	}
 	warnings = [...]string{
 		C.REGO_WARNING_KEYS_FULL: "keys_full", C.REGO_WARNING_NO_EXECUTOR: "no_executor",
-		C.REGO_WARNING_NO_TIMER: "no_timer",
+		C.REGO_WARNING_NO_TIMER: "no_timer", C.REGO_WARNING_NO_ROOM: "no_room",
 	}
 	cancelReasons = [...]string{
 		C.REGO_CANCEL_LOST_RACE: "lost_race", C.REGO_CANCEL_TERMINAL: "terminal",

@@ -42,7 +42,7 @@ func fly[T any, O operation[T]](c *call, op O, earlier []result[T]) (T, error) {
 	landed := false
 	defer func() {
 		if !landed {
-			f.abandon(c.keep)
+			f.abandon()
 			results := f.take()
 			for i := range results {
 				// What ended this goroutine is not lost.
