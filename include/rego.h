@@ -33,8 +33,8 @@
  * THREADS
  *
  * The library starts no thread. What belongs to the first two layers waits for no other thread in a
- * call's way and reads no clock; rego_execute waits, that is what it is for. Every function says who may call it; where it says "any thread, at any time", also several
- * at once on the same engine, the same call, the same attempt. Where two threads come with news of
+ * call's way and reads no clock; rego_execute waits, that is what it is for. Every function says who
+ * may call it; where it says "any thread, at any time", also several at once on the same engine, the same call, the same attempt. Where two threads come with news of
  * one call, one of them drives it and gets the actions, the other a step with
  * REGO_STEP_ELSEWHERE. What a thread passes for a function to write to is that thread's alone
  * until the function returns.
@@ -45,10 +45,10 @@
  * function holds a reference while it runs. Keys live as long as their engine. Calls and attempts
  * are numbers that name a place and which use of it: to keep, lose or repeat one does no harm; one
  * that is over, or was never given out, answers REGO_STATUS_STALE. Ids hold for the engine that
- * gave them out. A loop is one owner's to free. A call is over with its DONE, or with rego_call_end if it was begun with
- * REGO_BEGIN_KEEP; every attempt that was started is to be finished once, also after that. What is
- * passed in is borrowed for the duration of the function; nothing that the library returns is to be
- * freed.
+ * gave them out. A loop is one owner's to free, once. A call is over with its DONE; one that was
+ * begun with REGO_BEGIN_KEEP is there to be read after that, until rego_call_end. Every attempt that
+ * was started is to be finished once, also after the DONE. What is passed in is borrowed for the
+ * duration of the function; nothing that the library returns is to be freed.
  *
  * POINTERS
  *
@@ -57,7 +57,8 @@
  * pointer must be what its type says. Structs begin with their own size, which the macros named
  * ..._INIT set, together with what else is not 0 by default. A program that was compiled with an
  * older header may pass its smaller structs; one with a newer header, its larger ones, as long as
- * what this library does not know is 0. An unknown flag or kind, or a reserved field that is not 0,
+ * what this library does not know is 0. A callback writes no further into a struct that it is handed
+ * than the struct's own size says. An unknown flag or kind, or a reserved field that is not 0,
  * is REGO_STATUS_UNSUPPORTED.
  *
  * RE-ENTRANCY
@@ -77,9 +78,8 @@
  * its own. It has copies of the engines and of the calls in the air, which are its own from then
  * on: what it does with them does not reach the parent; rego_engine_after_fork_child ends them
  * instead. What rego_execute and rego_submit run on other threads does not go on in the child.
- * Where another thread was inside a function
- * of this library at the time of the fork, the child must not use that engine: locks that the other
- * thread held stay locked.
+ * Where another thread was inside a function of this library at the time of the fork, the child must
+ * not use that engine, nor free its loops: what the other thread held stays locked and half done.
  *
  * UNLOADING
  *
@@ -1954,7 +1954,7 @@ REGO_NOEXCEPT;
  *
  * Where an engine has `max_live_calls` in the air, further calls pass through: each is one plain
  * attempt with the policy's deadline, counted in the metrics, without a timeline. Its status is
- * `REGO_STATUS_OK` all the same. Its ids are as good as others', until 262,144 such attempts are in
+ * `REGO_STATUS_OK` all the same. Its ids are as good as others', until 65,536 such attempts are in
  * the air: of those beyond, nothing is kept, and a second finish is not known for one.
  *
  * Threads: any thread, at any time.
@@ -2092,14 +2092,29 @@ bool rego_attempt_cancelled(const struct rego_engine *engine,
 REGO_NOEXCEPT;
 
 /**
- * Lets go of a call that was begun with `REGO_BEGIN_KEEP`. One that is not done goes on, and is not
- * kept when it is: to end it, cancel and poll it. Attempts that still run may finish.
+ * Ends what is kept of a call that was begun with `REGO_BEGIN_KEEP` and is done. Attempts that
+ * still run may finish.
  *
- * `REGO_STATUS_STALE` if it was let go already, or was not begun so.
+ * `REGO_STATUS_STALE` if it was let go already, is not kept (one that passes through never is), or is
+ * not done: see `rego_call_let_go`.
  *
  * Threads: any thread, at any time.
  */
-REGO_API rego_status rego_call_end(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
+REGO_API
+rego_status rego_call_end(struct rego_engine *engine,
+                          rego_call call)
+REGO_NOEXCEPT;
+
+/**
+ * Lets go of a call that was begun with `REGO_BEGIN_KEEP`, done or not. One that is not done is
+ * not over by this: it goes on, is told as any other, and is not kept then. For owners that go
+ * while other threads may drive the call: they let go of it, cancel it, and poll it.
+ *
+ * `REGO_STATUS_STALE` if it was let go already, or is not kept.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API rego_status rego_call_let_go(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
 
 /**
  * Tells the frame of a call that was begun with `REGO_BEGIN_KEEP` and is done.
@@ -2211,7 +2226,7 @@ REGO_NOEXCEPT;
 /**
  * When to process the loop, unless notified before: no later than anything that time brings; 0,
  * which is at once, when there is something to do; `REGO_TIME_NEVER` when there is nothing to wait
- * for. 0 also while another thread has the loop; `REGO_TIME_NEVER` for NULL.
+ * for, and for NULL. 0 also while a thread is processing the loop.
  *
  * Threads: any thread, at any time.
  */
@@ -2220,6 +2235,9 @@ REGO_API rego_time rego_loop_next_deadline(const struct rego_loop *loop) REGO_NO
 /**
  * Tells what there is to do, at most `capacity` actions, and how many they are. If there were as
  * many as there is room for, there may be more: come again before you sleep.
+ *
+ * Time does not go backwards in here: an earlier `now` than before counts as the latest; so one of
+ * another clock, if it is later, cannot be taken back.
  *
  * `REGO_STATUS_BUSY` if another thread has the loop at this moment.
  *

@@ -567,7 +567,7 @@ class call {
   void end(time at = now()) noexcept {
     const ::rego_call raw = release();
     // First: then it keeps nothing when it is over, whoever drives it to its end.
-    ::rego_call_end(engine_, raw);
+    ::rego_call_let_go(engine_, raw);
     if (::rego_call_cancel(engine_, raw) != REGO_STATUS_OK) return;
     ::rego_step step = REGO_STEP_INIT;
     do step.flags = 0;

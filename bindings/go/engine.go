@@ -7,7 +7,7 @@ package rego
 // #cgo noescape rego_call_poll
 // #cgo nocallback rego_call_poll
 // #cgo nocallback rego_call_cancel
-// #cgo nocallback rego_call_end
+// #cgo nocallback rego_call_let_go
 // #include <rego.h>
 import "C"
 

@@ -151,7 +151,7 @@ func (c *call) readTimeline(tl *Timeline) {
 	} else {
 		c.tellPlain(tl, c.eng.clockNow())
 	}
-	C.rego_call_end(c.eng.c, c.id)
+	C.rego_call_let_go(c.eng.c, c.id)
 	runtime.KeepAlive(c.eng)
 }
 

@@ -42,7 +42,7 @@ pub enum Warning {
     NoTimer = 2,
     /// As many calls driven by their host are in the air as there may be, this key's among those that
     /// found no room: each passes through as one plain attempt. `rego_calls_passed_through_total`
-    /// counts them.
+    /// counts these, and those for which the engine stands aside after a defect of its own.
     NoRoom = 3,
 }
 

@@ -33,8 +33,8 @@
  * THREADS
  *
  * The library starts no thread. What belongs to the first two layers waits for no other thread in a
- * call's way and reads no clock; rego_execute waits, that is what it is for. Every function says who may call it; where it says "any thread, at any time", also several
- * at once on the same engine, the same call, the same attempt. Where two threads come with news of
+ * call's way and reads no clock; rego_execute waits, that is what it is for. Every function says who
+ * may call it; where it says "any thread, at any time", also several at once on the same engine, the same call, the same attempt. Where two threads come with news of
  * one call, one of them drives it and gets the actions, the other a step with
  * REGO_STEP_ELSEWHERE. What a thread passes for a function to write to is that thread's alone
  * until the function returns.
@@ -45,10 +45,10 @@
  * function holds a reference while it runs. Keys live as long as their engine. Calls and attempts
  * are numbers that name a place and which use of it: to keep, lose or repeat one does no harm; one
  * that is over, or was never given out, answers REGO_STATUS_STALE. Ids hold for the engine that
- * gave them out. A loop is one owner's to free. A call is over with its DONE, or with rego_call_end if it was begun with
- * REGO_BEGIN_KEEP; every attempt that was started is to be finished once, also after that. What is
- * passed in is borrowed for the duration of the function; nothing that the library returns is to be
- * freed.
+ * gave them out. A loop is one owner's to free, once. A call is over with its DONE; one that was
+ * begun with REGO_BEGIN_KEEP is there to be read after that, until rego_call_end. Every attempt that
+ * was started is to be finished once, also after the DONE. What is passed in is borrowed for the
+ * duration of the function; nothing that the library returns is to be freed.
  *
  * POINTERS
  *
@@ -57,7 +57,8 @@
  * pointer must be what its type says. Structs begin with their own size, which the macros named
  * ..._INIT set, together with what else is not 0 by default. A program that was compiled with an
  * older header may pass its smaller structs; one with a newer header, its larger ones, as long as
- * what this library does not know is 0. An unknown flag or kind, or a reserved field that is not 0,
+ * what this library does not know is 0. A callback writes no further into a struct that it is handed
+ * than the struct's own size says. An unknown flag or kind, or a reserved field that is not 0,
  * is REGO_STATUS_UNSUPPORTED.
  *
  * RE-ENTRANCY
@@ -77,9 +78,8 @@
  * its own. It has copies of the engines and of the calls in the air, which are its own from then
  * on: what it does with them does not reach the parent; rego_engine_after_fork_child ends them
  * instead. What rego_execute and rego_submit run on other threads does not go on in the child.
- * Where another thread was inside a function
- * of this library at the time of the fork, the child must not use that engine: locks that the other
- * thread held stay locked.
+ * Where another thread was inside a function of this library at the time of the fork, the child must
+ * not use that engine, nor free its loops: what the other thread held stays locked and half done.
  *
  * UNLOADING
  *

@@ -71,7 +71,7 @@ pub(crate) fn begin_of(now: rego_time, deadline: rego_time) -> Checked<Begin> {
 ///
 /// Where an engine has `max_live_calls` in the air, further calls pass through: each is one plain
 /// attempt with the policy's deadline, counted in the metrics, without a timeline. Its status is
-/// `REGO_STATUS_OK` all the same. Its ids are as good as others', until 262,144 such attempts are in
+/// `REGO_STATUS_OK` all the same. Its ids are as good as others', until 65,536 such attempts are in
 /// the air: of those beyond, nothing is kept, and a second finish is not known for one.
 ///
 /// Threads: any thread, at any time.
@@ -280,10 +280,11 @@ pub unsafe extern "C" fn rego_attempt_cancelled(
     })
 }
 
-/// Lets go of a call that was begun with `REGO_BEGIN_KEEP`. One that is not done goes on, and is not
-/// kept when it is: to end it, cancel and poll it. Attempts that still run may finish.
+/// Ends what is kept of a call that was begun with `REGO_BEGIN_KEEP` and is done. Attempts that
+/// still run may finish.
 ///
-/// `REGO_STATUS_STALE` if it was let go already, or was not begun so.
+/// `REGO_STATUS_STALE` if it was let go already, is not kept (one that passes through never is), or is
+/// not done: see `rego_call_let_go`.
 ///
 /// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
@@ -292,6 +293,25 @@ pub unsafe extern "C" fn rego_call_end(engine: *mut rego_engine, call: rego_call
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) }?;
         engine.manual.end(CallId::from_bits(call)).map_err(stale)
+    })
+}
+
+/// Lets go of a call that was begun with `REGO_BEGIN_KEEP`, done or not. One that is not done is
+/// not over by this: it goes on, is told as any other, and is not kept then. For owners that go
+/// while other threads may drive the call: they let go of it, cancel it, and poll it.
+///
+/// `REGO_STATUS_STALE` if it was let go already, or is not kept.
+///
+/// Threads: any thread, at any time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rego_call_let_go(
+    engine: *mut rego_engine,
+    call: rego_call,
+) -> rego_status {
+    contained!({
+        // SAFETY: because pointers are as the header demands.
+        let engine = unsafe { shared(engine) }?;
+        engine.manual.let_go(CallId::from_bits(call)).map_err(stale)
     })
 }
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, TryLockError},
 };
 
-use rego::manual::Loop;
+use rego::manual::{Loop, LoopWatch};
 
 use crate::{
     call::rego_begin,
@@ -30,6 +30,7 @@ pub type rego_notify_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 pub struct rego_loop {
     /// A lock that nobody waits for: it says whether two threads have the loop at once.
     events: Mutex<Loop>,
+    watch: LoopWatch,
     engine: Arc<rego_engine>,
 }
 
@@ -54,7 +55,8 @@ pub unsafe extern "C" fn rego_loop_new(
         // SAFETY: as above.
         let engine = unsafe { rego_engine::retained(engine) }?;
         let events = engine.manual.event_loop(move || ring(notify, &userdata));
-        loop_out.set(Box::into_raw(Box::new(rego_loop { engine, events: Mutex::new(events) })));
+        let (watch, events) = (events.watch(), Mutex::new(events));
+        loop_out.set(Box::into_raw(Box::new(rego_loop { events, watch, engine })));
         Ok(())
     })
 }
@@ -107,7 +109,7 @@ pub unsafe extern "C" fn rego_loop_begin(
 
 /// When to process the loop, unless notified before: no later than anything that time brings; 0,
 /// which is at once, when there is something to do; `REGO_TIME_NEVER` when there is nothing to wait
-/// for. 0 also while another thread has the loop; `REGO_TIME_NEVER` for NULL.
+/// for, and for NULL. 0 also while a thread is processing the loop.
 ///
 /// Threads: any thread, at any time.
 #[unsafe(no_mangle)]
@@ -115,12 +117,15 @@ pub unsafe extern "C" fn rego_loop_next_deadline(r#loop: *const rego_loop) -> re
     contained!(or 0, {
         // SAFETY: because pointers are as the header demands.
         let Ok(it) = (unsafe { shared(r#loop) }) else { return REGO_TIME_NEVER };
-        it.events().map_or(0, |events| events.next_deadline().as_nanos())
+        it.watch.next_deadline().as_nanos()
     })
 }
 
 /// Tells what there is to do, at most `capacity` actions, and how many they are. If there were as
 /// many as there is room for, there may be more: come again before you sleep.
+///
+/// Time does not go backwards in here: an earlier `now` than before counts as the latest; so one of
+/// another clock, if it is later, cannot be taken back.
 ///
 /// `REGO_STATUS_BUSY` if another thread has the loop at this moment.
 ///

@@ -26,7 +26,7 @@ mod step;
 mod tests;
 
 pub use crate::flight::Stale;
-pub use event_loop::Loop;
+pub use event_loop::{Loop, LoopWatch};
 pub use id::{AttemptRef, CallId};
 pub use step::{Action, Begin, MAX_ACTIONS, Step};
 
@@ -45,9 +45,8 @@ use super::Host;
 use crate::{
     call::Rules,
     clock::Nanos,
-    flight::{Cancel, Drive, FlightId, Hold},
+    flight::{Cancel, Drive, FlightId, Generation, Hold},
     notes::Timeline,
-    policy::Idempotent,
     site::Site,
     slab::Slab,
     sync::{Arc as Shared, AtomicU32, Ordering, Shard},
@@ -158,10 +157,7 @@ impl Manual {
         };
         slot.set(site, begin.now, |terms| Wanted {
             rules: Rules {
-                idempotent: match begin.idempotent {
-                    Idempotent::Unset => terms.policy.idempotent,
-                    said => said,
-                },
+                idempotent: begin.idempotent_by(&terms.policy),
                 retries: true,
                 no_hedging: None,
             },
@@ -189,7 +185,7 @@ impl Manual {
     /// # Errors
     ///
     /// [`Stale`] if the call is over, or never was. One that was begun with [`keep`](Begin::keep) is
-    /// there until it is [let go](Self::end): with nothing to do, once it is done.
+    /// there until its [`end`](Self::end): with nothing to do, once it is done.
     pub fn poll(&self, call: CallId, now: Nanos) -> Result<Step, Stale> {
         let id = match self.0.seal.meant_call(call)? {
             Meant::InFlight(id) => id,
@@ -255,17 +251,35 @@ impl Manual {
             || slot.flight.is_cancelled(id.generation())
     }
 
-    /// Lets go of a call that was begun with [`keep`](Begin::keep). One that is not done goes on, and
-    /// is not kept when it is: to end it, [cancel](Self::cancel) and poll it. Attempts that still run
-    /// may finish.
+    /// Ends what is kept of a call that was begun with [`keep`](Begin::keep) and is done. Attempts
+    /// that still run may finish.
     ///
     /// # Errors
     ///
-    /// [`Stale`] if it was let go already, or was not begun so.
+    /// [`Stale`] if it was let go already, is not kept (one that [passes through](CallId::is_pass_through)
+    /// never is), or is not done: see [`let_go`](Self::let_go).
     pub fn end(&self, call: CallId) -> Result<(), Stale> {
+        self.let_go_if(call, |slot, generation| slot.pins.end(generation))
+    }
+
+    /// Lets go of a call that was begun with [`keep`](Begin::keep), done or not. One that is not done
+    /// goes on, is told to its host as any other, and is not kept then: to end it, too,
+    /// [cancel](Self::cancel) and [poll](Self::poll) it.
+    ///
+    /// # Errors
+    ///
+    /// [`Stale`] if it was let go already, or is not kept.
+    pub fn let_go(&self, call: CallId) -> Result<(), Stale> {
+        self.let_go_if(call, |slot, generation| slot.pins.let_go(generation))
+    }
+
+    fn let_go_if(
+        &self,
+        call: CallId,
+        let_go: impl Fn(&Slot, Generation) -> Result<Unpinned, Stale>,
+    ) -> Result<(), Stale> {
         let Meant::InFlight(id) = self.0.seal.meant_call(call)? else { return Err(Stale) };
-        let slot = self.slot(id)?;
-        if slot.pins.let_go(id.generation())? == Unpinned::Last {
+        if let_go(self.slot(id)?, id.generation())? == Unpinned::Last {
             self.0.slab.release(id.slot());
         }
         Ok(())

@@ -8,6 +8,7 @@ fn a_kept_call_can_be_read_until_it_is_let_go() {
     let (manual, call, step) = begin(&engine, Begin::new(T0).keep());
     let primary = only_start(&step);
     assert!(manual.timeline(call).is_none(), "not done");
+    assert_eq!(manual.end(call), Err(Stale), "not done");
     let hedge = only_start(&manual.poll(call, T0 + ms(20)).unwrap());
     let _ = manual.finish(hedge, T0 + ms(30), &Completion::ok(), 0).unwrap();
 
@@ -46,8 +47,9 @@ fn a_kept_call_can_be_let_go_before_it_is_done() {
         if failed {
             let _ = manual.finish(attempt, T0, &Completion::http(503), 0).unwrap();
         }
-        assert_eq!(manual.end(call), Ok(()));
-        assert_eq!(manual.end(call), Err(Stale), "once");
+        assert_eq!(manual.end(call), Err(Stale), "not done");
+        assert_eq!(manual.let_go(call), Ok(()));
+        assert_eq!(manual.let_go(call), Err(Stale), "once");
         if failed {
             attempt = only_start(&manual.poll(call, T0 + ms(20)).unwrap());
         }
@@ -55,11 +57,14 @@ fn a_kept_call_can_be_let_go_before_it_is_done() {
         assert_eq!(step.verdict(), Some(Verdict::Success));
         assert!(manual.timeline(call).is_none());
         assert_eq!(manual.poll(call, T0), Err(Stale));
-        assert_eq!(manual.end(call), Err(Stale));
+        assert_eq!((manual.end(call), manual.let_go(call)), (Err(Stale), Err(Stale)));
     }
     let (manual, call, step) = begin(&engine, Begin::new(T0));
     assert!(!call.is_pass_through(), "its slot is free");
-    assert_eq!(manual.end(call), Err(Stale), "it is not kept");
+    assert_eq!(manual.let_go(call), Err(Stale), "it is not kept");
+    let (_, plain, other) = begin(&engine, Begin::new(T0).keep());
+    assert_eq!(manual.let_go(plain), Err(Stale), "nor is one that passes through");
+    let _ = manual.finish(only_start(&other), T0, &Completion::ok(), 0).unwrap();
     let _ = manual.finish(only_start(&step), T0, &Completion::ok(), 0).unwrap();
 }
 
@@ -189,6 +194,32 @@ fn ids_that_never_were_are_stale() {
     assert_eq!(AttemptRef::from_bits(bits), attempt);
     let step = manual.finish(attempt, T0, &Completion::ok(), 0).unwrap();
     assert_eq!(step.verdict(), Some(Verdict::Success));
+}
+
+/// A plain attempt is judged as any other of its key.
+#[test]
+fn a_plain_attempt_is_judged_by_its_policys_classifier() {
+    let policy = policy().classifier("mine").build().unwrap();
+    let engine = Engine::builder()
+        .classifier("mine", |facts: &Completion, _: &Context| match facts.kind {
+            CompletionKind::Http { status: 404 } => Outcome::success(),
+            _ => Outcome::retryable(Class::Server).backoff(Nanos::from_secs(3)),
+        })
+        .policy("svc.Get", policy)
+        .max_flights(1)
+        .build()
+        .unwrap();
+    let _there = begin(&engine, Begin::new(T0));
+    let done = |status| {
+        let (manual, _, step) = begin(&engine, Begin::new(T0));
+        let step = manual.finish(only_start(&step), T0, &Completion::http(status), 0).unwrap();
+        match step.actions().next() {
+            Some(Action::Done { verdict, retry_after, .. }) => (verdict, retry_after),
+            other => panic!("done, not {other:?}"),
+        }
+    };
+    assert_eq!(done(404), (Verdict::Success, None));
+    assert_eq!(done(200), (Verdict::PassThrough, Some(Nanos::from_secs(3))));
 }
 
 /// As `ids_that_never_were_are_stale`, for calls that pass through; and ids of another engine, which

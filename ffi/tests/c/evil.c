@@ -247,7 +247,7 @@ static void one(struct thread *self) {
     case 9:
     case 10: count(self, rego_call_poll(at, id, now, step_out), &step); break;
     case 11: count(self, rego_call_cancel(at, id), NULL); break;
-    case 12: count(self, rego_call_end(at, id), NULL); break;
+    case 12: count(self, draw(self) % 2 ? rego_call_end(at, id) : rego_call_let_go(at, id), NULL); break;
     case 13: count(self, rego_attempt_reject(at, id, now, step_out), &step); break;
     case 14:
       count(self, rego_attempt_queued(at, id, now, step_out), &step);

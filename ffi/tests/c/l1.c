@@ -243,6 +243,7 @@ static void a_kept_call_can_be_read_until_its_end(void) {
   size_t len = 0;
   begin.flags = REGO_BEGIN_KEEP;
   OK(rego_call_begin(engine, key_of(engine, "svc.Get"), &begin, &call, &step));
+  ANSWERS(REGO_STATUS_STALE, rego_call_end(engine, call));
   ANSWERS(REGO_STATUS_STALE, rego_call_timeline_write(engine, call, text, sizeof text, &len));
   OK(rego_attempt_finish(engine, only_start(&step), T0 + MS, &ok, &step));
   OK(rego_call_timeline_write(engine, call, text, sizeof text, &len));
@@ -255,8 +256,8 @@ static void a_kept_call_can_be_read_until_its_end(void) {
   ANSWERS(REGO_STATUS_STALE, rego_call_timeline_write(engine, call, text, sizeof text, &len));
   /* Who lets go of it before is told of the end, and it is not kept. */
   OK(rego_call_begin(engine, key_of(engine, "svc.Get"), &begin, &call, &step));
-  OK(rego_call_end(engine, call));
-  ANSWERS(REGO_STATUS_STALE, rego_call_end(engine, call));
+  OK(rego_call_let_go(engine, call));
+  ANSWERS(REGO_STATUS_STALE, rego_call_let_go(engine, call));
   OK(rego_attempt_finish(engine, only_start(&step), T0 + MS, &ok, &step));
   CHECK(step.n_actions == 1 && step.actions[0].kind == REGO_ACTION_DONE);
   ANSWERS(REGO_STATUS_STALE, rego_call_timeline_write(engine, call, text, sizeof text, &len));
@@ -319,6 +320,7 @@ static void forged_ids_are_stale(void) {
     ANSWERS(REGO_STATUS_STALE, rego_call_poll(engine, id, T0, &step));
     ANSWERS(REGO_STATUS_STALE, rego_call_cancel(engine, id));
     ANSWERS(REGO_STATUS_STALE, rego_call_end(engine, id));
+    ANSWERS(REGO_STATUS_STALE, rego_call_let_go(engine, id));
     CHECK(rego_attempt_cancelled(engine, id));
   }
   ANSWERS(REGO_STATUS_STALE, rego_call_begin(other, key, &begin, &call, &step));
@@ -386,6 +388,7 @@ static void null_is_refused_wherever_it_is_not_allowed(void) {
   ANSWERS(null, rego_call_poll(engine, 1, T0, NULL));
   ANSWERS(null, rego_call_cancel(NULL, 1));
   ANSWERS(null, rego_call_end(NULL, 1));
+  ANSWERS(null, rego_call_let_go(NULL, 1));
   ANSWERS(null, rego_call_timeline_write(NULL, 1, text, sizeof text, &n));
   ANSWERS(null, rego_call_timeline_write(engine, 1, text, sizeof text, NULL));
   ANSWERS(null, rego_metrics_write(NULL, text, sizeof text, &n));

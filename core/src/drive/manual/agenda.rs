@@ -168,11 +168,12 @@ impl Agenda {
         true
     }
 
-    /// When the host is to come.
+    /// When the host is to come: never, once there is no loop.
     pub(super) fn known(&self) -> Nanos {
         // Relaxed: a time; who lowers it afterwards rings.
         match self.known.load(Ordering::Relaxed) {
-            CLOSED | AT_ONCE => Nanos::ZERO,
+            CLOSED => Nanos::NEVER,
+            AT_ONCE => Nanos::ZERO,
             at => Nanos::from_nanos(at),
         }
     }

@@ -1,6 +1,6 @@
 //! Many calls on one event loop.
 
-use std::{collections::VecDeque, fmt};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 use super::{
     CallId, Inner, Manual,
@@ -82,6 +82,22 @@ pub struct Loop {
     forgotten: u32,
 }
 
+/// When a [`Loop`] wants to be processed next: [`Loop::watch`]. Thread-safe, and cheap to clone.
+///
+/// ```
+/// use rego::{Engine, Nanos, manual::Begin};
+///
+/// let engine = Engine::builder().build()?;
+/// let (manual, site) = (engine.manual(), engine.site("svc.Get"));
+/// let mut events = manual.event_loop(|| {});
+/// let watch = events.watch();
+/// events.begin(&site, Begin::new(Nanos::from_millis(1)));
+/// assert_eq!(watch.next_deadline(), events.next_deadline());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct LoopWatch(SharedAgenda);
+
 /// Calls to look at: the slots of the first and the last + 1, linked; or 0.
 #[derive(Default)]
 struct Line {
@@ -129,19 +145,35 @@ impl Loop {
     pub(crate) fn begin_later_on(&mut self, site: &Shared<Site>, begin: Begin) -> CallId {
         let (call, step) = self.begin_on(site, begin);
         self.held_back.extend(step.actions());
+        if !self.held_back.is_empty() {
+            self.be_awake();
+        }
         call
+    }
+
+    /// The next of what was held back. A start whose attempt was given up meanwhile is none.
+    fn next_held_back(&mut self) -> Option<Action> {
+        loop {
+            let action = self.held_back.pop_front()?;
+            match action {
+                Action::Start { attempt, .. } if self.manual.is_cancelled(attempt) => {
+                    let _given_up = self.manual.reject(attempt, self.now);
+                }
+                action => return Some(action),
+            }
+        }
     }
 
     /// The next thing to do, as of `now`; `None` when there is nothing until
     /// [`next_deadline`](Self::next_deadline). Ask until it says so, or come back at once: nobody is
     /// notified before it has. Time does not go backwards in here: an earlier `now` than before counts
-    /// as the latest.
+    /// as the latest; so one of another clock, if it is later, cannot be taken back.
     pub fn process(&mut self, now: Nanos) -> Option<Action> {
         // Timers that have fired do so by the latest time, and calls are judged by the same: else
         // one whose timer is spent would find that its time has not come.
         self.now = self.now.max(now);
         self.drop_what_is_forgotten();
-        if let Some(action) = self.held_back.pop_front() {
+        if let Some(action) = self.next_held_back() {
             return Some(action);
         }
         loop {
@@ -168,7 +200,13 @@ impl Loop {
     /// [`Nanos::NEVER`] when there is nothing to wait for.
     #[must_use]
     pub fn next_deadline(&self) -> Nanos {
-        if self.held_back.is_empty() { self.agenda.known() } else { Nanos::ZERO }
+        self.agenda.known()
+    }
+
+    /// Tells other threads the [next deadline](Self::next_deadline), also after the loop has gone.
+    #[must_use]
+    pub fn watch(&self) -> LoopWatch {
+        LoopWatch(Arc::clone(&self.agenda))
     }
 
     /// In the child of a fork: what was still to be told is of the parent's calls. Their slots may
@@ -246,10 +284,16 @@ impl Drop for Loop {
             self.shut(id, slot);
         }
         // Attempts the host has not heard of and will not.
-        let rest = self.step.actions().skip(self.handed_out);
-        for action in rest.chain(self.held_back.drain(..)) {
-            if let Action::Start { attempt, .. } = action {
-                let _over_or_shut_down = self.manual.reject(attempt, Nanos::ZERO);
+        let held_back = std::mem::take(&mut self.held_back);
+        for action in self.step.actions().skip(self.handed_out).chain(held_back) {
+            if let Action::Start { call, attempt, .. } = action {
+                // First: the attempt's end is not to be the call's.
+                if let Ok(Meant::InFlight(id)) = self.manual.0.seal.meant_call(call)
+                    && let Ok(slot) = self.manual.slot(id)
+                {
+                    self.shut(id, slot);
+                }
+                let _over = self.manual.reject(attempt, Nanos::ZERO);
             }
         }
         // Every call that waits has a timer; in those that have none an attempt runs, and its end
@@ -299,6 +343,20 @@ impl Line {
             self.last = 0;
         }
         Some(index)
+    }
+}
+
+impl LoopWatch {
+    /// As [`Loop::next_deadline`]; [`Nanos::NEVER`] if the loop has gone. One load.
+    #[must_use]
+    pub fn next_deadline(&self) -> Nanos {
+        self.0.known()
+    }
+}
+
+impl fmt::Debug for LoopWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopWatch").field("next_deadline", &self.next_deadline()).finish()
     }
 }
 

@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Manual {
-    /// How many attempts were started and not finished, of calls that pass through as well. A figure
-    /// for people, gone through slot by slot.
+    /// How many attempts were started and not finished; of calls that pass through, as far as they
+    /// are known. A figure for people, gone through slot by slot.
     #[must_use]
     pub fn unfinished(&self) -> usize {
         let in_flight: usize = self.slots().map(|(_, slot)| slot.flight.unfinished()).sum();
@@ -116,28 +116,61 @@ mod tests {
         let (looped, step) = events.begin(&site, Begin::new(now));
         let loops = started(&step);
         let unheard = events.begin_later(&site, Begin::new(now));
+        // On the loop's list, and not looked at.
+        let (listed, step) = events.begin(&site, Begin::new(now));
+        let listed_attempt = started(&step);
+        let _elsewhere = manual.finish(listed_attempt, now, &Completion::ok(), 0);
         assert_eq!(manual.unfinished(), 3);
         assert!(retry(&manual).1.verdict().is_some(), "the control: there is no reservation left");
 
         assert_eq!(manual.forget(), 0);
         assert_eq!(manual.unfinished(), 0);
-        for call in [waiting, kept, looped, unheard] {
+        for call in [waiting, kept, looped, unheard, listed] {
             assert!(manual.poll(call, now).is_err());
             assert!(manual.cancel(call).is_err());
             assert!(manual.end(call).is_err());
         }
-        for attempt in [second, loops] {
+        for attempt in [second, loops, listed_attempt] {
             assert!(manual.finish(attempt, now, &Completion::ok(), 0).is_err());
             assert!(manual.is_cancelled(attempt));
         }
         assert!(manual.timeline(kept).is_none());
+        // The slots have other calls by now, one on another loop's list.
+        let mut others = manual.event_loop(|| {});
+        let theirs: Vec<_> = (0..8).map(|_| others.begin(&site, Begin::new(now))).collect();
+        for (_, step) in &theirs {
+            let _done = manual.finish(started(step), now, &Completion::ok(), 0);
+        }
         // The loop knows of no start that nobody has heard of, and goes on.
         assert!(events.process(now).is_none());
+        let told = std::iter::from_fn(|| others.process(now));
+        assert_eq!(told.filter(|it| matches!(it, Action::Done { .. })).count(), theirs.len());
         events.begin_later(&site, Begin::new(now));
         let Some(Action::Start { attempt, .. }) = events.process(now) else { panic!("a start") };
         let _done = manual.finish(attempt, now, &Completion::ok(), 0).expect("it was started");
         assert!(matches!(events.process(now), Some(Action::Done { .. })));
         let again = retry(&manual).1;
         assert!(matches!(again.actions().next(), Some(Action::Start { .. })), "{again:?}");
+    }
+
+    #[test]
+    fn a_loop_of_the_parents_goes_without_touching_what_came_after() {
+        let engine = Engine::builder().max_flights(2).build().expect("a good engine");
+        let (manual, site) = (engine.manual(), engine.site("svc.Get"));
+        let now = Nanos::from_millis(1);
+        let mut parents = manual.event_loop(|| {});
+        let (_, step) = parents.begin(&site, Begin::new(now));
+        let _listed = manual.finish(started(&step), now, &Completion::ok(), 0);
+        parents.begin_later(&site, Begin::new(now));
+        assert_eq!(manual.forget(), 0);
+        let mut events = manual.event_loop(|| {});
+        for _ in 0..2 {
+            let (call, step) = events.begin(&site, Begin::new(now));
+            assert!(!call.is_pass_through(), "in a slot of the parent's");
+            let _listed = manual.finish(started(&step), now, &Completion::ok(), 0);
+        }
+        drop(parents);
+        let told = std::iter::from_fn(|| events.process(now));
+        assert_eq!(told.filter(|it| matches!(it, Action::Done { .. })).count(), 2);
     }
 }

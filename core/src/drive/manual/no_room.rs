@@ -10,10 +10,12 @@ use super::{
 use crate::{
     classify::{self, Context},
     clock::Nanos,
+    completion::Completion,
+    drive::judge_facts,
     flight::{FlightId, Generation, Stale},
     listener::Warning,
-    notes::AttemptKind,
-    outcome::OutcomeKind,
+    notes::{AttemptId, AttemptKind},
+    outcome::{Outcome, OutcomeKind},
     policy::Idempotent,
     site::{Counter, Site},
     slab::{Linked, Slab},
@@ -21,9 +23,9 @@ use crate::{
     verdict::Verdict,
 };
 
-/// How many plain attempts are known one by one, at 32 bytes. Of further ones nothing is kept: they
+/// How many plain attempts are known one by one, at 48 bytes. Of further ones nothing is kept: they
 /// can be finished, and finished twice.
-const KNOWN: usize = if cfg!(rego_loom) { 2 } else { 1 << 18 };
+pub(super) const KNOWN: usize = if cfg!(rego_loom) { 2 } else { 1 << 16 };
 
 /// The slot of those nothing is kept of, and how many are told apart before their ids come back.
 const UNKNOWN_SLOT: u32 = FlightId::SLOTS - 1;
@@ -35,8 +37,9 @@ const OPEN: u32 = 1 << 31;
 /// Calls that pass through.
 pub(super) struct PlainCalls {
     slab: Slab<Plain>,
-    /// How many were made that nothing is kept of.
+    /// How many were made that nothing is kept of, and how many of these were forgotten.
     unknown: AtomicU64,
+    forgotten: AtomicU64,
 }
 
 /// One plain attempt.
@@ -52,6 +55,7 @@ struct Plain {
 /// What is kept of a call.
 struct Kept {
     site: Shared<Site>,
+    idempotent: Idempotent,
     started: Nanos,
     cookie: u64,
 }
@@ -74,7 +78,7 @@ impl Linked for Plain {
 
 impl PlainCalls {
     pub(super) fn new() -> Self {
-        Self { slab: Slab::new(KNOWN), unknown: AtomicU64::new(0) }
+        Self { slab: Slab::new(KNOWN), unknown: AtomicU64::new(0), forgotten: AtomicU64::new(0) }
     }
 
     /// A call begins.
@@ -145,8 +149,10 @@ impl PlainCalls {
         self.open_ones().count()
     }
 
-    /// Finishes all of them.
+    /// Finishes all of them, those as well that are not known. For a process with one thread.
     pub(super) fn forget(&self) {
+        // Relaxed, both: there is one thread.
+        self.forgotten.store(self.unknown.load(Ordering::Relaxed), Ordering::Relaxed);
         self.open_ones().for_each(|id| {
             let _finished_by_itself = self.close(id);
         });
@@ -161,11 +167,18 @@ impl PlainCalls {
         })
     }
 
+    /// Whether it is one of those nothing is kept of; stale if it is none that was made.
     fn is_unknown(&self, id: FlightId) -> Result<bool, Stale> {
-        match id.slot() == UNKNOWN_SLOT {
-            true if u64::from(id.generation().get()) > UNKNOWN_IDS => Err(Stale),
-            is_unknown => Ok(is_unknown),
+        if id.slot() != UNKNOWN_SLOT {
+            return Ok(false);
         }
+        let number = u64::from(id.generation().get()) - 1;
+        // Relaxed, both: whoever has an id comes after its making.
+        let made = self.unknown.load(Ordering::Relaxed);
+        let left = made - self.forgotten.load(Ordering::Relaxed);
+        // How many were made after the last one of this number.
+        let since = made.wrapping_sub(number + 1) % UNKNOWN_IDS;
+        if number < UNKNOWN_IDS && since < left { Ok(true) } else { Err(Stale) }
     }
 }
 
@@ -191,11 +204,12 @@ impl Manual {
         step: &mut Step,
     ) -> CallId {
         site.counters.add(Counter::PassThrough, 1);
+        let terms = site.terms();
         let (started, cookie) = (begin.now, begin.cookie);
-        let id = self.0.plain.open(Kept { site: Shared::clone(site), started, cookie });
+        let idempotent = begin.idempotent_by(&terms.policy);
+        let id = self.0.plain.open(Kept { site: Shared::clone(site), idempotent, started, cookie });
         let attempt = self.0.seal.plain(id);
         let call = attempt.call();
-        let terms = site.terms();
         let retry = &terms.policy.retry;
         let deadline = begin.deadline.min(begin.now + retry.overall_timeout);
         let action = if begin.now >= deadline {
@@ -238,10 +252,7 @@ impl Manual {
     ) -> Result<(), Stale> {
         let kept = self.0.plain.close(id)?;
         let outcome = match *said {
-            Said::Facts(facts) => {
-                let context = Context::new(Idempotent::Unset);
-                Some(classify::judge(&classify::Named::default(), facts, &context))
-            }
+            Said::Facts(facts) => Some(judged(kept.as_ref(), facts)),
             Said::Outcome(outcome) => Some(outcome),
             Said::NotRun => None,
         };
@@ -251,7 +262,7 @@ impl Manual {
             None => Verdict::ExecutorRejected,
         };
         if let Some(Kept { site, started, .. }) = &kept {
-            let length = now.max(*started) - *started;
+            let length = now - *started;
             if verdict.is_success() {
                 site.counters.win(AttemptKind::First, true, length);
             }
@@ -264,8 +275,21 @@ impl Manual {
             answer: outcome.map(|_| attempt),
             result,
             attempts: 1,
-            retry_after: None,
+            retry_after: outcome.and_then(|outcome| outcome.backoff_override),
         });
         Ok(())
+    }
+}
+
+/// What follows from the facts of a plain attempt: on the terms of its site, if it is known.
+fn judged(kept: Option<&Kept>, facts: &Completion) -> Outcome {
+    match kept {
+        Some(Kept { site, idempotent, .. }) => {
+            judge_facts(site, &site.terms(), *idempotent, AttemptId::FIRST, facts)
+        }
+        None => {
+            let context = Context::new(Idempotent::Unset);
+            classify::judge(&classify::Named::default(), facts, &context)
+        }
     }
 }

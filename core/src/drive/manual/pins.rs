@@ -24,7 +24,7 @@
 //! # Orderings
 //!
 //! - *machine*: the holder's writes → `keep` (Release) → a reader's `pin` (Acquire).
-//! - *slot*: all that was read → `unpin`, `let_go` (Release) → the last of them (Acquire) → the
+//! - *slot*: all that was read → `unpin`, `end` (Release) → the last of them (Acquire) → the
 //!   slab. All but `want` are read-modify-writes, so a release is not cut off by later changes.
 //!
 //! Modelled in `loom-tests/tests/manual.rs`.
@@ -78,6 +78,11 @@ impl Pins {
         self.change(generation, |pins| pins + 1).map(drop)
     }
 
+    /// The host has no more use for what is kept.
+    pub(super) fn end(&self, generation: Generation) -> Result<Unpinned, Stale> {
+        self.change(generation, |pins| (pins & !KEPT) - 1).map(left)
+    }
+
     /// The host has no more use for it, or will have none when it is over.
     pub(super) fn let_go(&self, generation: Generation) -> Result<Unpinned, Stale> {
         let wanted = of(generation) | WANTED;
@@ -85,7 +90,7 @@ impl Pins {
         match self.0.compare_exchange(wanted, of(generation), Ordering::Relaxed, Ordering::Relaxed)
         {
             Ok(_) => Ok(Unpinned::Others),
-            Err(_) => self.change(generation, |pins| (pins & !KEPT) - 1).map(left),
+            Err(_) => self.end(generation),
         }
     }
 

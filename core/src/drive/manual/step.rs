@@ -2,7 +2,11 @@
 
 use super::id::{AttemptRef, CallId};
 use crate::{
-    clock::Nanos, notes::AttemptKind, outcome::CancelReason, policy::Idempotent, verdict::Verdict,
+    clock::Nanos,
+    notes::AttemptKind,
+    outcome::CancelReason,
+    policy::{Idempotent, Policy},
+    verdict::Verdict,
 };
 
 /// The most actions one step carries.
@@ -83,6 +87,15 @@ impl Begin {
         self.keep = true;
         self
     }
+
+    /// Whether repeating this request is safe: what the caller says, else what the policy does.
+    #[inline]
+    pub(super) fn idempotent_by(&self, policy: &Policy) -> Idempotent {
+        match self.idempotent {
+            Idempotent::Unset => policy.idempotent,
+            said => said,
+        }
+    }
 }
 
 impl Default for Begin {
@@ -134,8 +147,9 @@ pub enum Action {
     Done {
         /// Which call.
         call: CallId,
-        /// Its cookie. 0 for a [pass-through](CallId::is_pass_through) call, of which nothing is
-        /// kept: its `Done` is always the answer to its own `finish`.
+        /// Its cookie. The `Done` of a [pass-through](CallId::is_pass_through) call is always the
+        /// answer to its own `finish`; of more than 65,536 in the air at once, further ones have
+        /// 0 here.
         cookie: u64,
         /// How it ended and why.
         verdict: Verdict,

@@ -1,5 +1,8 @@
-use super::*;
+use std::collections::HashSet;
+
+use super::{no_room::KNOWN, *};
 use crate::{
+    Idempotent,
     clock::{Clock, ManualClock},
     completion::Completion,
     drive::{
@@ -181,4 +184,58 @@ fn a_loop_may_move_to_another_thread_and_calls_may_be_driven_by_all() {
     fn shared<T: Send + Sync>() {}
     sent::<Loop>();
     shared::<Manual>();
+}
+
+/// Plain calls have slots that come back, each once; beyond what is known there are ids all the same,
+/// and numbers that were never made are none.
+#[test]
+fn plain_slots_come_back_once() {
+    let (manual, yard) = (manual(1), Yard::new(hedging()));
+    let (_, _there) = manual.begin_at(&yard.site, Begin::new(ms(1)));
+    for _ in 0..3 {
+        let begun: Vec<_> = (0..KNOWN as u64 + 3)
+            .map(|cookie| manual.begin_at(&yard.site, Begin::new(ms(1)).cookie(cookie)))
+            .collect();
+        let distinct: HashSet<_> = begun.iter().map(|(call, _)| call.to_bits()).collect();
+        assert_eq!(distinct.len(), begun.len());
+        assert_eq!(manual.unfinished(), KNOWN + 1, "three are not known");
+        for (cookie, (call, step)) in (0..).zip(&begun) {
+            let attempt = attempts(step)[0];
+            assert!(call.is_pass_through() && manual.poll(*call, ms(2)).is_ok());
+            let step = manual.finish(attempt, ms(2), &Completion::ok(), 7).unwrap();
+            let Some(Action::Done { cookie: told, .. }) = step.actions().next() else {
+                panic!("done, not {step:?}")
+            };
+            assert_eq!(told, if cookie < KNOWN as u64 { cookie } else { 0 });
+        }
+        assert_eq!(manual.unfinished(), 1);
+        // Of a known one it is known that it is over.
+        assert_eq!(
+            manual.finish(attempts(&begun[0].1)[0], ms(2), &Completion::ok(), 0),
+            Err(Stale)
+        );
+    }
+}
+
+#[test]
+fn a_plain_attempt_that_was_never_made_is_stale_and_so_is_a_forgotten_one() {
+    let (manual, yard) = (manual(1), Yard::new(hedging()));
+    let (_, _there) = manual.begin_at(&yard.site, Begin::new(ms(1)));
+    let unknown = |number| {
+        let generation = Generation::parse(number).expect("a generation");
+        manual.0.seal.plain(FlightId::new(FlightId::SLOTS - 1, generation))
+    };
+    let forged = |number| manual.finish(unknown(number), ms(1), &Completion::ok(), 0);
+    assert_eq!(forged(1), Err(Stale), "there is none");
+    let begin = || attempts(&manual.begin_at(&yard.site, Begin::new(ms(1))).1)[0];
+    let known: Vec<_> = (0..KNOWN).map(|_| begin()).collect();
+    assert_eq!(begin(), unknown(1));
+    assert!(forged(1).is_ok());
+    assert_eq!((forged(2), forged((1 << 20) + 1)), (Err(Stale), Err(Stale)));
+    assert!(manual.is_cancelled(unknown(2)) && !manual.is_cancelled(unknown(1)));
+    manual.forget();
+    assert_eq!((manual.unfinished(), forged(1)), (0, Err(Stale)));
+    assert_eq!(manual.finish(known[7], ms(1), &Completion::ok(), 0), Err(Stale));
+    let _there = begin();
+    assert!(begin().to_bits() >> 40 < KNOWN as u64, "the slots are free");
 }

@@ -121,7 +121,7 @@ pub(super) const METRICS: [(Metric, Family); 20] = [
         Family::counter(
             "rego_calls_passed_through",
             &["key"],
-            "Calls for which the engine stood aside, for want of room or after a defect of its own: one plain attempt each.",
+            "Calls for which the engine stood aside, for want of room or after a defect of its own: at most one plain attempt more each, which `rego_attempts` leaves out.",
         ),
     ),
     (
