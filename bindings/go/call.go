@@ -33,6 +33,8 @@ type outcome struct {
 	// The number of the attempt whose result is the call's, counted from 1; 0 if there is none.
 	answer     uint64
 	retryAfter uint64
+	// An attempt was given up at its own timeout.
+	timedOut bool
 }
 
 // result is what an attempt returned.
@@ -344,6 +346,9 @@ func (c *call) lost() {
 func (c *call) conclude(last error, answered bool) error {
 	if c.done.verdict == VerdictSuccess || answered && last == nil && c.done.verdict != VerdictCancelled {
 		return last
+	}
+	if last == nil && c.done.timedOut {
+		last = DeadlinePassed
 	}
 	e := &Error{
 		Key:        c.key.public(),

@@ -114,3 +114,34 @@ func TestAnErrorThatCannotBeComparedIsTold(t *testing.T) {
 		}
 	})
 }
+
+// Attempts that do not mind their contexts are given up at their timeout, and bring no error back.
+func TestAttemptsThatAreGivenUpAreTheReason(t *testing.T) {
+	exec, err := rego.NewExecutor(rego.WithPolicies(`
+schema = 1
+[defaults.retry]
+max_attempts = 2
+attempt_timeout = "5ms"
+initial_backoff = "1ms"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exec.Close()
+	release := make(chan struct{})
+	defer close(release)
+	err = rego.DoWith(t.Context(), exec, rego.ParseKey("svc.Stuck"), func(context.Context) error {
+		<-release
+		return nil
+	}, rego.WithDetached())
+	var failed *rego.Error
+	if !errors.As(err, &failed) || failed.Verdict != rego.VerdictMaxAttempts || failed.Cause != nil {
+		t.Fatalf("%v", err)
+	}
+	if !errors.Is(err, rego.DeadlinePassed) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, rego.ErrMaxAttempts) {
+		t.Errorf("%v", err)
+	}
+	if errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "deadline") {
+		t.Errorf("%v", err)
+	}
+}

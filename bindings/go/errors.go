@@ -96,7 +96,8 @@ type Error struct {
 	Attempts int
 	// For how long the server wants to be left alone, if it said so last; else 0.
 	RetryAfter time.Duration
-	// The last real error; nil if no attempt came back with one.
+	// The last real error; if no attempt came back with one, [DeadlinePassed] where attempts were given
+	// up at their timeout, else nil.
 	Last error
 	// Why the caller's context ended ([context.Cause]); nil if it did not: where the next backoff
 	// would not have fitted before its deadline, the call ends before the context does.

@@ -35,8 +35,10 @@ type flight struct {
 	next *attemptContext
 	// The one that it is running.
 	current *attemptContext
-	done    bool
-	ended   outcome
+	// An attempt was given up at its timeout, while the call went on.
+	timedOut bool
+	done     bool
+	ended    outcome
 	// Wakes at wakeAt, unless that is never.
 	timer  Timer
 	wakeAt uint64
@@ -122,6 +124,7 @@ func (f *flight) carryOut(step *C.rego_step) {
 			if a := f.find(uint64(action.attempt)); a != nil {
 				f.forget(a)
 				cancels[nCancels], reasons[nCancels] = a, CancelReason(action.reason)
+				f.timedOut = f.timedOut || reasons[nCancels] == DeadlinePassed
 				nCancels++
 			}
 		case actionDone:
@@ -161,6 +164,7 @@ func (f *flight) finished(with outcome) {
 		return
 	}
 	f.done, f.ended = true, with
+	f.ended.timedOut = f.timedOut
 	if f.timer != nil {
 		f.timer.Stop()
 	}
