@@ -752,7 +752,8 @@ enum rego_event_kind
    */
   REGO_EVENT_ATTEMPT_ENDED = 3,
   /**
-   * An attempt was asked to stop; `reason` is a `REGO_CANCEL_*`, `time` when it had started.
+   * An attempt was asked to stop; `reason` is a `REGO_CANCEL_*`, `time` when it had started. Of one
+   * that is given up at its own timeout, `REGO_EVENT_ATTEMPT_ENDED` tells instead.
    */
   REGO_EVENT_CANCEL_REQUESTED = 4,
   /**
@@ -1320,8 +1321,8 @@ typedef struct rego_action {
    */
   rego_call call;
   /**
-   * What the call was begun with. 0 in the DONE of a call that found no room: it is always the
-   * answer to its own finish.
+   * What the call was begun with. The DONE of a call that found no room is always the answer to its
+   * own finish; where more than 65,536 of them are in the air, further ones have 0 in it.
    */
   uint64_t cookie;
   /**
@@ -1496,7 +1497,8 @@ typedef struct rego_attempt_record {
    */
   int32_t code;
   /**
-   * Why it was asked to stop: a `REGO_CANCEL_*`, or `REGO_NONE`.
+   * Why it was asked to stop: a `REGO_CANCEL_*`, or `REGO_NONE`; that also where it was given up at
+   * its own timeout, of which its outcome tells.
    */
   uint32_t cancelled;
   /**

@@ -322,7 +322,7 @@ class [[nodiscard]] outcome {
   std::uint32_t verdict() const noexcept { return raw_.verdict; }
   std::uint32_t attempts() const noexcept { return raw_.attempts; }
   std::chrono::nanoseconds retry_after() const noexcept {
-    return std::chrono::nanoseconds(static_cast<std::int64_t>(raw_.retry_after));
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(raw_.retry_after < INT64_MAX ? raw_.retry_after : INT64_MAX));
   }
   const ::rego_result &raw() const noexcept { return raw_; }
   /// The value of the attempt that answers the call, the winner or the last real failure, if it

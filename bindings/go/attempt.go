@@ -8,8 +8,20 @@ import (
 )
 
 // Attempt is the attempt that a context belongs to. Its methods may be called by any goroutine;
-// what is said after the attempt has returned comes too late, and does no harm.
+// what is said after the attempt has returned comes too late, and does no harm. The zero Attempt
+// belongs to no call, and what it is told is lost: operations have it where the executor has no
+// engine and passes their calls through.
 type Attempt struct{ c *attemptContext }
+
+// nobodys is behind the zero Attempt.
+var nobodys = attemptContext{deadline: never}
+
+func (a Attempt) context() *attemptContext {
+	if a.c == nil {
+		return &nobodys
+	}
+	return a.c
+}
 
 type attemptKey struct{}
 
@@ -21,23 +33,28 @@ func AttemptFromContext(ctx context.Context) (Attempt, bool) {
 }
 
 // Key returns the call's key.
-func (a Attempt) Key() Key { return a.c.key.public() }
+func (a Attempt) Key() Key {
+	if a.c == nil {
+		return Key{}
+	}
+	return a.c.key.public()
+}
 
 // Number returns the attempt's number in its call, in launch order from 0.
-func (a Attempt) Number() int { return int(a.c.number) }
+func (a Attempt) Number() int { return int(a.context().number) }
 
 // RetryIndex returns the attempt's retry group; 0 for the first.
-func (a Attempt) RetryIndex() int { return int(a.c.retryIndex) }
+func (a Attempt) RetryIndex() int { return int(a.context().retryIndex) }
 
 // HedgeIndex returns the attempt's place in its group: 0 for the primary, then the hedges.
-func (a Attempt) HedgeIndex() int { return int(a.c.hedgeIndex) }
+func (a Attempt) HedgeIndex() int { return int(a.context().hedgeIndex) }
 
 // IsHedge tells whether the attempt was launched because an earlier one of its group is slow.
-func (a Attempt) IsHedge() bool { return a.c.hedgeIndex > 0 }
+func (a Attempt) IsHedge() bool { return a.context().hedgeIndex > 0 }
 
 // Remaining returns how much time the attempt has left, 0 if none; false if it has no deadline.
 func (a Attempt) Remaining() (time.Duration, bool) {
-	at := a.c.deadline
+	at := a.context().deadline
 	if at >= 1<<63 {
 		return 0, false
 	}
@@ -47,7 +64,9 @@ func (a Attempt) Remaining() (time.Duration, bool) {
 // Report tells the facts of how the attempt ends, instead of those of its error: also of one that
 // returns no error, such as an HTTP response of status 503. The last report counts.
 func (a Attempt) Report(facts Completion) {
-	a.c.said.Store(&end{facts: facts})
+	if a.c != nil {
+		a.c.said.Store(&end{facts: facts})
+	}
 }
 
 // Decide tells what follows from the attempt's end, past any classifier. The last word counts. It
@@ -59,13 +78,18 @@ func (a Attempt) Decide(outcome Outcome) {
 	if int(outcome.Failure) >= len(failures) {
 		panic(fmt.Sprintf("rego: Attempt.Decide: there is no Failure %d", uint32(outcome.Failure)))
 	}
-	a.c.said.Store(&end{outcome: outcome, decided: true})
+	if a.c != nil {
+		a.c.said.Store(&end{outcome: outcome, decided: true})
+	}
 }
 
 // Hold keeps the attempt's context alive after the attempt has returned, until release is called,
 // the attempt loses, or the caller's context ends: for results that go on using it, such as streams.
 // Its deadline holds on. Without it the context ends when the operation returns.
 func (a Attempt) Hold() (release func()) {
+	if a.c == nil {
+		return func() {}
+	}
 	a.c.state.Or(held)
 	return a.c.end
 }

@@ -141,7 +141,23 @@ initial_backoff = "1ms"
 	if !errors.Is(err, rego.DeadlinePassed) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, rego.ErrMaxAttempts) {
 		t.Errorf("%v", err)
 	}
-	if errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "deadline") {
+	if errors.Is(err, context.Canceled) || !failed.Timeout() || !strings.Contains(err.Error(), "deadline") {
 		t.Errorf("%v", err)
 	}
+}
+
+// Where it is the caller's deadline that ends the call, no attempt was given up at its timeout.
+func TestTheCallersDeadlineIsNoTimeoutOfAnAttempt(t *testing.T) {
+	ways(t, func(t *testing.T, key rego.Key, opts ...rego.CallOption) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		defer cancel()
+		err := rego.DoWith(ctx, newExecutor(t), key, func(ctx context.Context) error {
+			<-ctx.Done()
+			time.Sleep(5 * time.Millisecond)
+			return nil
+		}, append(opts, rego.WithDetached())...)
+		if failed := verdictOf(t, err); failed.Verdict != rego.VerdictDeadlineExceeded || failed.Last != nil {
+			t.Errorf("%v, last %v", err, failed.Last)
+		}
+	})
 }

@@ -548,3 +548,69 @@ func TestTheDefaultExecutorIsSetOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Operations that do not ask whether they have an attempt work past an engine that is none, too.
+func TestTheZeroAttemptIsNobodys(t *testing.T) {
+	t.Setenv("REGO_MODE", "bogus")
+	exec := rego.NewDefaultExecutor()
+	defer exec.Close()
+	err := rego.DoWith(t.Context(), exec, get, func(ctx context.Context) error {
+		attempt, ok := rego.AttemptFromContext(ctx)
+		attempt.Report(rego.HTTP(503))
+		attempt.Decide(rego.Outcome{Kind: rego.Retryable})
+		attempt.Hold()()
+		if _, limited := attempt.Remaining(); ok || limited || attempt.IsHedge() || attempt.Number() != 0 {
+			t.Errorf("%v %v", attempt, ok)
+		}
+		_ = attempt.Key().String()
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A logger that cannot keep up ends all the same.
+func TestLogEventsEndsWhileEventsKeepComing(t *testing.T) {
+	exec := newExecutor(t, rego.WithEvents(1_024))
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	var calling sync.WaitGroup
+	calling.Add(1)
+	go func() {
+		defer calling.Done()
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				_ = rego.DoWith(t.Context(), exec, get, func(context.Context) error { return nil })
+			}
+		}
+	}()
+	logged := make(chan error, 1)
+	go func() { logged <- exec.LogEvents(ctx, slog.New(slowly{}), time.Millisecond) }()
+	time.Sleep(20 * time.Millisecond)
+	cancel()
+	select {
+	case err := <-logged:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it goes on for ever")
+	}
+	close(over)
+	calling.Wait()
+}
+
+// slowly is a handler that takes longer for a record than calls take to make one.
+type slowly struct{}
+
+func (slowly) Enabled(context.Context, slog.Level) bool { return true }
+func (slowly) Handle(context.Context, slog.Record) error {
+	time.Sleep(50 * time.Microsecond)
+	return nil
+}
+func (s slowly) WithAttrs([]slog.Attr) slog.Handler { return s }
+func (s slowly) WithGroup(string) slog.Handler      { return s }

@@ -152,8 +152,8 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// Timeout tells whether time was up, as net.Error has it.
-func (e *Error) Timeout() bool { return e.Is(context.DeadlineExceeded) }
+// Timeout tells whether time was up, of the call or of its last attempt, as net.Error has it.
+func (e *Error) Timeout() bool { return errors.Is(e, context.DeadlineExceeded) }
 
 // PolicyError is why policies were refused: line, column and field of the first fault, or that there
 // were two documents.

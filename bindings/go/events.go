@@ -155,7 +155,9 @@ func (e *Executor) LogEvents(ctx context.Context, logger *slog.Logger, every tim
 	defer ticker.Stop()
 	events := make([]Event, 256)
 	var lost uint64
-	for ended := false; ; {
+	// Once ctx has ended, as many as the ring can have had then: there may be more for ever.
+	ended, rest := false, e.maxEvents/len(events)+1
+	for {
 		n, dropped, err := e.DrainEvents(events)
 		if err != nil {
 			return err
@@ -167,11 +169,14 @@ func (e *Executor) LogEvents(ctx context.Context, logger *slog.Logger, every tim
 			logger.LogAttrs(context.WithoutCancel(ctx), slog.LevelWarn, "events_dropped", slog.Uint64("count", dropped-lost))
 			lost = dropped
 		}
-		if n == len(events) {
+		if ended {
+			if rest--; rest < 0 || n < len(events) {
+				return nil
+			}
 			continue
 		}
-		if ended {
-			return nil
+		if ended = ctx.Err() != nil; ended || n == len(events) {
+			continue
 		}
 		select {
 		case <-ticker.C:

@@ -19,6 +19,8 @@ type Executor struct {
 	broken error
 	call   callOptions
 	logger *slog.Logger
+	// How many events its ring has at most.
+	maxEvents int
 }
 
 // NewExecutor makes an executor. An error tells which option or which line of a policy is wrong.
@@ -47,7 +49,7 @@ func NewExecutor(opts ...Option) (*Executor, error) {
 			return nil, err
 		}
 	}
-	e := &Executor{call: o.call, logger: o.logger}
+	e := &Executor{call: o.call, logger: o.logger, maxEvents: 2 * int(o.maxEvents)}
 	e.engine.Store(eng)
 	return e, nil
 }

@@ -102,6 +102,7 @@ func (f *flight) carryOut(step *C.rego_step) {
 	var starts, cancels [C.REGO_MAX_ACTIONS]*attemptContext
 	var reasons [C.REGO_MAX_ACTIONS]CancelReason
 	nStarts, nCancels := 0, 0
+	timedOut := false
 
 	f.mu.Lock()
 	for i := range min(int(step.n_actions), len(step.actions)) {
@@ -124,10 +125,13 @@ func (f *flight) carryOut(step *C.rego_step) {
 			if a := f.find(uint64(action.attempt)); a != nil {
 				f.forget(a)
 				cancels[nCancels], reasons[nCancels] = a, CancelReason(action.reason)
-				f.timedOut = f.timedOut || reasons[nCancels] == DeadlinePassed
+				timedOut = timedOut || reasons[nCancels] == DeadlinePassed
 				nCancels++
 			}
 		case actionDone:
+			// It comes last. With the call's own deadline, no attempt's timeout has passed.
+			f.timedOut = f.timedOut || timedOut && Verdict(action.reason) != VerdictDeadlineExceeded
+			timedOut = false
 			f.finished(outcome{
 				verdict:    Verdict(action.reason),
 				attempts:   uint32(action.number),
@@ -136,6 +140,7 @@ func (f *flight) carryOut(step *C.rego_step) {
 			})
 		}
 	}
+	f.timedOut = f.timedOut || timedOut
 	f.arm(uint64(step.wake_at))
 	// Another goroutine may have been told of the end, and of the cancel of what is started here.
 	done := f.done

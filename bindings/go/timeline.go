@@ -56,7 +56,8 @@ type AttemptRecord struct {
 	// What the operation returned. Nil also of an attempt that had not returned when the call was
 	// done.
 	Err error
-	// Why it was asked to stop, a [CancelReason]; nil if it was not.
+	// Why it was asked to stop, a [CancelReason]; nil if it was not, and where it was given up at its
+	// own timeout, of which its outcome tells.
 	Cancelled error
 	// What the budget said of it, such as "allowed"; empty if none was asked.
 	Budget     string

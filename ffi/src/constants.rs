@@ -272,7 +272,8 @@ pub enum rego_event_kind {
     /// An attempt ended; `reason` is a `REGO_OUTCOME_*`, `detail` a `REGO_FAILURE_*`, `count` is 1
     /// if it had been given up before, `time` is when it had started.
     REGO_EVENT_ATTEMPT_ENDED = 3,
-    /// An attempt was asked to stop; `reason` is a `REGO_CANCEL_*`, `time` when it had started.
+    /// An attempt was asked to stop; `reason` is a `REGO_CANCEL_*`, `time` when it had started. Of one
+    /// that is given up at its own timeout, `REGO_EVENT_ATTEMPT_ENDED` tells instead.
     REGO_EVENT_CANCEL_REQUESTED = 4,
     /// A budget was asked to pay for an extra attempt; `reason` is a `REGO_BUDGET_*`, `detail` a
     /// `REGO_ATTEMPT_*`, `count` how much it was asked for.

@@ -24,8 +24,8 @@ pub struct rego_action {
     pub reason: u32,
     /// Whose it is.
     pub call: rego_call,
-    /// What the call was begun with. 0 in the DONE of a call that found no room: it is always the
-    /// answer to its own finish.
+    /// What the call was begun with. The DONE of a call that found no room is always the answer to its
+    /// own finish; where more than 65,536 of them are in the air, further ones have 0 in it.
     pub cookie: u64,
     /// START, CANCEL: which attempt. DONE: the one whose result is the call's, the winner or the
     /// last real failure; 0 if there is none.

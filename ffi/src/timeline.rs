@@ -75,7 +75,8 @@ pub struct rego_attempt_record {
     pub completion: u32,
     /// What the facts' kind says of it.
     pub code: i32,
-    /// Why it was asked to stop: a `REGO_CANCEL_*`, or `REGO_NONE`.
+    /// Why it was asked to stop: a `REGO_CANCEL_*`, or `REGO_NONE`; that also where it was given up at
+    /// its own timeout, of which its outcome tells.
     pub cancelled: u32,
     /// What the budget said of it: a `REGO_BUDGET_*`; `REGO_NONE` if none was asked.
     pub budget: u32,

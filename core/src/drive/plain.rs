@@ -52,6 +52,7 @@ pub(crate) fn run<T, E>(
         let facts = CallFacts {
             policy_source: terms.source,
             answer: made.then_some(AttemptId::FIRST),
+            attempts: made.into(),
             ..CallFacts::new(site.name(), started, ended, verdict)
         };
         *timeline = Some(Timeline::new(facts, terms.attributes.clone(), &Notes::new()));

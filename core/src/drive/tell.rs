@@ -33,6 +33,7 @@ impl Ended<'_> {
             policy_source: self.terms.source,
             answer: self.call.answer(),
             first_started: self.first_started,
+            attempts: self.call.attempts().into(),
             ..CallFacts::new(self.site.name(), self.started, self.ended, self.verdict)
         }
     }

@@ -56,6 +56,8 @@ pub struct CallFacts {
     /// When the first attempt's operation started to run; later than `started` by its time in
     /// the executor's queue.
     pub first_started: Nanos,
+    /// How many attempts were launched.
+    pub attempts: u32,
 }
 
 /// A named fact about a call.
@@ -94,7 +96,8 @@ pub struct AttemptRecord {
     pub backoff: Nanos,
     /// What the budget was asked, and said.
     pub budget: Option<(u16, BudgetDecision)>,
-    /// Why it was asked to stop.
+    /// Why it was asked to stop; `None` also where it was given up at its own timeout, of which its
+    /// outcome tells.
     pub cancelled: Option<CancelReason>,
     /// It ended after it had been given up, or after the call's deadline.
     pub late: bool,
@@ -129,6 +132,7 @@ impl CallFacts {
             verdict,
             answer: None,
             first_started: started,
+            attempts: 0,
         }
     }
 }
@@ -142,7 +146,7 @@ impl Timeline {
     #[must_use]
     pub fn attempts(&self) -> Vec<AttemptRecord> {
         let mut reader = Reader { attempts: Vec::new(), waited_until: None, paid: None };
-        if self.call.answer.is_some() || !self.notes.is_empty() {
+        if self.call.attempts > 0 {
             reader.launched(self.call.started, AttemptId::FIRST, 0, 0);
             reader.attempts[0].started = self.call.first_started;
         }

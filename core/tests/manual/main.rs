@@ -191,6 +191,11 @@ fn the_deadline_ends_a_call_when_the_host_says_so() {
     assert_eq!(step.verdict(), Some(Verdict::DeadlineExceeded), "no attempt at all");
     assert_eq!(step.actions().count(), 1);
     assert_eq!(manual.poll(call, T0), Err(Stale));
+    // Nor does its timeline tell of one.
+    let (_, call, _) = begin(&engine, Begin::new(T0).deadline(T0).keep());
+    let timeline = manual.timeline(call).unwrap();
+    assert_eq!((timeline.call.attempts, timeline.attempts().len()), (0, 0), "{timeline}");
+    manual.end(call).unwrap();
 }
 
 #[test]
