@@ -158,6 +158,27 @@ fn a_plain_attempt_is_finished_once() {
 }
 
 #[test]
+fn a_plain_call_is_done_once() {
+    explore("manual: a plain attempt is finished, its call cancelled and polled", || {
+        let world = World::new(1);
+        let (_, kept) = world.begin(Begin::new(BEGUN));
+        let (call, attempt) = world.begin(Begin::new(BEGUN).cookie(1));
+        let finishing = spawn(&world, move |world| world.finish(attempt, 1).unwrap());
+        let polling = spawn(&world, move |world| world.manual.poll(call, LATER));
+        let cancelled = world.manual.cancel(call);
+        let polled = world.manual.poll(call, LATER);
+        let steps: Vec<_> = [Ok(finishing.join().unwrap()), polling.join().unwrap(), polled]
+            .into_iter()
+            .flatten()
+            .collect();
+        assert_eq!(done(&steps).count(), 1, "the host is told once: {cancelled:?}");
+        assert_eq!(world.finish(attempt, 2).err(), Some(Stale));
+        assert!(done(&[world.finish(kept, 9).unwrap()]).eq([9]));
+        world.settle(1);
+    });
+}
+
+#[test]
 fn an_old_id_marks_nothing() {
     explore("manual: a call ends and its slot begins another, one tells of a queue", || {
         let world = World::new(1);

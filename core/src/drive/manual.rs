@@ -18,6 +18,7 @@ mod hear;
 mod id;
 mod no_room;
 mod pins;
+mod plain;
 mod seat;
 mod slot;
 mod stand_aside;
@@ -36,8 +37,8 @@ use self::{
     agenda::Agenda,
     fly::{Left, Pilot},
     id::{Meant, Seal},
-    no_room::PlainCalls,
     pins::Unpinned,
+    plain::PlainCalls,
     seat::{CANCELLED, QUEUED, STARTED},
     slot::{Slot, Wanted},
 };
@@ -189,7 +190,7 @@ impl Manual {
     pub fn poll(&self, call: CallId, now: Nanos) -> Result<Step, Stale> {
         let id = match self.0.seal.meant_call(call)? {
             Meant::InFlight(id) => id,
-            Meant::PassThrough(id) => return self.0.plain.look_up(id).map(|()| Step::NOTHING),
+            Meant::PassThrough(id) => return self.poll_plain(id, now),
         };
         let slot = self.slot(id)?;
         let drive = slot.flight.poll(id.generation());
@@ -227,8 +228,7 @@ impl Manual {
     pub fn cancel(&self, call: CallId) -> Result<(), Stale> {
         let id = match self.0.seal.meant_call(call)? {
             Meant::InFlight(id) => id,
-            // Its attempt runs to its end.
-            Meant::PassThrough(id) => return self.0.plain.look_up(id),
+            Meant::PassThrough(id) => return self.0.plain.cancel(id),
         };
         match self.slot(id)?.flight.cancel(id.generation()) {
             Cancel::Elsewhere | Cancel::Next => Ok(()),
@@ -242,7 +242,7 @@ impl Manual {
     pub fn is_cancelled(&self, attempt: AttemptRef) -> bool {
         let (id, ticket) = match self.0.seal.meant(attempt) {
             Ok(Meant::InFlight(meant)) => meant,
-            Ok(Meant::PassThrough(id)) => return self.0.plain.look_up(id).is_err(),
+            Ok(Meant::PassThrough(id)) => return self.0.plain.is_cancelled(id),
             Err(Stale) => return true,
         };
         let Ok(slot) = self.slot(id) else { return true };

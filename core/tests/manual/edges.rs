@@ -94,7 +94,6 @@ fn a_call_without_room_passes_through() {
         panic!("a start, not {step:?}")
     };
     assert_eq!(deadline, T0 + ms(40), "the deadline is kept");
-    assert_eq!(manual.cancel(call), Ok(()));
     assert!(!manual.is_cancelled(attempt));
     assert_eq!(manual.unfinished(), 3);
     assert_eq!(manual.poll(call, T0).unwrap().actions().count(), 0);
@@ -194,6 +193,54 @@ fn ids_that_never_were_are_stale() {
     assert_eq!(AttemptRef::from_bits(bits), attempt);
     let step = manual.finish(attempt, T0, &Completion::ok(), 0).unwrap();
     assert_eq!(step.verdict(), Some(Verdict::Success));
+}
+
+/// The caller of a plain call need not wait for its attempt longer than of any other.
+#[test]
+fn a_plain_call_ends_by_its_deadline_or_when_it_is_cancelled() {
+    let policy = policy().build().unwrap();
+    let engine = Engine::builder().policy("svc.Get", policy).max_flights(1).build().unwrap();
+    let _there = begin(&engine, Begin::new(T0));
+    for (by_deadline, verdict) in [(true, Verdict::DeadlineExceeded), (false, Verdict::Cancelled)] {
+        let begun = Begin::new(T0).deadline(T0 + ms(20)).cookie(5);
+        let (manual, call, step) = begin(&engine, begun);
+        let attempt = only_start(&step);
+        assert!(call.is_pass_through());
+        assert_eq!(step.wake_at, T0 + ms(20));
+        let step = manual.poll(call, T0 + ms(19)).unwrap();
+        assert_eq!((step.actions().count(), step.wake_at), (0, T0 + ms(20)));
+        let at = if by_deadline { T0 + ms(20) } else { T0 + ms(1) };
+        if !by_deadline {
+            assert_eq!((manual.cancel(call), manual.cancel(call)), (Ok(()), Ok(())));
+            assert!(manual.is_cancelled(attempt), "at once");
+        }
+        let step = manual.poll(call, at).unwrap();
+        let reason = if by_deadline { CancelReason::Deadline } else { CancelReason::Caller };
+        assert_eq!(cancelled(&step), [(attempt, reason)]);
+        let Some(Action::Done { cookie: 5, answer: None, attempts: 1, .. }) = step.actions().last()
+        else {
+            panic!("done, not {step:?}")
+        };
+        assert_eq!(step.verdict(), Some(verdict));
+        assert!(manual.is_cancelled(attempt));
+        assert_eq!((manual.poll(call, at), manual.cancel(call)), (Err(Stale), Err(Stale)));
+        // It runs still, and comes late.
+        assert_eq!(manual.unfinished(), 2);
+        let late = manual.finish(attempt, T0 + ms(50), &Completion::ok(), 0).unwrap();
+        assert_eq!(late.actions().count(), 0);
+        assert_eq!(manual.finish(attempt, T0 + ms(50), &Completion::ok(), 0), Err(Stale));
+        assert_eq!(manual.unfinished(), 1);
+        let stop = format!("rego_call_stops_total{{key=\"svc.Get\",stop=\"{verdict}\"}} 1");
+        assert!(engine.metrics().contains(&stop), "{stop}");
+    }
+    // A cancel that nobody has seen to outranks all but a success.
+    for (status, verdict) in [(503, Verdict::Cancelled), (200, Verdict::Success)] {
+        let (manual, call, step) = begin(&engine, Begin::new(T0));
+        manual.cancel(call).unwrap();
+        let facts = Completion::http(status);
+        let step = manual.finish(only_start(&step), T0, &facts, 0).unwrap();
+        assert_eq!(step.verdict(), Some(verdict));
+    }
 }
 
 /// A plain attempt is judged as any other of its key.

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use super::{no_room::KNOWN, *};
+use super::{plain::KNOWN, *};
 use crate::{
     Idempotent,
     clock::{Clock, ManualClock},
