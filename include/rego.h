@@ -1955,7 +1955,8 @@ REGO_NOEXCEPT;
  * With the finish of an attempt that works, that is the whole call: two crossings.
  *
  * Where an engine has `max_live_calls` in the air, further calls pass through: each is one plain
- * attempt with the policy's deadline, counted in the metrics, without a timeline. Its status is
+ * attempt with the policy's deadline, counted in the metrics, without a timeline. A cancel and its
+ * deadline end it as any; one of a loop belongs to none, so poll it at `wake_at`. Its status is
  * `REGO_STATUS_OK` all the same. Its ids are as good as others', until 65,536 such attempts are in
  * the air: of those beyond, nothing is kept, and a second finish is not known for one.
  *
@@ -2072,15 +2073,11 @@ REGO_NOEXCEPT;
  * poll or finish, gets what follows. So poll it soon. A call that the library executes needs no
  * poll: see `rego_submit`.
  *
- * `REGO_STATUS_STALE` if the call is done, kept or not, or never was. A call that passes through (see
- * `rego_call_begin`) cannot be cancelled; that is no error.
+ * `REGO_STATUS_STALE` if the call is done, kept or not, or never was.
  *
  * Threads: any thread, at any time; async-signal-safe.
  */
-REGO_API
-rego_status rego_call_cancel(struct rego_engine *engine,
-                             rego_call call)
-REGO_NOEXCEPT;
+REGO_API rego_status rego_call_cancel(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
 
 /**
  * Whether an attempt should stop: it was given up, its call was cancelled, or it is over anyhow;

@@ -161,3 +161,42 @@ func TestTheCallersDeadlineIsNoTimeoutOfAnAttempt(t *testing.T) {
 		}
 	})
 }
+
+// A call for which there is no room can be left as any other.
+func TestACallWithoutRoomEndsWithItsContext(t *testing.T) {
+	exec := newExecutor(t, rego.WithMaxLiveCalls(1))
+	release := make(chan struct{})
+	defer close(release)
+	inside := make(chan struct{})
+	go func() {
+		_ = rego.DoWith(context.Background(), exec, get, func(context.Context) error {
+			close(inside)
+			<-release
+			return nil
+		})
+	}()
+	<-inside
+	why := errors.New("gone")
+	for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
+		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeoutCause(ctx, 5*time.Millisecond, why)
+		},
+		"cancel": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancelCause(ctx)
+			time.AfterFunc(5*time.Millisecond, func() { cancel(why) })
+			return ctx, func() { cancel(nil) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := end(t.Context())
+			defer cancel()
+			err := rego.DoWith(ctx, exec, get, func(context.Context) error {
+				<-release
+				return nil
+			}, rego.WithDetached())
+			if !errors.Is(err, why) {
+				t.Error(err)
+			}
+		})
+	}
+}
