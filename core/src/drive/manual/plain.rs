@@ -248,11 +248,12 @@ impl Plain {
     /// Changes the word of this use, if it has the flag: what it was.
     fn change(&self, id: FlightId, flag: u64, change: impl Fn(u64) -> u64) -> Result<u64, Stale> {
         if cfg!(rego_break = "manual_plain_check_then_act") {
-            // Acquire and Release: as below, but two may find the flag.
+            // Acquire: as below, but two may find the flag.
             let word = self.word.load(Ordering::Acquire);
             if !is(word, id, flag) {
                 return Err(Stale);
             }
+            // Release: as below.
             self.word.store(change(word), Ordering::Release);
             return Ok(word);
         }
