@@ -53,6 +53,14 @@ impl World {
         (call, [first, hedge])
     }
 
+    /// A call in the only slot there is, and one that passes through: their attempts.
+    fn begin_plain(&self, begin: Begin) -> (AttemptRef, CallId, AttemptRef) {
+        let (_, there) = self.begin(Begin::new(BEGUN));
+        let (call, attempt) = self.begin(begin);
+        assert!(call.is_pass_through());
+        (there, call, attempt)
+    }
+
     fn finish(&self, attempt: AttemptRef, result: u64) -> Result<Step, Stale> {
         self.manual.finish(attempt, LATER, &Completion::ok(), result)
     }
@@ -138,9 +146,7 @@ fn an_attempt_is_finished_once() {
 fn a_plain_attempt_is_finished_once() {
     explore("manual: two finish one plain attempt, one begins and finishes another", || {
         let world = World::new(1);
-        let (_, kept) = world.begin(Begin::new(BEGUN));
-        let (call, attempt) = world.begin(Begin::new(BEGUN).cookie(1));
-        assert!(call.is_pass_through());
+        let (there, call, attempt) = world.begin_plain(Begin::new(BEGUN).cookie(1));
         let finishing =
             [1, 2].map(|result| spawn(&world, move |world| world.finish(attempt, result)));
         let (other, second) = world.begin(Begin::new(BEGUN).cookie(2));
@@ -152,7 +158,7 @@ fn a_plain_attempt_is_finished_once() {
         assert_eq!(cookie(world.finish(second, 3).unwrap()), 2);
         let finished = finishing.map(|thread| thread.join().unwrap());
         assert_eq!(finished.into_iter().flatten().map(cookie).collect::<Vec<_>>(), [1]);
-        assert!(done(&[world.finish(kept, 9).unwrap()]).eq([9]));
+        assert!(done(&[world.finish(there, 9).unwrap()]).eq([9]));
         world.settle(1);
     });
 }
@@ -161,8 +167,7 @@ fn a_plain_attempt_is_finished_once() {
 fn a_plain_call_is_done_once() {
     explore("manual: a plain attempt is finished, its call cancelled and polled", || {
         let world = World::new(1);
-        let (_, kept) = world.begin(Begin::new(BEGUN));
-        let (call, attempt) = world.begin(Begin::new(BEGUN).cookie(1));
+        let (there, call, attempt) = world.begin_plain(Begin::new(BEGUN).cookie(1));
         let finishing = spawn(&world, move |world| world.finish(attempt, 1).unwrap());
         let polling = spawn(&world, move |world| world.manual.poll(call, LATER));
         let cancelled = world.manual.cancel(call);
@@ -173,7 +178,7 @@ fn a_plain_call_is_done_once() {
             .collect();
         assert_eq!(done(&steps).count(), 1, "the host is told once: {cancelled:?}");
         assert_eq!(world.finish(attempt, 2).err(), Some(Stale));
-        assert!(done(&[world.finish(kept, 9).unwrap()]).eq([9]));
+        assert!(done(&[world.finish(there, 9).unwrap()]).eq([9]));
         world.settle(1);
     });
 }

@@ -24,7 +24,8 @@ impl Manual {
     }
 
     /// Ends all calls, and finishes all their attempts: their ids become stale, and a
-    /// [`Loop`](super::Loop) has nothing to tell of them any more. For the child of a fork, in which the attempts of its parent do not run, and before it has a second thread.
+    /// [`Loop`](super::Loop) has nothing to tell of them any more. For the child of a fork, in which
+    /// the attempts of its parent do not run, and before it has a second thread.
     ///
     /// Answers how many there are that another thread was driving at the moment of the fork. Nobody
     /// will ever let go of these, so they keep their slots for good.

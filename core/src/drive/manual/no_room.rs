@@ -6,7 +6,7 @@ use super::{
     Manual,
     finish::Said,
     id::{AttemptRef, CallId},
-    plain::{Closed, Kept},
+    plain::{Closed, Kept, Looked},
     step::{Action, Begin, Step},
 };
 use crate::{
@@ -57,15 +57,7 @@ impl Manual {
         let action = if begin.now >= deadline {
             let _nobody_knows_it = self.0.plain.close(id);
             site.counters.ended(Verdict::DeadlineExceeded, None, Nanos::ZERO);
-            Action::Done {
-                call,
-                cookie: begin.cookie,
-                verdict: Verdict::DeadlineExceeded,
-                answer: None,
-                result: 0,
-                attempts: 0,
-                retry_after: None,
-            }
+            unanswered(call, begin.cookie, Verdict::DeadlineExceeded, 0)
         } else {
             step.wake_at = deadline;
             Action::Start {
@@ -108,13 +100,13 @@ impl Manual {
         let over = closed.as_ref().and_then(|closed| closed.ended);
         if let Some(Closed { kept: Kept { site, started, .. }, .. }) = &closed {
             let (length, counters) = (now - *started, &site.counters);
+            let answer = outcome.filter(|_| over.is_none()).map(|_| AttemptKind::First);
             if over.is_some() {
                 counters.add(Counter::Late, 1);
             } else if verdict.is_success() {
                 counters.win(AttemptKind::First, true, length);
             }
-            let via = over.is_none().then_some(AttemptKind::First).filter(|_| outcome.is_some());
-            counters.ended(over.unwrap_or(verdict), via, length);
+            counters.ended(over.unwrap_or(verdict), answer, length);
         }
         if over.is_some() {
             return Ok(());
@@ -136,25 +128,22 @@ impl Manual {
     #[cold]
     pub(super) fn poll_plain(&self, id: FlightId, now: Nanos) -> Result<Step, Stale> {
         let mut step = Step::new();
-        match self.0.plain.end(id, now)? {
-            Err(until) => step.wake_at = until,
-            Ok((verdict, cookie)) => {
+        match self.0.plain.look_at(id, now)? {
+            Looked::Goes(until) => step.wake_at = until,
+            Looked::Ended { verdict, cookie } => {
                 let attempt = self.0.seal.plain(id);
                 let (call, reason) = (attempt.call(), cancel_reason(verdict));
                 step.push(Action::Cancel { call, cookie, attempt, reason });
-                step.push(Action::Done {
-                    call,
-                    cookie,
-                    verdict,
-                    answer: None,
-                    result: 0,
-                    attempts: 1,
-                    retry_after: None,
-                });
+                step.push(unanswered(call, cookie, verdict, 1));
             }
         }
         Ok(step)
     }
+}
+
+/// The end of a call without an answer.
+fn unanswered(call: CallId, cookie: u64, verdict: Verdict, attempts: u32) -> Action {
+    Action::Done { call, cookie, verdict, answer: None, result: 0, attempts, retry_after: None }
 }
 
 /// What follows from the facts of a plain attempt: on the terms of its site, if it is known.

@@ -4,7 +4,7 @@
 //! # Orderings
 //!
 //! - *call*: what is kept of it → `open` (Release) → whoever finds its word (Acquire).
-//! - *cancel*: what was done before → `cancel`, `end` (Release) → whoever sees that the attempt should
+//! - *cancel*: what was done before → `cancel`, `look_at` (Release) → whoever sees that the attempt should
 //!   stop (Acquire).
 //! - *slot*: what its last user did → the slab's (Release, Acquire).
 //!
@@ -68,6 +68,14 @@ pub(super) struct Kept {
     pub(super) site: Shared<Site>,
     pub(super) idempotent: Idempotent,
     pub(super) started: Nanos,
+}
+
+/// What a call has come to when it is looked at.
+pub(super) enum Looked {
+    /// Nothing, until this time.
+    Goes(Nanos),
+    /// Its end, which is the looker's to tell.
+    Ended { verdict: Verdict, cookie: u64 },
 }
 
 /// What a finish has found.
@@ -158,15 +166,10 @@ impl PlainCalls {
         plain.change(id, LIVE, |word| word | CANCELLED).map(drop)
     }
 
-    /// Ends the call if that was asked for, or if its time is up: how, and its cookie. Else until
-    /// when there is nothing to do.
-    pub(super) fn end(
-        &self,
-        id: FlightId,
-        now: Nanos,
-    ) -> Result<Result<(Verdict, u64), Nanos>, Stale> {
+    /// Ends the call if that was asked for, or if its time is up.
+    pub(super) fn look_at(&self, id: FlightId, now: Nanos) -> Result<Looked, Stale> {
         if self.is_unknown(id)? {
-            return Ok(Err(Nanos::NEVER));
+            return Ok(Looked::Goes(Nanos::NEVER));
         }
         let plain = self.slab.get(id.slot()).ok_or(Stale)?;
         // Acquire: pairs with `open`, for what is read below.
@@ -178,12 +181,12 @@ impl PlainCalls {
         let deadline = Nanos::from_nanos(plain.deadline.load(Ordering::Relaxed));
         let cookie = plain.cookie.load(Ordering::Relaxed);
         let (verdict, mark) = match found & CANCELLED {
-            0 if now < deadline => return Ok(Err(deadline)),
+            0 if now < deadline => return Ok(Looked::Goes(deadline)),
             0 => (Verdict::DeadlineExceeded, CANCELLED | TOO_LATE),
             _ => (Verdict::Cancelled, CANCELLED),
         };
         plain.change(id, LIVE, |word| word & !LIVE | mark)?;
-        Ok(Ok((verdict, cookie)))
+        Ok(Looked::Ended { verdict, cookie })
     }
 
     /// Whether its attempt is in the air, as far as is known.
