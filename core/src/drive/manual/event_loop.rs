@@ -151,13 +151,15 @@ impl Loop {
         call
     }
 
-    /// The next of what was held back. A start whose attempt was given up meanwhile is none.
+    /// The next of what was held back. A start whose attempt was given up meanwhile is none; of a call
+    /// that passes through, its end is what there is to tell instead.
     fn next_held_back(&mut self) -> Option<Action> {
         loop {
             let action = self.held_back.pop_front()?;
             match action {
                 Action::Start { attempt, .. } if self.manual.is_cancelled(attempt) => {
-                    let _given_up = self.manual.reject(attempt, self.now);
+                    let rejected = self.manual.reject(attempt, self.now);
+                    self.held_back.extend(rejected.iter().flat_map(Step::actions));
                 }
                 action => return Some(action),
             }

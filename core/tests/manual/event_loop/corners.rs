@@ -85,3 +85,21 @@ fn other_threads_can_watch_the_deadline() {
     drop(host);
     assert!(watch.next_deadline().is_never());
 }
+
+/// It belongs to no loop; it was begun by one, which tells what became of it all the same.
+#[test]
+fn a_plain_start_that_was_given_up_is_told_as_the_end_of_its_call() {
+    let engine = Engine::builder().ignore_environment().max_flights(1).build().unwrap();
+    let (manual, site) = (engine.manual(), engine.site("svc.Get"));
+    let _there = manual.begin(&site, Begin::new(T0));
+    let mut events = manual.event_loop(|| {});
+    let call = events.begin_later(&site, Begin::new(T0).cookie(7));
+    assert!(call.is_pass_through());
+    manual.cancel(call).unwrap();
+    let actions: Vec<_> = iter::from_fn(|| events.process(T0)).collect();
+    let [Action::Done { call: done, cookie: 7, verdict: Verdict::Cancelled, .. }] = actions[..]
+    else {
+        panic!("done, not {actions:?}")
+    };
+    assert_eq!((done, manual.unfinished()), (call, 1));
+}
