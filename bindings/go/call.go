@@ -151,18 +151,6 @@ func discardAll[T any](c *call, results []result[T]) {
 	}
 }
 
-// passThrough is one plain attempt, past an engine that cannot take it.
-func passThrough[T any, O operation[T]](c *call, op O) (T, error) {
-	value, err := op.call(c.ctx)
-	c.note(0, err)
-	c.done = outcome{verdict: VerdictSuccess, attempts: 1, answer: 1}
-	if err != nil {
-		c.done.verdict = VerdictPassThrough
-		err = c.conclude(err, true)
-	}
-	return value, err
-}
-
 func withOptions(defaults callOptions, opts []CallOption) *callOptions {
 	for _, opt := range opts {
 		if opt != nil {
@@ -175,22 +163,19 @@ func withOptions(defaults callOptions, opts []CallOption) *callOptions {
 // begin begins the call. An error is the call's; without an error and an engine it passes through.
 func (c *call) begin() error {
 	c.eng = c.exec.engine.Load()
-	if c.eng == nil {
-		if c.exec.broken != nil {
-			return nil
-		}
+	if c.eng == nil && c.exec.broken == nil {
 		c.done.verdict = VerdictShutdown
 		return ErrClosed
 	}
-	if c.keep {
+	if c.keep && c.eng != nil {
 		c.began = c.eng.clockNow()
 	}
 	if c.ctx.Err() != nil {
-		c.done.verdict = VerdictCancelled
-		if c.ctx.Err() == context.DeadlineExceeded {
-			c.done.verdict = VerdictDeadlineExceeded
-		}
+		c.done.verdict = c.verdictOfContext()
 		return c.conclude(nil, false)
+	}
+	if c.eng == nil {
+		return nil
 	}
 	var begin C.rego_begin
 	begin.struct_size = C.uint32_t(unsafe.Sizeof(begin))
@@ -209,6 +194,14 @@ func (c *call) begin() error {
 		c.eng = nil
 	}
 	return nil
+}
+
+// verdictOfContext is how a call ends whose context has, by that.
+func (c *call) verdictOfContext() Verdict {
+	if c.ctx.Err() == context.DeadlineExceeded {
+		return VerdictDeadlineExceeded
+	}
+	return VerdictCancelled
 }
 
 // next brings the call to its next attempt, whose start is the step's first action then, through

@@ -9,10 +9,12 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	rego "github.com/rego-resilience/rego/bindings/go"
+	"github.com/rego-resilience/rego/bindings/go/regotest"
 )
 
 // logged is what a logger was told.
@@ -294,5 +296,42 @@ func TestALoggerThatPanicsHarmsNobody(t *testing.T) {
 		t.Fatal(value, err)
 	}
 	<-panicked
+	nothingInFlight(t, exec, hedged)
+}
+
+// fragile is a clock whose timers cannot be made at times.
+type fragile struct {
+	*regotest.Clock
+	broken atomic.Bool
+}
+
+func (c *fragile) AfterFunc(wait time.Duration, f func()) rego.Timer {
+	if c.broken.Load() {
+		panic("no timers today")
+	}
+	return c.Clock.AfterFunc(wait, f)
+}
+
+func TestAClockThatPanicsCostsItsCallOnly(t *testing.T) {
+	clock := &fragile{Clock: regotest.NewClock()}
+	exec := newExecutor(t, rego.WithClock(clock))
+	clock.broken.Store(true)
+	panicked := make(chan any, 1)
+	go func() {
+		defer func() { panicked <- recover() }()
+		_ = rego.DoWith(t.Context(), exec, hedged, func(context.Context) error { return nil }, rego.WithDetached())
+	}()
+	select {
+	case what := <-panicked:
+		if what != "no timers today" {
+			t.Error(what)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the call hangs")
+	}
+	clock.broken.Store(false)
+	if err := rego.DoWith(t.Context(), exec, hedged, func(context.Context) error { return nil }); err != nil {
+		t.Error(err)
+	}
 	nothingInFlight(t, exec, hedged)
 }

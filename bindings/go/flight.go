@@ -98,13 +98,34 @@ func (f *flight) act(step *C.rego_step) {
 }
 
 func (f *flight) carryOut(step *C.rego_step) {
-	// At most one each for every action.
-	var starts, cancels [C.REGO_MAX_ACTIONS]*attemptContext
-	var reasons [C.REGO_MAX_ACTIONS]CancelReason
-	nStarts, nCancels := 0, 0
-	timedOut := false
+	var do errands
+	f.take(step, &do)
+	for i, a := range do.cancels[:do.nCancels] {
+		f.stop(a, do.reasons[i])
+	}
+	for _, a := range do.starts[:do.nStarts] {
+		if do.late {
+			f.settle(a)
+		} else {
+			go f.runner.attempt(a)
+		}
+	}
+}
 
+// errands are what is to be done for a step, at most one each for every action.
+type errands struct {
+	starts, cancels   [C.REGO_MAX_ACTIONS]*attemptContext
+	reasons           [C.REGO_MAX_ACTIONS]CancelReason
+	nStarts, nCancels int
+	// The call is over: what is to start is not to run.
+	late bool
+}
+
+// take takes in a step. Its lock goes however it leaves: the clock is the user's, and may panic.
+func (f *flight) take(step *C.rego_step, do *errands) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
+	timedOut := false
 	for i := range min(int(step.n_actions), len(step.actions)) {
 		action := &step.actions[i]
 		switch action.kind {
@@ -119,14 +140,15 @@ func (f *flight) carryOut(step *C.rego_step) {
 			if !f.done {
 				f.live = append(f.live, a)
 			}
-			starts[nStarts] = a
-			nStarts++
+			do.starts[do.nStarts] = a
+			do.nStarts++
 		case actionCancel:
 			if a := f.find(uint64(action.attempt)); a != nil {
 				f.forget(a)
-				cancels[nCancels], reasons[nCancels] = a, CancelReason(action.reason)
-				timedOut = timedOut || reasons[nCancels] == DeadlinePassed
-				nCancels++
+				reason := CancelReason(action.reason)
+				do.cancels[do.nCancels], do.reasons[do.nCancels] = a, reason
+				timedOut = timedOut || reason == DeadlinePassed
+				do.nCancels++
 			}
 		case actionDone:
 			// It comes last. With the call's own deadline, no attempt's timeout has passed.
@@ -141,21 +163,9 @@ func (f *flight) carryOut(step *C.rego_step) {
 		}
 	}
 	f.timedOut = f.timedOut || timedOut
-	f.arm(uint64(step.wake_at))
 	// Another goroutine may have been told of the end, and of the cancel of what is started here.
-	done := f.done
-	f.mu.Unlock()
-
-	for i, a := range cancels[:nCancels] {
-		f.stop(a, reasons[i])
-	}
-	for _, a := range starts[:nStarts] {
-		if done {
-			f.settle(a)
-		} else {
-			go f.runner.attempt(a)
-		}
-	}
+	do.late = f.done
+	f.arm(uint64(step.wake_at))
 }
 
 // forCaller tells whether the caller's goroutine is to run an attempt; mu is held.

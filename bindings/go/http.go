@@ -152,7 +152,9 @@ func (x *exchange) send(ctx context.Context) (*received, error) {
 	attempt, ok := AttemptFromContext(ctx)
 	if !ok {
 		// Past the engine: the request as it is.
-		x.take()
+		if !x.take() {
+			return nil, context.Cause(ctx) // The caller has left already.
+		}
 		resp, err := x.roundTrip(x.req)
 		if err != nil {
 			return nil, err

@@ -119,7 +119,7 @@ func canonical(text string) (string, error) {
 		return "", fmt.Errorf("%w: it is not UTF-8", ErrInvalidKey)
 	}
 	if name, ok := strings.CutPrefix(text, "."); ok && name != "" && !strings.Contains(name, ".") {
-		return name, nil
+		return strings.TrimSpace(name), nil
 	}
 	return text, nil
 }

@@ -38,3 +38,17 @@ func TestKeysThatAreNotRememberedAreKeys(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// As the engine spells them.
+func TestAKeyIsSpeltOneWay(t *testing.T) {
+	for _, spelling := range []string{".b", ". b", ".\u00a0b ", " . b", "b"} {
+		if key := ParseKey(spelling); key != ParseKey("b") || key.String() != "b" {
+			t.Errorf("%q is spelt %q", spelling, key)
+		}
+	}
+	for _, other := range []string{"..", ". .b", "a. b"} {
+		if key := ParseKey(other); key.String() != other {
+			t.Errorf("%q is spelt %q", other, key)
+		}
+	}
+}

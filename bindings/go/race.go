@@ -1,6 +1,7 @@
 package rego
 
 import (
+	"context"
 	"log/slog"
 	"runtime"
 	"runtime/debug"
@@ -29,6 +30,22 @@ type thrown struct {
 	stack  []byte
 }
 
+// call calls an operation, whichever way it leaves. What is set aside for one that ends its goroutine
+// is taken back where it does not.
+func (l *landing[T]) call(ctx context.Context, op func(context.Context) (T, error)) {
+	l.thrown = &thrown{exited: true}
+	defer func() {
+		if l.thrown == nil {
+			return
+		}
+		if value := recover(); value != nil {
+			*l.thrown = thrown{value: value, stack: debug.Stack()}
+		}
+	}()
+	l.value, l.err = op(ctx)
+	l.thrown = nil
+}
+
 // fly runs a call that has begun and whose next attempt is the first action of its step.
 func fly[T any, O operation[T]](c *call, op O, earlier []result[T]) (T, error) {
 	f := &race[T, O]{
@@ -47,7 +64,7 @@ func fly[T any, O operation[T]](c *call, op O, earlier []result[T]) (T, error) {
 			for i := range results {
 				// What ended this goroutine is not lost.
 				if l := &results[i]; l.thrown == nil || !l.thrown.exited {
-					f.lost(l)
+					l.lost(f.exec, f.opts)
 				}
 			}
 		}
@@ -84,10 +101,10 @@ func (f *race[T, O]) answer(c *call, landings []landing[T]) (T, error) {
 			c.note(l.from.number, l.err)
 			results = append(results, l.result)
 		case c.done.verdict == VerdictSuccess || panicked != nil && !l.answers(c):
-			f.lost(l)
+			l.lost(f.exec, f.opts)
 		default:
 			if panicked != nil {
-				f.lost(panicked)
+				panicked.lost(f.exec, f.opts)
 			}
 			panicked = l
 		}
@@ -102,7 +119,7 @@ func (f *race[T, O]) answer(c *call, landings []landing[T]) (T, error) {
 // attempt runs one attempt, to its end, whichever way the operation leaves, or those leave who know
 // the facts.
 func (f *race[T, O]) attempt(a *attemptContext) {
-	l := landing[T]{result: result[T]{from: a}, thrown: &thrown{exited: true}}
+	l := landing[T]{result: result[T]{from: a}}
 	e := end{facts: Completion{Kind: KindPanic}}
 	defer f.land(a, &l, &e)
 	f.call(a, &l)
@@ -114,20 +131,10 @@ func (f *race[T, O]) attempt(a *attemptContext) {
 	}
 }
 
-// call calls the operation. What is set aside for one that ends its goroutine is taken back where
-// it does not.
+// call calls the operation, and ends the attempt's context, unless it is held.
 func (f *race[T, O]) call(a *attemptContext, l *landing[T]) {
-	defer func() {
-		a.returned()
-		if l.thrown == nil {
-			return
-		}
-		if value := recover(); value != nil {
-			*l.thrown = thrown{value: value, stack: debug.Stack()}
-		}
-	}()
-	l.value, l.err = f.op.call(a)
-	l.thrown = nil
+	defer a.returned()
+	l.call(a, f.op.call)
 }
 
 // land tells what became of an attempt.
@@ -154,22 +161,22 @@ func (f *race[T, O]) land(a *attemptContext, l *landing[T], e *end) {
 		f.act(&step)
 	}
 	if late {
-		f.lost(l)
+		l.lost(f.exec, f.opts)
 	} else if l.thrown == nil && f.opts.provisional != nil && !f.isDone() {
 		f.opts.provisional(l.value)
 	}
 }
 
-// lost is for a result that nobody gets.
-func (f *race[T, O]) lost(l *landing[T]) {
+// lost is for what became of an attempt, where nobody gets it.
+func (l *landing[T]) lost(exec *Executor, o *callOptions) {
 	if l.thrown == nil {
-		l.drop(f.exec, f.opts)
+		l.drop(exec, o)
 		return
 	}
 	if l.thrown.exited {
 		l.thrown.value = "runtime.Goexit"
 	}
-	f.exec.reportFrom("an attempt panicked whose call has ended without it", f.key.text,
+	exec.reportFrom("an attempt panicked whose call has ended without it", l.from.key.text,
 		l.thrown.value, l.thrown.stack, slog.Int("attempt", int(l.from.number)))
 }
 

@@ -161,13 +161,17 @@ func (c *call) readTimeline(tl *Timeline) {
 func (c *call) tellPlain(tl *Timeline, ended time.Time) {
 	tl.Verdict, tl.Answer = c.done.verdict, -1
 	tl.Start, tl.End = c.began, ended
-	if c.done.answer != 1 {
+	if c.done.attempts == 0 && c.done.answer != 1 {
 		return
 	}
-	tl.Answer = 0
-	only := AttemptRecord{Start: c.began, End: ended, Ended: true}
+	only := AttemptRecord{Start: c.began}
+	if c.done.answer == 1 {
+		tl.Answer = 0
+		only.End, only.Ended = ended, true
+	}
 	for _, failed := range c.errs {
 		only.Err, only.Outcome = failed.err, NonRetryable
+		only.End, only.Ended = ended, true
 	}
 	tl.Attempts = []AttemptRecord{only}
 }

@@ -77,7 +77,8 @@ pub(crate) fn canonical(text: &str) -> Result<&str, KeyError> {
         return Err(KeyError::ControlCharacter { at });
     }
     Ok(match text.strip_prefix('.') {
-        Some(name) if !name.is_empty() && !name.contains('.') => name,
+        // Trimmed again: a spelling's own spelling is itself.
+        Some(name) if !name.is_empty() && !name.contains('.') => name.trim_start(),
         _ => text,
     })
 }
@@ -176,6 +177,15 @@ mod tests {
         ] {
             assert_eq!(parts(text), (namespace.to_owned(), name.to_owned()), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_spelling_is_spelt_as_itself() {
+        for text in [".b", ". b", ".\u{a0}b ", " . b", "..", ". .b", "a. b", ".", ". ."] {
+            let once = canonical(text).expect("a good key");
+            assert_eq!(canonical(once), Ok(once), "{text:?}");
+        }
+        assert_eq!(Key::parse(". b"), Key::parse("b"));
     }
 
     #[test]
