@@ -936,10 +936,10 @@ enum rego_execute_flag
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
   /**
-   * With hedging, run first attempts and retries on the calling thread, and hedges alone on the
-   * executor, if they become due: no hand-off for calls that go well. While the caller is busy
-   * the executor's `schedule` is the timer, so there must be one. An attempt that does not heed
-   * its cancel keeps the caller.
+   * Run first attempts and retries on the calling thread, and hedges alone on the executor, if
+   * they become due: no hand-off for calls that go well. While the caller is busy the executor's
+   * `schedule` is the timer, of hedges and of deadlines, so there must be one, whatever the key's
+   * policy says. An attempt that does not heed its cancel keeps the caller.
    */
   REGO_EXECUTE_INLINE_FIRST = 1,
   /**
@@ -1576,11 +1576,12 @@ typedef struct rego_attempt_info {
    */
   rego_attempt attempt;
   /**
-   * For `rego_call_cancel`; 0 for a `rego_execute` without `on_begin`.
+   * For `rego_call_cancel` alone; 0 for a `rego_execute` without `on_begin`.
    */
   rego_call call;
   /**
-   * When it must be over; it is asked to stop then.
+   * When it must be over. It is asked to stop then, unless all attempts run on the calling
+   * thread and nobody is there to ask: see `rego_execute`.
    */
   rego_time deadline;
 } rego_attempt_info;
@@ -1606,8 +1607,8 @@ typedef void (*rego_cancel_fn)(void *userdata, rego_attempt attempt);
 typedef void (*rego_discard_fn)(void *userdata, uint64_t result);
 
 /**
- * Tells the id of a call before anything of it runs, on the thread that executes it. Must not
- * unwind.
+ * Tells the id of a call before anything of it runs, on the thread that executes it: for
+ * `rego_call_cancel` alone. Must not unwind.
  */
 typedef void (*rego_begin_fn)(void *userdata, rego_call call);
 
@@ -1649,7 +1650,8 @@ typedef struct rego_result {
    */
   uint64_t retry_after;
   /**
-   * For timelines and `rego_call_end`, with `REGO_EXECUTE_KEEP`; else 0.
+   * For what reads a call, `rego_call_end` and `rego_call_let_go`, with `REGO_EXECUTE_KEEP`; else
+   * 0. It is not the id by which the call could be cancelled.
    */
   rego_call call;
 } rego_result;
@@ -2264,10 +2266,11 @@ REGO_API void rego_loop_free(struct rego_loop *loop) REGO_NOEXCEPT;
  * only whether it was executed.
  *
  * Where the key's policy does not hedge, or there is no executor, all attempts run on the calling
- * thread. Where it hedges, they run on the executor's, and the caller is the timer of its own call;
- * it returns as soon as one has answered, and the others, asked to stop, come back later. To wait
- * in a pool for a thread of the same pool can take for ever. For the other ways see
- * `REGO_EXECUTE_INLINE_FIRST` and `REGO_EXECUTE_WAIT_LOSERS`.
+ * thread, and nobody asks them to stop at their deadlines: they know them. Where it hedges, they
+ * run on the executor's threads, and the caller is the timer of its own call; it returns as soon
+ * as one has answered, and the others, asked to stop, come back later. To wait in a pool for a
+ * thread of the same pool can take for ever. For the other ways see `REGO_EXECUTE_INLINE_FIRST`
+ * and `REGO_EXECUTE_WAIT_LOSERS`.
  *
  * `deadline` is until when the caller will wait, on the executor's clock; 0 and `REGO_TIME_NEVER`
  * if there is no such time. That clock must be the one that the engine is told the time of.
@@ -2297,7 +2300,8 @@ REGO_NOEXCEPT;
  * `REGO_VERDICT_CANCELLED`: better an end than none.
  *
  * `rego_call_cancel` with the id ends the call; it is not async-signal-safe for such a call, and
- * may call `on_cancel`. The id is good until the call is done.
+ * may call `on_cancel`. The id is good until the call is done, and for nothing else: to all other
+ * functions of calls it is stale, and what can be read after the end has the id `rego_result.call`.
  *
  * `REGO_STATUS_CAPACITY` if the executor takes nothing, or would not even tell the end: then
  * `on_done` is not called. Else as `rego_execute`.

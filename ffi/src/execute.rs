@@ -33,10 +33,11 @@ pub(crate) use tasks::OURS;
 /// only whether it was executed.
 ///
 /// Where the key's policy does not hedge, or there is no executor, all attempts run on the calling
-/// thread. Where it hedges, they run on the executor's, and the caller is the timer of its own call;
-/// it returns as soon as one has answered, and the others, asked to stop, come back later. To wait
-/// in a pool for a thread of the same pool can take for ever. For the other ways see
-/// `REGO_EXECUTE_INLINE_FIRST` and `REGO_EXECUTE_WAIT_LOSERS`.
+/// thread, and nobody asks them to stop at their deadlines: they know them. Where it hedges, they
+/// run on the executor's threads, and the caller is the timer of its own call; it returns as soon
+/// as one has answered, and the others, asked to stop, come back later. To wait in a pool for a
+/// thread of the same pool can take for ever. For the other ways see `REGO_EXECUTE_INLINE_FIRST`
+/// and `REGO_EXECUTE_WAIT_LOSERS`.
 ///
 /// `deadline` is until when the caller will wait, on the executor's clock; 0 and `REGO_TIME_NEVER`
 /// if there is no such time. That clock must be the one that the engine is told the time of.
@@ -70,14 +71,11 @@ pub unsafe extern "C" fn rego_execute(
         let engine = unsafe { rego_engine::retained(engine) }?;
         check_may_wait()?;
         let site = engine.keys.get(key).ok_or(REGO_STATUS_STALE)?.clone();
-        let hedges = executor.has_threads() && site.policy().hedging();
-        let mode = match (hedges, work.is_inline_first()) {
-            (_, true) if !executor.has_threads() || !executor.has_timer() => {
-                return Err(REGO_STATUS_INVALID);
-            }
-            (false, _) => Mode::Inline,
-            (true, true) => Mode::InlineFirst,
-            (true, false) => Mode::Detached,
+        let mode = match executor.has_threads() {
+            true if work.is_inline_first() && executor.has_timer() => Mode::InlineFirst,
+            _ if work.is_inline_first() => return Err(REGO_STATUS_INVALID),
+            true if site.policy().hedging() => Mode::Detached,
+            _ => Mode::Inline,
         };
         let begin = begin(&work, &executor, deadline)?;
         engine.told.hear(begin.now);
@@ -94,7 +92,8 @@ pub unsafe extern "C" fn rego_execute(
 /// `REGO_VERDICT_CANCELLED`: better an end than none.
 ///
 /// `rego_call_cancel` with the id ends the call; it is not async-signal-safe for such a call, and
-/// may call `on_cancel`. The id is good until the call is done.
+/// may call `on_cancel`. The id is good until the call is done, and for nothing else: to all other
+/// functions of calls it is stale, and what can be read after the end has the id `rego_result.call`.
 ///
 /// `REGO_STATUS_CAPACITY` if the executor takes nothing, or would not even tell the end: then
 /// `on_done` is not called. Else as `rego_execute`.

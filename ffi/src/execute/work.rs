@@ -16,10 +16,10 @@ use crate::{
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 pub enum rego_execute_flag {
-    /// With hedging, run first attempts and retries on the calling thread, and hedges alone on the
-    /// executor, if they become due: no hand-off for calls that go well. While the caller is busy
-    /// the executor's `schedule` is the timer, so there must be one. An attempt that does not heed
-    /// its cancel keeps the caller.
+    /// Run first attempts and retries on the calling thread, and hedges alone on the executor, if
+    /// they become due: no hand-off for calls that go well. While the caller is busy the executor's
+    /// `schedule` is the timer, of hedges and of deadlines, so there must be one, whatever the key's
+    /// policy says. An attempt that does not heed its cancel keeps the caller.
     REGO_EXECUTE_INLINE_FIRST = 1,
     /// Do not return before the last attempt has, and `drop` has been called: for `userdata` on the
     /// caller's stack.
@@ -46,9 +46,10 @@ pub struct rego_attempt_info {
     pub reserved: u32,
     /// For `rego_attempt_cancelled`.
     pub attempt: rego_attempt,
-    /// For `rego_call_cancel`; 0 for a `rego_execute` without `on_begin`.
+    /// For `rego_call_cancel` alone; 0 for a `rego_execute` without `on_begin`.
     pub call: rego_call,
-    /// When it must be over; it is asked to stop then.
+    /// When it must be over. It is asked to stop then, unless all attempts run on the calling
+    /// thread and nobody is there to ask: see `rego_execute`.
     pub deadline: rego_time,
 }
 
@@ -73,7 +74,8 @@ pub struct rego_result {
     pub result: u64,
     /// For how many nanoseconds the server wants to be left alone, if it said so last, else 0.
     pub retry_after: u64,
-    /// For timelines and `rego_call_end`, with `REGO_EXECUTE_KEEP`; else 0.
+    /// For what reads a call, `rego_call_end` and `rego_call_let_go`, with `REGO_EXECUTE_KEEP`; else
+    /// 0. It is not the id by which the call could be cancelled.
     pub call: rego_call,
 }
 
@@ -101,8 +103,8 @@ pub type rego_cancel_fn =
 /// Takes a `rego_completion.result` that is not 0 and that nobody will get. Must not unwind.
 pub type rego_discard_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, result: u64)>;
 
-/// Tells the id of a call before anything of it runs, on the thread that executes it. Must not
-/// unwind.
+/// Tells the id of a call before anything of it runs, on the thread that executes it: for
+/// `rego_call_cancel` alone. Must not unwind.
 pub type rego_begin_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, call: rego_call)>;
 
 /// Tells how a submitted call ended: once, on a thread of the executor's. Must not unwind.

@@ -17,6 +17,8 @@ static const char policies[] =
     "budget = \"unlimited\"\n"
     "[policies.\"svc.Slow\".retry]\nmax_attempts = 3\ninitial_backoff = \"20s\"\n"
     "max_backoff = \"20s\"\njitter = \"none\"\nbudget = \"unlimited\"\n"
+    "[policies.\"svc.Quick\".retry]\nmax_attempts = 3\ninitial_backoff = \"1ms\"\njitter = \"none\"\n"
+    "attempt_timeout = \"100ms\"\nbudget = \"unlimited\"\n"
     "[policies.\"svc.Patient\".hedge]\nenabled = true\ntrigger = \"fixed\"\ndelay = \"300ms\"\n"
     "budget = \"unlimited\"\n"
     "[policies.\"svc.Hedged\".hedge]\nenabled = true\ntrigger = \"fixed\"\ndelay = \"2ms\"\n"
@@ -32,6 +34,7 @@ struct log {
   int failing; /* how many attempts fail */
   int slow;    /* the first attempt waits until it is asked to stop */
   int blocked; /* all attempts wait until this is 0 */
+  int heeds;   /* all attempts run into their deadlines, which nobody tells them of */
   int told;    /* how often the slow attempt was asked */
   rego_attempt slow_attempt;
   pthread_t caller;
@@ -54,7 +57,14 @@ static void attempt(void *userdata, const rego_attempt_info *info, rego_completi
     struct timespec moment = {0, 100000};
     nanosleep(&moment, NULL);
   }
-  if (GET(log->slow) && info->number == 0) {
+  if (GET(log->heeds)) {
+    while (pool_now() < info->deadline) {
+      CHECK(!rego_attempt_cancelled(engine, info->attempt));
+      struct timespec moment = {0, 100000};
+      nanosleep(&moment, NULL);
+    }
+    completion->kind = REGO_COMPLETION_TIMEOUT;
+  } else if (GET(log->slow) && info->number == 0) {
     SET(log->slow_attempt, info->attempt);
     while (!rego_attempt_cancelled(engine, info->attempt)) {
       struct timespec moment = {0, 100000};
@@ -207,6 +217,31 @@ static void inline_first_costs_no_hand_off(void) {
   CHECK(rego_execute(engine, key_of("svc.Patient"), 0, &work, &threads, &result) ==
         REGO_STATUS_INVALID);
   CHECK(refused.attempts == 0 && refused.drops == 1);
+  tear_down();
+}
+
+/* Where nothing hedges, the host's timer asks if the work says so, and nobody does if it does not. */
+static void deadlines_are_asked_for_where_there_is_a_timer(void) {
+  set_up(2);
+  rego_executor threads = pool_executor(pool);
+  rego_result result = REGO_RESULT_INIT;
+  struct log asked = {.slow = 1};
+  rego_work work = work_of(&asked);
+  work.flags = REGO_EXECUTE_INLINE_FIRST | REGO_EXECUTE_WAIT_LOSERS;
+  OK(rego_execute(engine, key_of("svc.Quick"), 0, &work, &threads, &result));
+  CHECK(result.verdict == REGO_VERDICT_SUCCESS && result.attempts == 2 && result.answer == 1);
+  CHECK(asked.told == 1 && asked.cancels == 1 && asked.on_caller == 2 && asked.hedges == 0);
+  /* The call's own deadline as well. */
+  struct log late = {.slow = 1};
+  work = work_of(&late);
+  work.flags = REGO_EXECUTE_INLINE_FIRST;
+  OK(rego_execute(engine, key_of("svc.Get"), pool_now() + 50000000, &work, &threads, &result));
+  CHECK(result.verdict == REGO_VERDICT_DEADLINE_EXCEEDED && late.told == 1 && late.drops == 1);
+  /* Without it attempts have to know their deadlines. */
+  struct log knows = {.heeds = 1};
+  work = work_of(&knows);
+  OK(rego_execute(engine, key_of("svc.Quick"), 0, &work, &threads, &result));
+  CHECK(result.verdict == REGO_VERDICT_MAX_ATTEMPTS && knows.attempts == 3 && knows.cancels == 0);
   tear_down();
 }
 
@@ -430,6 +465,7 @@ int main(void) {
   a_hedge_overtakes_and_the_loser_comes_later();
   losers_are_waited_for_if_asked();
   inline_first_costs_no_hand_off();
+  deadlines_are_asked_for_where_there_is_a_timer();
   strange_executors_do_no_harm();
   a_submitted_call_tells_its_end();
   an_executed_call_can_be_cancelled();
