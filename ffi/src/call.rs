@@ -96,10 +96,9 @@ pub unsafe extern "C" fn rego_call_begin(
         let mut step_out = unsafe { Out::sized(step_out) }?;
         let site = engine.keys.get(key).ok_or(REGO_STATUS_STALE)?;
         engine.told.hear(begin.now);
-        let mut step = Step::new();
-        let call = engine.manual.begin_into(site, &begin, &mut step);
-        call_out.set(call.to_bits());
-        step_out.with(|out| out.tell(&step));
+        let call =
+            step_out.with(|out| engine.manual.begin_into(site, &begin, out.in_place())).to_bits();
+        call_out.set(call);
         Ok(())
     })
 }
@@ -342,7 +341,7 @@ impl Stepping<'_> {
     #[inline]
     fn go(self, event: impl FnOnce(&rego_engine, Nanos) -> Result<Step, Stale>) -> Checked<()> {
         self.go_into(|engine, now, step| {
-            *step = event(engine, now)?;
+            event(engine, now)?.tell(step);
             Ok(())
         })
     }
@@ -352,10 +351,9 @@ impl Stepping<'_> {
         mut self,
         event: impl FnOnce(&rego_engine, Nanos, &mut Step) -> Result<(), Stale>,
     ) -> Checked<()> {
-        let mut step = Step::new();
-        event(self.engine, self.now, &mut step).map_err(stale)?;
-        self.engine.told.hear(self.now);
-        self.step_out.with(|out| out.tell(&step));
+        let (engine, now) = (self.engine, self.now);
+        self.step_out.with(|out| event(engine, now, out.in_place())).map_err(stale)?;
+        engine.told.hear(now);
         Ok(())
     }
 }

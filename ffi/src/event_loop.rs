@@ -102,7 +102,7 @@ pub unsafe extern "C" fn rego_loop_begin(
         };
         let (call, step) = events.begin(site, begin);
         call_out.set(call.to_bits());
-        step_out.with(|out| out.tell(&step));
+        step_out.with(|out| step.tell(out.in_place()));
         Ok(())
     })
 }

@@ -80,7 +80,12 @@ impl rego_completion {
     };
 
     pub(crate) fn facts(&self) -> Checked<Completion> {
+        const OK: u32 = rego_completion_kind::REGO_COMPLETION_OK as u32;
         const KNOWN: u32 = NOT_SENT | IDEMPOTENCY_KEY | DO_NOT_RETRY;
+        let besides = u64::from(self.flags | self.method | self.reserved) | self.retry_after;
+        if self.kind == OK && besides == 0 {
+            return Ok(Completion::ok()); // As below, and most are.
+        }
         unused(self.reserved | self.flags & !KNOWN)?;
         let mut facts = Completion::new(self.kind()?);
         facts.method = method(self.method)?;
@@ -159,20 +164,29 @@ fn io(code: i32) -> Checked<IoKind> {
 
 fn method(number: u32) -> Checked<Option<Method>> {
     use rego_method::*;
-    const METHODS: [(rego_method, Option<Method>); 10] = [
-        (REGO_METHOD_NONE, None),
-        (REGO_METHOD_GET, Some(Method::Get)),
-        (REGO_METHOD_HEAD, Some(Method::Head)),
-        (REGO_METHOD_OPTIONS, Some(Method::Options)),
-        (REGO_METHOD_TRACE, Some(Method::Trace)),
-        (REGO_METHOD_PUT, Some(Method::Put)),
-        (REGO_METHOD_DELETE, Some(Method::Delete)),
-        (REGO_METHOD_POST, Some(Method::Post)),
-        (REGO_METHOD_PATCH, Some(Method::Patch)),
-        (REGO_METHOD_OTHER, Some(Method::Other)),
-    ];
-    let found = METHODS.into_iter().find(|(known, _)| *known as u32 == number);
-    found.map(|(_, method)| method).ok_or(REGO_STATUS_UNSUPPORTED)
+    const NONE: u32 = REGO_METHOD_NONE as u32;
+    const GET: u32 = REGO_METHOD_GET as u32;
+    const HEAD: u32 = REGO_METHOD_HEAD as u32;
+    const OPTIONS: u32 = REGO_METHOD_OPTIONS as u32;
+    const TRACE: u32 = REGO_METHOD_TRACE as u32;
+    const PUT: u32 = REGO_METHOD_PUT as u32;
+    const DELETE: u32 = REGO_METHOD_DELETE as u32;
+    const POST: u32 = REGO_METHOD_POST as u32;
+    const PATCH: u32 = REGO_METHOD_PATCH as u32;
+    const OTHER: u32 = REGO_METHOD_OTHER as u32;
+    Ok(Some(match number {
+        NONE => return Ok(None),
+        GET => Method::Get,
+        HEAD => Method::Head,
+        OPTIONS => Method::Options,
+        TRACE => Method::Trace,
+        PUT => Method::Put,
+        DELETE => Method::Delete,
+        POST => Method::Post,
+        PATCH => Method::Patch,
+        OTHER => Method::Other,
+        _ => return Err(REGO_STATUS_UNSUPPORTED),
+    }))
 }
 
 fn class(number: u32) -> Checked<Class> {

@@ -39,7 +39,7 @@ impl Keys {
         Self { tag, table, places: Mutex::default() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, bits: u64) -> Option<&CallSite> {
         #[expect(clippy::cast_possible_truncation, reason = "the two halves are taken apart")]
         let (tag, number) = ((bits >> 32) as u32, bits as u32);

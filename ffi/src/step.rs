@@ -1,6 +1,9 @@
 //! What a host is to do next.
 
-use std::mem::MaybeUninit;
+use std::{
+    mem::{MaybeUninit, align_of, offset_of},
+    ptr,
+};
 
 use rego::{
     Nanos,
@@ -8,9 +11,7 @@ use rego::{
 };
 
 use crate::{
-    constants::{
-        REGO_MAX_ACTIONS, rego_action_kind, rego_attempt, rego_call, rego_step_flag, rego_time,
-    },
+    constants::{REGO_MAX_ACTIONS, rego_action_kind, rego_attempt, rego_call, rego_time},
     crossing::Sized32,
 };
 
@@ -77,19 +78,25 @@ unsafe impl Sized32 for rego_step {
 }
 
 impl rego_step {
-    pub(crate) fn tell(&mut self, step: &Step) {
-        let more = if step.more { rego_step_flag::REGO_STEP_MORE as u32 } else { 0 };
-        let elsewhere = if step.elsewhere { rego_step_flag::REGO_STEP_ELSEWHERE as u32 } else { 0 };
-        self.flags = more | elsewhere;
-        self.reserved = 0;
-        self.wake_at = step.wake_at.as_nanos();
-        self.n_actions = 0;
-        for (place, action) in self.actions.iter_mut().zip(step.actions()) {
-            place.write(rego_action::of(&action));
-            self.n_actions += 1;
-        }
+    /// The engine's own step, where this is.
+    #[inline]
+    pub(crate) fn in_place(&mut self) -> &mut Step {
+        // SAFETY: because both have the same fields in the same places, of which any bits are a
+        // value: see below.
+        unsafe { &mut *ptr::from_mut(self).cast::<Step>() }
     }
 }
+
+// What the engine writes is what C reads. That each field is where it should be, and each number what
+// it should be, is what the traces show: they are read by C.
+const _: () = {
+    let [step, wake_at, actions, action, attempt, number] = Step::LAYOUT;
+    assert!(step == size_of::<rego_step>() && align_of::<Step>() == align_of::<rego_step>());
+    assert!(wake_at == offset_of!(rego_step, wake_at) && actions == offset_of!(rego_step, actions));
+    assert!(action == size_of::<rego_action>());
+    assert!(attempt == offset_of!(rego_action, attempt));
+    assert!(number == offset_of!(rego_action, number));
+};
 
 impl rego_action {
     #[inline]

@@ -8,6 +8,7 @@
 //! A call without trouble is two crossings: [`begin`](Manual::begin) answers with a
 //! [`Start`](Action::Start), [`finish`](Manual::finish) with [`Done`](Action::Done).
 
+mod action;
 mod agenda;
 mod event_loop;
 mod finish;
@@ -27,9 +28,10 @@ mod step;
 mod tests;
 
 pub use crate::flight::Stale;
+pub use action::Action;
 pub use event_loop::{Loop, LoopWatch};
 pub use id::{AttemptRef, CallId};
-pub use step::{Action, Begin, MAX_ACTIONS, Step};
+pub use step::{Begin, MAX_ACTIONS, Step};
 
 use std::{fmt, panic, sync::Arc};
 
@@ -149,7 +151,7 @@ impl Manual {
         agenda: Option<&Arc<Agenda>>,
         step: &mut Step,
     ) -> CallId {
-        *step = Step::new();
+        step.clear();
         if site.trust.is_lost(begin.now) {
             return self.pass_through(site, begin, step);
         }
@@ -324,7 +326,7 @@ impl Manual {
     ) -> Result<(), Stale> {
         match drive {
             Drive::You(hold) => self.drive(id, slot, hold, now, step),
-            Drive::Elsewhere => *step = Step::ELSEWHERE,
+            Drive::Elsewhere => step.be_elsewhere(),
             Drive::Late if slot.pins.is_kept(id.generation()) => {}
             Drive::Late => return Err(Stale),
         }

@@ -150,9 +150,9 @@ fn more_actions_than_fit_come_with_the_next_poll() {
     }
     let step = manual.poll(call, T0 + ms(100)).unwrap();
     assert_eq!(cancelled(&step).len(), 4);
-    assert!(step.more && step.verdict().is_none());
+    assert!(step.more() && step.verdict().is_none());
     let step = manual.poll(call, T0 + ms(100)).unwrap();
-    assert!(!step.more);
+    assert!(!step.more());
     assert_eq!(step.verdict(), Some(Verdict::DeadlineExceeded));
     assert_eq!(manual.poll(call, T0 + ms(100)), Err(Stale));
 }

@@ -52,7 +52,7 @@ impl Host {
     fn finish(&self, attempt: AttemptRef, now: Nanos, facts: Completion) {
         let step = self.manual.finish(attempt, now, &facts, attempt.to_bits()).unwrap();
         assert_eq!(step.actions().count(), 0, "the loop gets the actions");
-        assert!(step.elsewhere);
+        assert!(step.elsewhere());
     }
 
     /// How often it was notified since it was asked last.
@@ -178,7 +178,7 @@ fn a_cancel_reaches_the_loop_with_a_poll() {
     assert_eq!(host.process(T0), []);
     host.manual.cancel(call).unwrap();
     assert_eq!(host.notified(), 0, "a signal handler may have done it");
-    assert!(host.manual.poll(call, T0 + ms(1)).unwrap().elsewhere);
+    assert!(host.manual.poll(call, T0 + ms(1)).unwrap().elsewhere());
     assert_eq!(host.notified(), 1);
     let actions = host.process(T0 + ms(1));
     assert_eq!(verdicts(&actions), [Verdict::Cancelled]);

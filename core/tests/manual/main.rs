@@ -85,7 +85,7 @@ fn a_call_without_trouble_is_two_crossings() {
     assert_eq!((kind, number, retry_index, hedge_index), (AttemptKind::First, 0, 0, 0));
     assert_eq!((deadline, cookie), (T0 + Nanos::from_secs(30), 99));
     assert_eq!(step.wake_at, T0 + Nanos::from_secs(30), "the overall timeout");
-    assert!(!step.more && !step.elsewhere);
+    assert!(!step.more() && !step.elsewhere());
 
     let step = manual.finish(attempt, T0 + ms(3), &Completion::ok(), 4711).unwrap();
     let actions: Vec<Action> = step.actions().collect();

@@ -117,7 +117,7 @@ impl Share {
             }
         }
         self.expect(step.wake_at.as_nanos());
-        if step.more {
+        if step.more() {
             self.look();
         }
     }

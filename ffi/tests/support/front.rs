@@ -116,7 +116,7 @@ impl Front {
 
     fn answer(&mut self, step: Result<Step, Stale>) -> Vec<String> {
         let Ok(step) = step else { return vec![STALE.to_owned()] };
-        let flags = u32::from(step.more) | u32::from(step.elsewhere) << 1;
+        let flags = u32::from(step.more()) | u32::from(step.elsewhere()) << 1;
         let mut answers = vec![format!("= {flags} {}", word(step.wake_at))];
         answers.extend(step.actions().map(|action| self.action(&action)));
         answers

@@ -156,7 +156,7 @@ impl Row {
                 let facts = if good { Completion::ok() } else { Completion::app(1) };
                 let attempt = self.attempts[client].take().expect("it waits for this");
                 let step = self.manual.finish(attempt, now, &facts, 0).expect("it runs");
-                debug_assert!(step.elsewhere, "the loop hears of it");
+                debug_assert!(step.elsewhere(), "the loop hears of it");
                 self.process(now);
             }
             Message::Again => self.begin(1, client, now),

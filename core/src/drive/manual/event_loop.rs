@@ -4,11 +4,12 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 
 use super::{
     CallId, Inner, Manual,
+    action::Action,
     agenda::{Agenda, SharedAgenda},
     fly::Pilot,
     id::Meant,
     slot::Slot,
-    step::{Action, Begin, Step},
+    step::{Begin, Step},
 };
 use crate::{
     clock::Nanos,
@@ -47,7 +48,7 @@ use crate::{
 ///                 requests += 1;
 ///                 let status = if requests < 3 { 503 } else { 200 };
 ///                 let left_to_the_loop = manual.finish(attempt, now, &Completion::http(status), 0)?;
-///                 assert!(left_to_the_loop.elsewhere);
+///                 assert!(left_to_the_loop.elsewhere());
 ///             }
 ///             Action::Cancel { .. } => {}
 ///             Action::Done { verdict, cookie, .. } => {
@@ -131,9 +132,9 @@ impl Loop {
         self.drop_what_is_forgotten();
         let mut step = Step::NOTHING;
         let call = self.manual.begin_for(site, &begin, Some(&self.agenda), &mut step);
-        if step.more {
+        if step.more() {
             // There was no room for its timer: it is looked at again.
-            step.more = false;
+            step.say_more(false);
             if let Ok(Meant::InFlight(id)) = self.manual.0.seal.meant_call(call) {
                 self.line.append(&self.manual.0, id.slot(), id.slot());
                 self.be_awake();
@@ -244,7 +245,7 @@ impl Loop {
             let mut pilot = Pilot::new(inner, slot, id, self.now).of_loop();
             let left = pilot.fly(hold, &mut self.step);
             self.manual.leave(id, slot, left);
-            if self.step.more {
+            if self.step.more() {
                 self.line.append(inner, index, index);
             }
         }

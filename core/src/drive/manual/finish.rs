@@ -10,7 +10,7 @@ use super::{
 use crate::{
     classify::is_plain_success,
     clock::Nanos,
-    completion::Completion,
+    completion::{Completion, CompletionKind},
     drive::judge_facts,
     flight::{Arrival, Drive, FlightId, Ticket},
     notes::AttemptId,
@@ -46,8 +46,8 @@ impl Manual {
         stepped(|step| self.finish_into(attempt, now, facts, result, step))
     }
 
-    /// As [`finish`](Self::finish), into a step of the host's; whatever was there before is gone.
-    /// After an error there is nothing to do.
+    /// As [`finish`](Self::finish), into a step of the host's; whatever was there before is gone,
+    /// but after an error, which leaves it as it was.
     ///
     /// # Errors
     ///
@@ -99,7 +99,6 @@ impl Manual {
         result: u64,
         step: &mut Step,
     ) -> Result<(), Stale> {
-        *step = Step::new();
         let (id, ticket) = match self.0.seal.meant(attempt)? {
             Meant::InFlight(meant) => meant,
             Meant::PassThrough(id) => {
@@ -115,11 +114,23 @@ impl Manual {
             }
             _ => slot.flight.arrive(generation, ticket)?,
         };
+        step.clear();
         match *said {
             Said::Facts(facts) => {
-                let plain = is_plain_success(&slot.setting().terms.classifier, facts);
-                let outcome = if plain { Outcome::success() } else { judged(slot, ticket, facts) };
-                seat.write(End { outcome: Some(outcome), facts: Some(*facts), result, at: now });
+                if is_plain_success(&slot.setting().terms.classifier, facts) {
+                    // Field by field: what was written so and is copied as a whole is read with a
+                    // stall, dearer than all the rest of this function.
+                    let Completion { method, pushback, not_sent, idempotency_key, code, .. } =
+                        *facts;
+                    let kind = CompletionKind::Ok;
+                    let facts =
+                        Completion { kind, method, pushback, not_sent, idempotency_key, code };
+                    let outcome = Some(Outcome::success());
+                    seat.write(End { outcome, facts: Some(facts), result, at: now });
+                } else {
+                    let outcome = Some(judged(slot, ticket, facts));
+                    seat.write(End { outcome, facts: Some(*facts), result, at: now });
+                }
             }
             Said::Outcome(outcome) => {
                 seat.write(End { outcome: Some(outcome), facts: None, result, at: now });

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{
+    action::Action,
     agenda::{Agenda, Booked},
     fly::{Asker, Pilot},
     id::{AttemptRef, CallId},
     slot::{Done, Machine},
-    step::{Action, Step},
+    step::Step,
 };
 use crate::{
     flight::{Hold, Ticket},
@@ -29,7 +30,7 @@ impl Pilot<'_> {
         }
         self.hand_out(machine, step);
         step.wake_at = machine.wake;
-        step.more = machine.has_pending();
+        step.say_more(machine.has_pending());
         machine.done == Done::Told
     }
 
@@ -68,7 +69,7 @@ impl Pilot<'_> {
         }
         let booked = agenda.book(self.id, machine);
         if machine.has_pending() || booked == Booked::Full {
-            step.more = self.slot.list();
+            step.say_more(self.slot.list());
         }
         false
     }
@@ -81,7 +82,7 @@ impl Pilot<'_> {
         agenda: &Arc<Agenda>,
         step: &mut Step,
     ) -> bool {
-        *step = Step::ELSEWHERE;
+        step.be_elsewhere();
         let mut booked = agenda.book(self.id, machine);
         if machine.has_pending() || booked == Booked::Full {
             booked = booked.max(agenda.list(self.id.slot(), self.slot));
@@ -138,12 +139,12 @@ impl Pilot<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn names(&self, ticket: Ticket) -> (CallId, u64, AttemptRef) {
         (self.seal.call(self.id), self.setting.cookie, self.seal.attempt(self.id, ticket))
     }
 
-    #[inline]
+    #[inline(always)]
     fn start(&self, ticket: Ticket) -> Action {
         let launch = self.slot.seat(ticket).launch().expect("launched, and not ended");
         let (call, cookie, attempt) = self.names(ticket);
@@ -159,7 +160,7 @@ impl Pilot<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn done(&self, machine: &Machine) -> Action {
         let call = machine.call();
         Action::Done {

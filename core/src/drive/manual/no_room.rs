@@ -4,10 +4,11 @@
 
 use super::{
     Manual,
+    action::Action,
     finish::Said,
     id::{AttemptRef, CallId},
     plain::{Closed, Kept, Looked},
-    step::{Action, Begin, Step},
+    step::{Begin, Step},
 };
 use crate::{
     classify::{self, Context},
@@ -86,6 +87,7 @@ impl Manual {
         step: &mut Step,
     ) -> Result<(), Stale> {
         let closed = self.0.plain.close(id)?;
+        step.clear();
         let outcome = match *said {
             Said::Facts(facts) => Some(judged(closed.as_ref(), facts)),
             Said::Outcome(outcome) => Some(outcome),

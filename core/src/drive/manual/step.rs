@@ -1,10 +1,10 @@
 //! What a host hands in and what it is to do next.
 
-use super::id::{AttemptRef, CallId};
+use std::{fmt, mem::MaybeUninit};
+
+use super::action::{Action, Raw};
 use crate::{
     clock::Nanos,
-    notes::AttemptKind,
-    outcome::CancelReason,
     policy::{Idempotent, Policy},
     verdict::Verdict,
 };
@@ -105,85 +105,6 @@ impl Default for Begin {
     }
 }
 
-/// One thing the host is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Start an attempt, and [`finish`](super::Manual::finish) it once, however it ends. Its time
-    /// runs from the event that brought this.
-    #[non_exhaustive]
-    Start {
-        /// Whose attempt it is.
-        call: CallId,
-        /// The call's [cookie](Begin::cookie).
-        cookie: u64,
-        /// To finish it by.
-        attempt: AttemptRef,
-        /// First, retry or hedge.
-        kind: AttemptKind,
-        /// Its number in the call: in launch order from 0.
-        number: u32,
-        /// Its retry group: 0 for the first.
-        retry_index: u32,
-        /// Its place in its group: 0 for the primary, then the hedges.
-        hedge_index: u32,
-        /// When it must be over; it is given up then, if the host says what time it is.
-        deadline: Nanos,
-    },
-    /// Ask an attempt to stop. It still has to be finished, whenever it ends.
-    #[non_exhaustive]
-    Cancel {
-        /// Whose attempt it is.
-        call: CallId,
-        /// The call's cookie.
-        cookie: u64,
-        /// Which.
-        attempt: AttemptRef,
-        /// Why.
-        reason: CancelReason,
-    },
-    /// The call has ended. Nothing of it follows; attempts that still run are to be finished all
-    /// the same.
-    #[non_exhaustive]
-    Done {
-        /// Which call.
-        call: CallId,
-        /// Its cookie. The `Done` of a [pass-through](CallId::is_pass_through) call is always the
-        /// answer to its own `finish`; of more than 65,536 in the air at once, further ones have
-        /// 0 here.
-        cookie: u64,
-        /// How it ended and why.
-        verdict: Verdict,
-        /// Whose result is the call's: the winner's, or the last real failure's.
-        answer: Option<AttemptRef>,
-        /// What was handed in with the answer's finish; 0 without an answer.
-        result: u64,
-        /// How many attempts were launched.
-        attempts: u32,
-        /// How long the server wants to be left alone, if it said so last.
-        retry_after: Option<Nanos>,
-    },
-}
-
-impl Action {
-    /// Whose it is.
-    #[must_use]
-    pub const fn call(&self) -> CallId {
-        match self {
-            Self::Start { call, .. } | Self::Cancel { call, .. } | Self::Done { call, .. } => *call,
-        }
-    }
-
-    /// The call's [cookie](Begin::cookie).
-    #[must_use]
-    pub const fn cookie(&self) -> u64 {
-        match self {
-            Self::Start { cookie, .. }
-            | Self::Cancel { cookie, .. }
-            | Self::Done { cookie, .. } => *cookie,
-        }
-    }
-}
-
 impl Default for Step {
     /// [`Step::new`].
     fn default() -> Self {
@@ -192,23 +113,30 @@ impl Default for Step {
 }
 
 /// What follows from an event: up to [`MAX_ACTIONS`] things to do, and when to come again.
+///
+/// It lies in memory as C knows it (`rego_step`), so a host in another language is told in a place of
+/// its own, and nothing is copied on the way.
 #[must_use = "nobody else is told these actions"]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
+#[repr(C)]
 pub struct Step {
-    actions: [Option<Action>; MAX_ACTIONS],
-    len: u8,
+    /// Not looked at, and kept as it is.
+    size: u32,
+    len: u32,
+    flags: u32,
+    reserved: u32,
     /// When to [`poll`](super::Manual::poll), if nothing happens before; never past the call's
     /// deadline. [`Nanos::NEVER`] when there is nothing to wait for.
     ///
     /// Where several threads drive one call, their steps may reach a host out of order. Polling too
     /// often does no harm, so it polls at each of these times, or at the earliest.
     pub wake_at: Nanos,
-    /// There is more to do than fits: poll again.
-    pub more: bool,
-    /// Somebody else gets the actions: another thread that drives this call at this moment and has
-    /// seen the event, or the event loop that the call belongs to.
-    pub elsewhere: bool,
+    /// The first `len` of them are there.
+    actions: [MaybeUninit<Raw>; MAX_ACTIONS],
 }
+
+const MORE: u32 = 1;
+const ELSEWHERE: u32 = 2;
 
 impl Step {
     /// Nothing to do and nothing to wait for.
@@ -218,17 +146,40 @@ impl Step {
     /// [told](super::Manual::begin_into) what follows, again and again.
     #[inline]
     pub const fn new() -> Self {
-        // One by one: what is repeated is copied in full from a constant.
-        let actions = [None, None, None, None];
-        Self { actions, len: 0, wake_at: Nanos::NEVER, more: false, elsewhere: false }
+        let actions = [const { MaybeUninit::uninit() }; MAX_ACTIONS];
+        Self { size: 0, len: 0, flags: 0, reserved: 0, wake_at: Nanos::NEVER, actions }
     }
 
-    pub(super) const ELSEWHERE: Self = Self { elsewhere: true, ..Self::NOTHING };
+    /// For hosts in other languages: how large a step is, how large an action, and where they begin.
+    #[doc(hidden)]
+    pub const LAYOUT: [usize; 6] = [
+        size_of::<Self>(),
+        std::mem::offset_of!(Self, wake_at),
+        std::mem::offset_of!(Self, actions),
+        size_of::<Raw>(),
+        std::mem::offset_of!(Raw, attempt),
+        std::mem::offset_of!(Raw, number),
+    ];
 
     /// What to do, in this order.
     #[inline]
     pub fn actions(&self) -> impl Iterator<Item = Action> + '_ {
-        self.actions.iter().map_while(|action| *action)
+        (0..MAX_ACTIONS).map_while(|nth| self.nth(nth))
+    }
+
+    /// There is more to do than fits: poll again.
+    #[must_use]
+    #[inline]
+    pub const fn more(&self) -> bool {
+        self.flags & MORE != 0
+    }
+
+    /// Somebody else gets the actions: another thread that drives this call at this moment and has
+    /// seen the event, or the event loop that the call belongs to.
+    #[must_use]
+    #[inline]
+    pub const fn elsewhere(&self) -> bool {
+        self.flags & ELSEWHERE != 0
     }
 
     /// How the call ended, if this is its end.
@@ -236,14 +187,47 @@ impl Step {
     #[inline]
     pub fn verdict(&self) -> Option<Verdict> {
         // It comes last.
-        match self.actions.get(usize::from(self.len).wrapping_sub(1)) {
-            Some(Some(Action::Done { verdict, .. })) => Some(*verdict),
-            _ => None,
-        }
+        let last = self.raw((self.len as usize).wrapping_sub(1))?;
+        last.is_done().then(|| last.verdict())
     }
 
+    /// Tells the same in another place.
+    #[doc(hidden)]
+    #[inline]
+    pub fn tell(&self, to: &mut Self) {
+        (to.len, to.flags, to.reserved, to.wake_at) = (self.len, self.flags, 0, self.wake_at);
+        let there = self.len as usize;
+        to.actions[..there].copy_from_slice(&self.actions[..there]);
+    }
+
+    #[inline]
     pub(super) fn nth(&self, nth: usize) -> Option<Action> {
-        self.actions.get(nth).copied().flatten()
+        self.raw(nth).map(Raw::action)
+    }
+
+    #[inline]
+    fn raw(&self, nth: usize) -> Option<&Raw> {
+        let raw = self.actions.get(nth).filter(|_| nth < self.len as usize)?;
+        // SAFETY: because the first `len` have been written.
+        Some(unsafe { raw.assume_init_ref() })
+    }
+
+    /// Nothing to do and nothing to wait for, in place.
+    #[inline]
+    pub(super) const fn clear(&mut self) {
+        (self.len, self.flags, self.reserved, self.wake_at) = (0, 0, 0, Nanos::NEVER);
+    }
+
+    /// Somebody else gets the actions.
+    #[inline]
+    pub(super) const fn be_elsewhere(&mut self) {
+        self.clear();
+        self.flags = ELSEWHERE;
+    }
+
+    #[inline]
+    pub(super) const fn say_more(&mut self, more: bool) {
+        self.flags = self.flags & !MORE | if more { MORE } else { 0 };
     }
 
     #[inline]
@@ -251,10 +235,99 @@ impl Step {
         self.len as usize == MAX_ACTIONS
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, action: Action) {
         debug_assert!(!self.is_full(), "asked before");
-        self.actions[usize::from(self.len)] = Some(action);
+        self.actions[self.len as usize].write(Raw::of(action));
         self.len += 1;
+    }
+}
+
+impl PartialEq for Step {
+    fn eq(&self, other: &Self) -> bool {
+        let heads = |step: &Self| (step.len, step.flags, step.wake_at);
+        heads(self) == heads(other) && self.actions().eq(other.actions())
+    }
+}
+
+impl Eq for Step {}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let actions: Vec<Action> = self.actions().collect();
+        f.debug_struct("Step")
+            .field("actions", &actions)
+            .field("wake_at", &self.wake_at)
+            .field("more", &self.more())
+            .field("elsewhere", &self.elsewhere())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        drive::manual::{AttemptRef, CallId},
+        notes::AttemptKind,
+        outcome::CancelReason,
+    };
+
+    /// What an action is in memory, and what that is again.
+    #[test]
+    fn actions_come_back_as_they_were() {
+        let (call, cookie) = (CallId::from_bits(7), 8);
+        let attempt = AttemptRef::from_bits(9);
+        for kind in [AttemptKind::First, AttemptKind::Retry, AttemptKind::Hedge] {
+            let (number, retry_index, hedge_index) = (3, 2, 1);
+            let deadline = Nanos::from_millis(4);
+            there_and_back(Action::Start {
+                call,
+                cookie,
+                attempt,
+                kind,
+                number,
+                retry_index,
+                hedge_index,
+                deadline,
+            });
+        }
+        for reason in CancelReason::ALL {
+            there_and_back(Action::Cancel { call, cookie, attempt, reason });
+        }
+        for verdict in Verdict::ALL {
+            let (result, attempts) = (5, 6);
+            for answer in [None, Some(attempt)] {
+                let retry_after = answer.map(|_| Nanos::from_nanos(1));
+                there_and_back(Action::Done {
+                    call,
+                    cookie,
+                    verdict,
+                    answer,
+                    result,
+                    attempts,
+                    retry_after,
+                });
+            }
+        }
+    }
+
+    fn there_and_back(action: Action) {
+        let mut step = Step::new();
+        for n in 1..=MAX_ACTIONS {
+            step.push(action);
+            assert_eq!(step.actions().collect::<Vec<_>>(), vec![action; n]);
+        }
+        assert!(step.is_full() && step.nth(MAX_ACTIONS).is_none());
+        let done = matches!(action, Action::Done { .. });
+        assert_eq!(step.verdict().is_some(), done);
+        let mut elsewhere = Step { size: 312, ..Step::NOTHING };
+        step.say_more(true);
+        step.tell(&mut elsewhere);
+        assert!(elsewhere == step && elsewhere.size == 312 && elsewhere.more());
+        elsewhere.be_elsewhere();
+        assert!(elsewhere.elsewhere() && elsewhere.actions().next().is_none());
+        elsewhere.clear();
+        assert_eq!((elsewhere, elsewhere.size), (Step::NOTHING, 312));
     }
 }

@@ -61,7 +61,7 @@ fn a_start_that_was_given_up_before_it_was_heard_of_is_none() {
     let call = host.events.begin_later(&site, Begin::new(T0).cookie(7));
     host.manual.cancel(call).unwrap();
     let polled = host.manual.poll(call, T0).unwrap();
-    assert!(polled.elsewhere);
+    assert!(polled.elsewhere());
     let actions = host.process(T0);
     assert!(
         matches!(actions[..], [Action::Done { cookie: 7, verdict: Verdict::Cancelled, .. }]),

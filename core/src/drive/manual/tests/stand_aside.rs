@@ -70,7 +70,7 @@ fn calls_of_a_loop_end_as_well() {
     let (_, step) = looping.begin_on(&yard.site, Begin::new(ms(0)));
     let attempt = attempts(&step)[0];
     let step = manual.finish(attempt, ms(1), &Completion::http(503), 7).unwrap();
-    assert!(step.elsewhere, "the loop's to hear");
+    assert!(step.elsewhere(), "the loop's to hear");
     assert!(listener.panicked());
     let Some(Action::Done { verdict, result, .. }) = looping.process(ms(1)) else {
         panic!("the loop hears of the end")

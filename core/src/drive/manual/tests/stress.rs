@@ -219,7 +219,7 @@ impl<'a> Player<'a> {
                 Action::Cancel { .. } => {}
                 Action::Done { call, .. } if call.is_pass_through() => {}
                 Action::Done { call, cookie, .. } => {
-                    assert!(!step.more, "nothing follows the end");
+                    assert!(!step.more(), "nothing follows the end");
                     assert_eq!(board.done[cookie as usize].fetch_add(1, Ordering::Relaxed), 0);
                     if board.manual.timeline(call).is_some() {
                         self.kept.push(call);
@@ -227,7 +227,7 @@ impl<'a> Player<'a> {
                 }
             }
         }
-        if step.more {
+        if step.more() {
             let call = step.actions().next().expect("there was more than fits").call();
             let said = board.manual.poll(call, board.now());
             self.obey_if_live(said);

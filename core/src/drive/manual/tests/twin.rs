@@ -164,7 +164,7 @@ impl Driven {
             for action in step.actions() {
                 self.obey(action);
             }
-            if !step.more {
+            if !step.more() {
                 return self.told.wake = step.wake_at;
             }
             step = self.manual.poll(self.call, now).expect("there is more");
