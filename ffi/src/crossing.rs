@@ -105,7 +105,11 @@ unsafe fn check_tail<T>(from: *const T, size: usize) -> Checked<()> {
 
 /// A place to write a result to.
 #[derive(Debug)]
-pub(crate) struct Out<T>(*mut T);
+pub(crate) struct Out<T> {
+    to: *mut T,
+    /// How much of it its caller knows.
+    size: usize,
+}
 
 impl<T> Out<T> {
     /// # Safety
@@ -113,10 +117,11 @@ impl<T> Out<T> {
     /// `to` is NULL, or valid for reads and writes until the function returns.
     pub(crate) unsafe fn new(to: *mut T) -> Checked<Self> {
         check(to)?;
-        Ok(Self(to))
+        Ok(Self { to, size: size_of::<T>() })
     }
 
-    /// One that begins with its size.
+    /// One that begins with its size. What an older caller does not have it is not told; what a newer
+    /// one has beyond this must be 0.
     ///
     /// # Safety
     ///
@@ -127,30 +132,43 @@ impl<T> Out<T> {
     {
         // SAFETY: because the caller promises as much.
         let size = unsafe { size_at(to) }?;
-        // What it has not, cannot be told.
-        if size < size_of::<T>() {
-            return Err(REGO_STATUS_INVALID);
-        }
         // SAFETY: because the caller promises as much.
         unsafe { check_tail(to, size) }?;
-        Ok(Self(to))
+        Ok(Self { to, size })
     }
 
     #[inline]
     pub(crate) fn set(self, value: T) {
         // SAFETY: because whoever made this promised it.
-        unsafe { self.0.write(value) };
+        unsafe { self.to.write(value) };
     }
 
     /// For what is changed in place. Only the size is sure to have been initialised.
     #[inline]
     pub(crate) fn with<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+        if self.size < size_of::<T>() {
+            return self.with_older(change);
+        }
         // SAFETY: because whoever made this promised it, and any bits are a value.
-        change(unsafe { &mut *self.0 })
+        change(unsafe { &mut *self.to })
+    }
+
+    /// Where only the beginning of it is the caller's.
+    #[cold]
+    fn with_older<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+        let mut whole = MaybeUninit::<T>::zeroed();
+        let (theirs, ours) = (self.to.cast::<u8>(), whole.as_mut_ptr().cast::<u8>());
+        // SAFETY: because both are valid for as many bytes, and one is a local.
+        unsafe { ptr::copy_nonoverlapping(theirs, ours, self.size) };
+        // SAFETY: because any bits are a value, zeros too.
+        let answer = change(unsafe { whole.assume_init_mut() });
+        // SAFETY: as above.
+        unsafe { ptr::copy_nonoverlapping(ours, theirs, self.size) };
+        answer
     }
 }
 
-/// An array of the caller's, whose elements may be larger than they are known here.
+/// An array of the caller's, whose elements may be larger than they are known here, or smaller.
 pub(crate) struct Array<T> {
     at: *mut T,
     stride: usize,
@@ -162,14 +180,19 @@ impl<T> Array<T> {
     /// # Safety
     ///
     /// `at` is NULL, or valid for writes of `capacity` elements of `stride` bytes, until this is
-    /// dropped.
-    pub(crate) unsafe fn new(at: *mut T, stride: usize, capacity: usize) -> Checked<Self> {
+    /// dropped. An element of which there ever was a smaller one, `first` bytes long, begins with its
+    /// size, a `u32`.
+    pub(crate) unsafe fn new(
+        at: *mut T,
+        (stride, first): (usize, usize),
+        capacity: usize,
+    ) -> Checked<Self> {
         if at.is_null() && capacity > 0 {
             return Err(REGO_STATUS_NULL);
         }
         let crooked = !(at.addr() | stride).is_multiple_of(align_of::<T>());
         let huge = capacity.checked_mul(stride).is_none_or(|bytes| bytes > isize::MAX as usize);
-        if crooked || huge || !(size_of::<T>()..=HUGE).contains(&stride) {
+        if crooked || huge || !(first..=HUGE).contains(&stride) {
             return Err(REGO_STATUS_INVALID);
         }
         Ok(Self { at, stride, capacity, len: 0 })
@@ -186,13 +209,21 @@ impl<T> Array<T> {
     pub(crate) fn push(&mut self, value: T) {
         debug_assert!(self.room() > 0, "asked before");
         // SAFETY: because it is within the array.
-        let place = unsafe { self.at.byte_add(self.len * self.stride) };
+        let place = unsafe { self.at.byte_add(self.len * self.stride) }.cast::<u8>();
+        let told = self.stride.min(size_of::<T>());
         // SAFETY: because an element has at least this size, and the caller lets it be written.
-        unsafe { place.write(value) };
+        unsafe { ptr::copy_nonoverlapping((&raw const value).cast(), place, told) };
         // SAFETY: because it is within the element, or at its end.
-        let rest = unsafe { place.add(1) }.cast::<u8>();
+        let rest = unsafe { place.add(told) };
         // SAFETY: because so many bytes of the element are left.
-        unsafe { ptr::write_bytes(rest, 0, self.stride - size_of::<T>()) };
+        unsafe { ptr::write_bytes(rest, 0, self.stride - told) };
+        if told < size_of::<T>() {
+            #[expect(clippy::cast_possible_truncation, reason = "it is less than the size")]
+            // SAFETY: because an older element begins with its size, and is aligned.
+            unsafe {
+                place.cast::<u32>().write(told as u32);
+            }
+        }
         self.len += 1;
     }
 }

@@ -24,6 +24,9 @@ use crate::{
 /// write to an eventfd or a pipe, `uv_async_send`.
 pub type rego_notify_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
+/// Actions have no size of their own, so theirs never changes.
+const ACTION: usize = size_of::<rego_action>();
+
 /// An event loop: calls, their timers, and what there is to do for them. It has no thread and no
 /// descriptor. One thread at a time has it; which one may change.
 #[derive(Debug)]
@@ -143,7 +146,7 @@ pub unsafe extern "C" fn rego_loop_process(
         // SAFETY: because pointers are as the header demands.
         let it = unsafe { shared(r#loop) }?;
         // SAFETY: as above.
-        let mut array = unsafe { Array::new(actions, size_of::<rego_action>(), capacity) }?;
+        let mut array = unsafe { Array::new(actions, (ACTION, ACTION), capacity) }?;
         // SAFETY: as above.
         let count_out = unsafe { Out::new(count_out) }?;
         let now = time(now)?;

@@ -70,7 +70,7 @@ pub unsafe extern "C" fn rego_events_drain(
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) }?;
         // SAFETY: as above.
-        let mut array = unsafe { Array::new(events, event_size, capacity) }?;
+        let mut array = unsafe { Array::new(events, (event_size, FIRST), capacity) }?;
         // SAFETY: as above.
         let count_out = unsafe { Out::new(count_out) }?;
         // SAFETY: as above.
@@ -83,6 +83,8 @@ pub unsafe extern "C" fn rego_events_drain(
 }
 
 const SIZE: usize = size_of::<rego_event>();
+/// Its size when it was new.
+const FIRST: usize = 104;
 
 fn drain(engine: &rego_engine, array: &mut Array<rego_event>) -> u64 {
     let mut batch = [EventRecord::default(); 32];

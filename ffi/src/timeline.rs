@@ -48,6 +48,9 @@ pub struct rego_timeline {
     pub policy_version: [c_char; 64],
 }
 
+/// A record's size when it was new.
+const FIRST_RECORD: usize = 88;
+
 // SAFETY: because it is numbers without padding, of which the first is its size.
 unsafe impl Sized32 for rego_timeline {
     const FIRST: usize = 248;
@@ -142,7 +145,7 @@ pub unsafe extern "C" fn rego_call_attempts(
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) }?;
         // SAFETY: as above.
-        let mut array = unsafe { Array::new(records, record_size, capacity) }?;
+        let mut array = unsafe { Array::new(records, (record_size, FIRST_RECORD), capacity) }?;
         // SAFETY: as above.
         let count_out = unsafe { Out::new(count_out) }?;
         let attempts = kept(engine, call)?.attempts();

@@ -250,6 +250,61 @@ static void exceptions_are_carried_across() {
   }
   CHECK(threw);
 }
+
+/// Threads and a timer that break when they are asked.
+struct broken_pool {
+  pool threads{1};
+  bool spawns = false, schedules = false;
+  bool spawn(rego::task task) {
+    if (!spawns) throw std::runtime_error("spawn");
+    return threads.spawn(task);
+  }
+  bool schedule(rego::time at, rego::task task) {
+    if (!schedules) throw 7;
+    return threads.schedule(at, task);
+  }
+};
+
+/// What they throw is a refusal.
+static void what_hosts_throw_is_kept_from_the_library() {
+  rego::engine engine = make();
+  const rego::key get = engine.key("svc.Get").value(), hedged = engine.key("svc.Hedged").value();
+  const auto one = [](const rego::attempt &) { return 1; };
+  std::atomic<int> verdict{-1};
+  const auto then = [&](rego::outcome<int> outcome) { verdict = static_cast<int>(outcome.verdict()); };
+  broken_pool pool;
+  CHECK(engine.call(hedged, pool, one)->verdict() == REGO_VERDICT_EXECUTOR_REJECTED);
+  const auto nowhere = engine.submit(get, pool, one, then);
+  CHECK(!nowhere && nowhere.error().status() == REGO_STATUS_CAPACITY && verdict == -1);
+  // Without a timer, what has begun goes on, and what would wait for it ends.
+  pool.spawns = true;
+  CHECK(engine.submit(get, pool, one, then));
+  while (verdict == -1) std::this_thread::sleep_for(100us);
+  CHECK(verdict == REGO_VERDICT_SUCCESS);
+  verdict = -1;
+  CHECK(engine.submit(get, pool, [](const rego::attempt &a) { a.report(rego::completion::http(503)); return 1; }, then));
+  while (verdict == -1) std::this_thread::sleep_for(100us);
+  CHECK(verdict == REGO_VERDICT_CANCELLED);
+  // The next one works.
+  pool.schedules = true;
+  CHECK(engine.call(hedged, pool, one)->value() == 1);
+  // A loop's notify.
+  int rung = 0;
+  {
+    rego::loop loop = engine.loop([&] { rung++; throw 1; }).value();
+    rego_begin begin = REGO_BEGIN_INIT;
+    begin.now = rego::now();
+    rego_call call = 0;
+    rego_step step = REGO_STEP_INIT;
+    CHECK(rego_loop_begin(loop.raw(), get.raw(), &begin, &call, &step) == REGO_STATUS_OK && step.n_actions == 1);
+    const rego_completion ok = REGO_COMPLETION_INIT;
+    const rego_attempt attempt = step.actions[0].attempt;
+    CHECK(rego_attempt_finish(engine.raw(), attempt, begin.now, &ok, &step) == REGO_STATUS_OK);
+    unsigned done = 0;
+    loop.process([&](const rego_action &action) { done += action.kind == REGO_ACTION_DONE; }).value();
+    CHECK(rung == 1 && done == 1);
+  }
+}
 #endif
 
 #if REGO_HPP_STOP_TOKEN
@@ -285,6 +340,7 @@ int main() {
   classifiers_are_callables();
 #if REGO_HPP_EXCEPTIONS
   exceptions_are_carried_across();
+  what_hosts_throw_is_kept_from_the_library();
 #endif
 #if REGO_HPP_STOP_TOKEN
   a_stop_token_ends_a_call();

@@ -44,9 +44,15 @@ static rego::engine make() {
 struct begun {
   rego::call call;
   rego_attempt attempt = 0;
-  /// One that passes through has no policy's time to wake at.
   bool has_room = false;
 };
+
+/// How many calls have found no room so far: nothing else tells.
+static std::string passed_through(const rego::engine &engine) {
+  const std::string all = engine.metrics().value();
+  const std::size_t at = all.find("rego_calls_passed_through_total{");
+  return at == std::string::npos ? "" : all.substr(at, all.find('\n', at) - at);
+}
 
 static begun begin(const rego::engine &engine, std::uint32_t flags) {
   rego_begin begin = REGO_BEGIN_INIT;
@@ -54,8 +60,10 @@ static begun begin(const rego::engine &engine, std::uint32_t flags) {
   begin.flags = flags;
   rego_call raw = 0;
   rego_step step = REGO_STEP_INIT;
-  CHECK(rego_call_begin(engine.raw(), engine.key("svc.Get").value().raw(), &begin, &raw, &step) == REGO_STATUS_OK);
-  return {rego::call::adopt(engine.raw(), raw), step.actions[0].attempt, step.wake_at != REGO_TIME_NEVER};
+  const rego::key get = engine.key("svc.Get").value();
+  const std::string before = passed_through(engine);
+  CHECK(rego_call_begin(engine.raw(), get.raw(), &begin, &raw, &step) == REGO_STATUS_OK);
+  return {rego::call::adopt(engine.raw(), raw), step.actions[0].attempt, passed_through(engine) == before};
 }
 
 static rego_step finish(const rego::engine &engine, rego_attempt attempt) {
@@ -75,6 +83,16 @@ static bool has_all_its_room(const rego::engine &engine) {
   }
   for (const begun &one : all) finish(engine, one.attempt);
   return room;
+}
+
+/// That is noticed where something has not.
+static void a_call_too_many_has_no_room() {
+  const rego::engine engine = make();
+  CHECK(has_all_its_room(engine));
+  const begun one = begin(engine, 0);
+  CHECK(one.has_room && !has_all_its_room(engine));
+  finish(engine, one.attempt);
+  CHECK(has_all_its_room(engine));
 }
 
 static void a_call_ends_with_its_owner() {
@@ -455,6 +473,7 @@ static void what_an_attempt_leaves_may_find_no_memory() {
 #endif
 
 int main() {
+  a_call_too_many_has_no_room();
   a_call_ends_with_its_owner();
   calls_that_wait_and_calls_that_hedge_end_with_their_owners();
   a_kept_call_is_there_until_it_is_let_go();

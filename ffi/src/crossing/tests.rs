@@ -58,16 +58,45 @@ fn null_and_crooked_pointers_are_refused() {
 }
 
 #[test]
-fn a_result_needs_room_for_all_of_it() {
+fn a_result_needs_room_for_what_was_always_there() {
     let size = |size: u32, tail: u32| {
         let mut memory: Memory = [size, 0, 0, tail, 0];
         // SAFETY: because the memory is as large as the sizes below say.
         unsafe { Out::sized(memory.as_mut_ptr().cast::<Now>()) }.map(drop)
     };
-    assert_eq!(size(8, 0), Err(REGO_STATUS_INVALID));
+    assert_eq!(size(4, 0), Err(REGO_STATUS_INVALID));
+    assert_eq!(size(8, 9), Ok(()));
     assert_eq!(size(12, 9), Ok(()));
     assert_eq!(size(16, 0), Ok(()));
     assert_eq!(size(16, 9), Err(REGO_STATUS_UNSUPPORTED));
+}
+
+#[test]
+fn an_older_caller_is_told_what_it_knows() {
+    let mut memory: Memory = [8, 1, 77, 77, 77];
+    // SAFETY: because the memory is larger than the size says.
+    let mut out = unsafe { Out::sized(memory.as_mut_ptr().cast::<Now>()) }.expect("as it was once");
+    let was = out.with(|now| std::mem::replace(now, Now { struct_size: 8, old: 5, new: 6 }));
+    assert_eq!(was, Now { struct_size: 8, old: 1, new: 0 });
+    assert_eq!(memory, [8, 5, 77, 77, 77]);
+}
+
+#[test]
+fn elements_are_as_large_as_their_array_says() {
+    let told = |stride: usize| {
+        let mut memory = [77_u32; 8];
+        let at = memory.as_mut_ptr().cast::<Now>();
+        // SAFETY: because two elements of each stride below fit.
+        let mut array = unsafe { Array::new(at, (stride, Now::FIRST), 2) }?;
+        while array.room() > 0 {
+            array.push(Now { struct_size: 12, old: 5, new: 6 });
+        }
+        Ok(memory)
+    };
+    assert_eq!(told(8), Ok([8, 5, 8, 5, 77, 77, 77, 77]));
+    assert_eq!(told(12), Ok([12, 5, 6, 12, 5, 6, 77, 77]));
+    assert_eq!(told(16), Ok([12, 5, 6, 0, 12, 5, 6, 0]));
+    assert_eq!(told(4), Err(REGO_STATUS_INVALID));
 }
 
 fn text_of(ptr: *const u8, len: usize) -> Checked<String> {

@@ -170,14 +170,13 @@ impl Share {
         let attempt = start.attempt;
         let manual = &self.engine.manual;
         if manual.is_cancelled(attempt) {
-            // If it is the call that was cancelled, that is what ends it.
-            self.look();
-            self.state().leave(attempt);
-            let step = manual.finish(attempt, self.time(), &Completion::cancelled(), 0);
-            return self.follow(step.as_ref().ok());
+            return self.withdraw(attempt);
         }
-        if self.state().run(attempt) {
+        if self.state().take_up(attempt) {
             self.follow(manual.started(attempt, self.time()).as_ref().ok());
+        }
+        if !self.may_run(attempt) {
+            return self.withdraw(attempt); // It was too late by then.
         }
         let completion = self.work.run(&start.info);
         self.part_with(attempt);
@@ -208,6 +207,22 @@ impl Share {
                 manual.finish_as(attempt, now, outcome, completion.result)
             }
         };
+        self.follow(step.as_ref().ok());
+    }
+
+    /// Whether the attempt is not to stop yet: it is asked to from here on.
+    fn may_run(&self, attempt: AttemptRef) -> bool {
+        let mut state = self.state();
+        !self.engine.manual.is_cancelled(attempt)
+            && state.change(attempt, Phase::Queued, Phase::Running)
+    }
+
+    /// The attempt is not to run any more, and nobody has asked it to stop.
+    fn withdraw(&self, attempt: AttemptRef) {
+        // If it is the call that was cancelled, that is what ends it.
+        self.look();
+        self.state().leave(attempt);
+        let step = self.engine.manual.finish(attempt, self.time(), &Completion::cancelled(), 0);
         self.follow(step.as_ref().ok());
     }
 

@@ -90,13 +90,13 @@ impl State {
         seat.map(|seat| seat.phase = to).is_some()
     }
 
-    /// The attempt runs from now on. Whether it was queued before.
-    pub(super) fn run(&mut self, attempt: AttemptRef) -> bool {
-        if self.change(attempt, Phase::Queued, Phase::Running) {
-            return true;
+    /// The attempt is about to run. Whether it was queued before.
+    pub(super) fn take_up(&mut self, attempt: AttemptRef) -> bool {
+        let queued = self.phase_of(attempt).is_some();
+        if !queued {
+            self.seats.push(Seat { attempt, phase: Phase::Queued });
         }
-        self.seats.push(Seat { attempt, phase: Phase::Running });
-        false
+        queued
     }
 
     pub(super) fn leave(&mut self, attempt: AttemptRef) {

@@ -34,6 +34,8 @@ struct log {
   int failing; /* how many attempts fail */
   int slow;    /* the first attempt waits until it is asked to stop */
   int blocked; /* all attempts wait until this is 0 */
+  int deaf;    /* the first attempt waits until this is 0, whatever it is asked */
+  int settled; /* it has begun to */
   int heeds;   /* all attempts run into their deadlines, which nobody tells them of */
   int told;    /* how often the slow attempt was asked */
   rego_attempt slow_attempt;
@@ -54,6 +56,11 @@ static void attempt(void *userdata, const rego_attempt_info *info, rego_completi
   completion->result = 100 + info->number;
   CHECK(info->struct_size == sizeof *info && !(info->attempt == 0));
   while (GET(log->blocked)) {
+    struct timespec moment = {0, 100000};
+    nanosleep(&moment, NULL);
+  }
+  while (GET(log->deaf) && info->number == 0) {
+    SET(log->settled, 1);
     struct timespec moment = {0, 100000};
     nanosleep(&moment, NULL);
   }
@@ -359,6 +366,128 @@ static void an_executed_call_can_be_cancelled(void) {
 #define MANY 1000
 static struct log logs[MANY];
 
+/* Tasks wait in a queue until they are run by hand, in a time that is set by hand. */
+static struct {
+  rego_time now;
+  uint64_t tasks[8], timers[8];
+  int n_tasks, n_timers;
+} desk;
+
+static rego_time desk_now(void *userdata) {
+  (void)userdata;
+  return desk.now;
+}
+static int32_t desk_spawn(void *userdata, rego_run_fn run, uint64_t task) {
+  (void)userdata, (void)run;
+  desk.tasks[desk.n_tasks++] = task;
+  return 0;
+}
+static int32_t desk_schedule(void *userdata, rego_time at, rego_run_fn run, uint64_t task) {
+  (void)userdata, (void)at, (void)run;
+  desk.timers[desk.n_timers++] = task;
+  return 0;
+}
+
+/* An attempt that leaves its queue after its call's deadline is not run, and not asked to stop. */
+static void what_is_too_late_to_begin_is_not_begun(void) {
+  rego_engine *mine = NULL;
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_executor executor = REGO_EXECUTOR_INIT;
+  rego_key key = 0;
+  rego_call call = 0;
+  struct log log = {0};
+  rego_work work = work_of(&log);
+  desk.now = options.now = 1000000;
+  OK(rego_engine_new(&options, &mine, NULL));
+  OK(rego_key_intern(mine, REGO_STR("svc.Get"), &key));
+  executor.spawn = desk_spawn;
+  executor.schedule = desk_schedule;
+  executor.now = desk_now;
+  OK(rego_submit(mine, key, 2000000, &work, &executor, &call));
+  CHECK(desk.n_tasks == 1 && log.attempts == 0);
+  desk.now = 3000000;
+  rego_run_task(desk.tasks[0]);
+  for (int i = 0; i < desk.n_timers; i++) {
+    rego_run_task(desk.timers[i]);
+  }
+  for (int i = 1; i < desk.n_tasks; i++) {
+    rego_run_task(desk.tasks[i]);
+  }
+  CHECK(log.attempts == 0 && log.cancels == 0 && log.done == 1 && log.drops == 1);
+  CHECK(log.result.verdict == REGO_VERDICT_DEADLINE_EXCEEDED);
+  CHECK(rego_engine_release(mine) == 0);
+}
+
+/* Each task has a thread of its own. */
+struct lone {
+  rego_run_fn run;
+  uint64_t task;
+};
+static void *lone_main(void *at) {
+  const struct lone it = *(struct lone *)at;
+  free(at);
+  it.run(it.task);
+  return NULL;
+}
+static int32_t lone_spawn(void *userdata, rego_run_fn run, uint64_t task) {
+  struct lone *it = malloc(sizeof *it);
+  pthread_t thread;
+  (void)userdata;
+  *it = (struct lone){run, task};
+  if (pthread_create(&thread, NULL, lone_main, it) != 0) {
+    free(it);
+    return 1;
+  }
+  return pthread_detach(thread);
+}
+
+#define LOSERS 200
+static const char hedges[] =
+    "schema = 1\n[defaults]\nidempotent = true\n[defaults.hedge]\nenabled = true\n"
+    "trigger = \"fixed\"\ndelay = \"2ms\"\nbudget = \"unlimited\"\n";
+
+/* Losers that do not mind being asked come back after their engine was released: eight of each site,
+   which are as many as it puts up with. */
+static void losers_outlive_their_engine(void) {
+  set_up(1);
+  rego_executor threads = REGO_EXECUTOR_INIT;
+  OK(rego_engine_load_policies(engine, (rego_str){hedges, sizeof hedges - 1}, NULL));
+  threads.spawn = lone_spawn;
+  threads.schedule = pool_schedule;
+  threads.userdata = pool;
+  for (int i = 0; i < LOSERS; i++) {
+    rego_call call = 0;
+    memset(&logs[i], 0, sizeof logs[i]);
+    logs[i].deaf = 1;
+    rego_work work = work_of(&logs[i]);
+    char key[32];
+    snprintf(key, sizeof key, "svc.Get%d", i / 8);
+    OK(rego_submit(engine, key_of(key), 0, &work, &threads, &call));
+  }
+  for (int i = 0; i < LOSERS; i++) {
+    WAIT_FOR(logs[i].done, 1);
+    CHECK(logs[i].result.verdict == REGO_VERDICT_SUCCESS && logs[i].result.answer >= 1);
+  }
+  /* Where the machine was busy, a first attempt came too late to begin: that is over by now. */
+  unsigned losers = 0;
+  for (int i = 0; i < LOSERS; i++) {
+    while (!GET(logs[i].settled) && !GET(logs[i].drops)) {
+      struct timespec moment = {0, 100000};
+      nanosleep(&moment, NULL);
+    }
+    losers += GET(logs[i].drops) == 0;
+  }
+  CHECK(losers > LOSERS / 2 && rego_engine_release(engine) == losers);
+  for (int i = 0; i < LOSERS; i++) {
+    SET(logs[i].deaf, 0);
+  }
+  for (int i = 0; i < LOSERS; i++) {
+    WAIT_FOR(logs[i].drops, 1);
+    CHECK(logs[i].cancels >= logs[i].settled && logs[i].discards == logs[i].attempts - 1);
+  }
+  pool_free(pool);
+}
+
 static void an_engine_goes_with_its_last_loser(void) {
   set_up(4);
   const rego_key key = key_of("svc.Get");
@@ -469,6 +598,8 @@ int main(void) {
   strange_executors_do_no_harm();
   a_submitted_call_tells_its_end();
   an_executed_call_can_be_cancelled();
+  what_is_too_late_to_begin_is_not_begun();
+  losers_outlive_their_engine();
   an_engine_goes_with_its_last_loser();
   arguments_are_checked();
   attempts_of_the_library_are_no_hosts();

@@ -28,6 +28,16 @@ static const char with_classifiers[] =
     "[policies.\"svc.Odd\".retry]\n"
     "classifier = \"odd\"\n";
 
+static const char with_hedging[] =
+    "schema = 1\n"
+    "[defaults]\n"
+    "idempotent = true\n"
+    "[defaults.hedge]\n"
+    "enabled = true\n"
+    "trigger = \"fixed\"\n"
+    "delay = \"2ms\"\n"
+    "budget = \"unlimited\"\n";
+
 static int dropped, asked;
 
 static void own(void *userdata, const rego_completion *facts, const rego_context *context,
@@ -198,6 +208,37 @@ static void a_release_tells_what_is_unfinished(void) {
   CHECK(rego_engine_release(NULL) == 0);
 }
 
+#define LOSERS 1000
+
+/* Attempts whose calls have been answered by a hedge come back late, by whoever has a reference. Of
+   eight losers at one site, which are as many as it puts up with. */
+static void losers_are_reported_and_finish_late(void) {
+  rego_engine *engine = engine_with(NULL, 0);
+  rego_completion ok = REGO_COMPLETION_INIT;
+  rego_call call = 0;
+  static rego_attempt losers[LOSERS];
+  OK(rego_engine_load_policies(engine, text_of(with_hedging), NULL));
+  for (int i = 0; i < LOSERS; i++) {
+    char key[32];
+    snprintf(key, sizeof key, "svc.Get%d", i / 8);
+    losers[i] = start(engine, key, 0, &call);
+    OK(rego_call_poll(engine, call, step.wake_at, &step));
+    CHECK(step.n_actions == 1 && step.actions[0].reason == REGO_ATTEMPT_HEDGE);
+    ok.result = (uint64_t)i;
+    OK(rego_attempt_finish(engine, step.actions[0].attempt, T0 + 3 * MS, &ok, &step));
+    CHECK(step.n_actions == 2 && step.actions[0].kind == REGO_ACTION_CANCEL);
+    CHECK(step.actions[0].attempt == losers[i] && step.actions[1].result == (uint64_t)i);
+  }
+  CHECK(rego_engine_retain(engine) == engine);
+  CHECK(rego_engine_release(engine) == LOSERS);
+  for (int i = 0; i < LOSERS; i++) {
+    CHECK(rego_attempt_cancelled(engine, losers[i]));
+    OK(rego_attempt_finish(engine, losers[i], T0 + 9 * MS, &ok, &step));
+    CHECK(step.n_actions == 0);
+  }
+  CHECK(rego_engine_release(engine) == 0);
+}
+
 static uint64_t jitter_of(rego_engine *engine) {
   rego_completion unavailable = REGO_COMPLETION_INIT;
   uint64_t drawn = 0;
@@ -307,6 +348,7 @@ int main(void) {
   userdata_is_dropped_where_the_engine_is_not_made();
   a_timeline_is_told_in_structs_and_json();
   a_release_tells_what_is_unfinished();
+  losers_are_reported_and_finish_late();
   a_child_has_jitter_of_its_own_and_no_calls(0);
   a_child_has_jitter_of_its_own_and_no_calls(7); /* the control: draws that are meant to repeat */
   return failures == 0 ? 0 : 1;
