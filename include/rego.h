@@ -24,18 +24,19 @@
  *
  * LAYERS
  *
- * There are three ways to make a call, each made of the one before. rego_call_*: the host runs
- * attempts and says what time it is, and is told what to do next; nothing is called back.
- * rego_loop_*: the same for many calls on one event loop, whose timers the library keeps.
- * rego_execute and rego_submit: the library has attempts run by callbacks, on the calling thread
- * or on threads that the host supplies.
+ * There are three ways to make a call. rego_call_*: the host runs attempts and says what time it is,
+ * and is told what to do next; nothing is called back. rego_loop_*: the same for many calls on one
+ * event loop, whose timers the library keeps. rego_execute and rego_submit, which are such a host
+ * themselves: the library has attempts run by callbacks, on the calling thread or on threads that
+ * the host supplies.
  *
  * THREADS
  *
- * The library starts no thread. What belongs to the first two layers waits for no other thread in a
- * call's way and reads no clock; rego_execute waits, that is what it is for. Every function says who
- * may call it; where it says "any thread, at any time", also several at once on the same engine, the same call, the same attempt. Where two threads come with news of
- * one call, one of them drives it and gets the actions, the other a step with
+ * The library starts no thread. What belongs to the first two layers reads no clock, and waits for no
+ * other thread in a call's way, but that a begin with hedging now and then sums up its key's
+ * latencies, for which it takes a lock that nobody holds for longer than that. rego_execute waits,
+ * that is what it is for. Every function says who may call it; where it says "any thread, at any
+ * time", also several at once on the same engine, the same call, the same attempt. Where two threads come with news of one call, one of them drives it and gets the actions, the other a step with
  * REGO_STEP_ELSEWHERE. What a thread passes for a function to write to is that thread's alone
  * until the function returns.
  *
@@ -66,10 +67,10 @@
  * Callbacks are handed the userdata that they were registered with. Where there is a `drop`, it is
  * called exactly once, after the last of the other callbacks has returned, and also where the
  * registration is refused. None is called while the library holds a lock, so every function may be
- * called from every callback, but: nobody may wait in a `notify` (rego_execute answers
- * REGO_STATUS_BUSY there), a callback must not free what it is called for, and none may unwind:
- * an exception or a longjmp that leaves it ends the process. What a submitted call tells, it tells
- * on threads of its executor's, never from within rego_submit. From a signal handler only what is
+ * called from every callback, but: nobody may wait in a `notify` (rego_execute,
+ * rego_engine_load_policies and rego_key_intern answer REGO_STATUS_BUSY there), a callback must not free what it is called for, and none may unwind:
+ * an exception or a longjmp that leaves it ends the process. Of a submitted call only its id is told
+ * from within rego_submit; all else on threads of its executor's, or of those that cancel it. From a signal handler only what is
  * said to be async-signal-safe may be called. Where memory runs out, the process ends.
  *
  * FORK
@@ -477,7 +478,7 @@ enum rego_verdict
    */
   REGO_VERDICT_EXECUTOR_REJECTED = 12,
   /**
-   * The engine stood aside: one plain attempt, which failed.
+   * The engine stood aside, and the last attempt there was failed: one plain attempt, as a rule.
    */
   REGO_VERDICT_PASS_THROUGH = 13,
 };
@@ -1009,7 +1010,8 @@ typedef struct rego_loop rego_loop;
 
 /**
  * Nanoseconds, on the host's own monotonic clock, whatever its beginning; or a length between two
- * points of it. The host passes it in: the library reads no clock.
+ * points of it. The host passes it in: the library reads no clock, but for a `rego_executor` that
+ * has none.
  */
 typedef uint64_t rego_time;
 
@@ -1134,7 +1136,7 @@ typedef struct rego_outcome {
  * one that is not to be repeated.
  *
  * Called by the thread that finishes the attempt, and by several at once. Must not unwind. May
- * call every function but those that wait.
+ * call every function; what waits keeps the attempt from being finished.
  */
 typedef void (*rego_classify_fn)(void *userdata,
                                  const struct rego_completion *facts,
@@ -1364,7 +1366,7 @@ typedef struct rego_action {
 
 /**
  * What follows from an event: what to do, and when to come again. Begin with `REGO_STEP_INIT`, and
- * use it again and again: only `struct_size` is looked at.
+ * use it again and again: nothing is looked at but `struct_size`, and what is beyond this version.
  */
 typedef struct rego_step {
   /**
@@ -1538,7 +1540,7 @@ typedef struct rego_attempt_record {
 /**
  * Wakes the thread that has the loop: there is something to do earlier than
  * `rego_loop_next_deadline` has said. Called once until the loop has been processed, by any thread
- * that finishes, rejects or polls a call of the loop, and may do no more than a signal handler may:
+ * that brings news of a call of the loop or polls it, and may do no more than a signal handler may:
  * write to an eventfd or a pipe, `uv_async_send`.
  */
 typedef void (*rego_notify_fn)(void *userdata);
@@ -1595,8 +1597,9 @@ typedef void (*rego_attempt_fn)(void *userdata,
                                 struct rego_completion *completion_out);
 
 /**
- * Asks an attempt to stop: at most once for each, never before its callback was called, never
- * after it has returned (it is waited for there). Called by the thread that found out. Must not
+ * Asks an attempt to stop: at most once for each, never where its callback is not called, never
+ * after it has returned (it is waited for there). It may come at the callback's very beginning: what
+ * that is about to wait for should be known to it before it asks `rego_attempt_cancelled`. Called by the thread that found out. Must not
  * wait for the attempt, nor unwind.
  */
 typedef void (*rego_cancel_fn)(void *userdata, rego_attempt attempt);
@@ -1607,7 +1610,7 @@ typedef void (*rego_cancel_fn)(void *userdata, rego_attempt attempt);
 typedef void (*rego_discard_fn)(void *userdata, uint64_t result);
 
 /**
- * Tells the id of a call before anything of it runs, on the thread that executes it: for
+ * Tells the id of a call before anything of it runs, on the thread that executes or submits it: for
  * `rego_call_cancel` alone. Must not unwind.
  */
 typedef void (*rego_begin_fn)(void *userdata, rego_call call);
@@ -1657,7 +1660,8 @@ typedef struct rego_result {
 } rego_result;
 
 /**
- * Tells how a submitted call ended: once, on a thread of the executor's. Must not unwind.
+ * Tells how a submitted call ended: once, on a thread of the executor's; where that takes no task any
+ * more, on the one that cancels the call. Must not unwind.
  */
 typedef void (*rego_done_fn)(void *userdata, const struct rego_result *result);
 
@@ -1909,7 +1913,7 @@ REGO_API uint64_t rego_engine_after_fork_child(struct rego_engine *engine) REGO_
  * keep their name and kind keep their balance. `error` may be NULL.
  *
  * `REGO_STATUS_INVALID` if anything is wrong with them: `error` tells line, column and field of
- * the first fault.
+ * the first fault. `REGO_STATUS_BUSY` in a `notify`.
  *
  * Threads: any thread, at any time. Allocates; waits for other threads that do the same.
  */
@@ -1926,6 +1930,7 @@ REGO_NOEXCEPT;
  * the key that they share.
  *
  * `REGO_STATUS_INVALID` if it is empty, longer than 256 bytes, or has control characters.
+ * `REGO_STATUS_BUSY` in a `notify`.
  *
  * Threads: any thread, at any time. May allocate, and wait for other threads that do the
  * same: for the start of a program, not for a call.
@@ -2077,7 +2082,7 @@ REGO_NOEXCEPT;
  *
  * `REGO_STATUS_STALE` if the call is done, kept or not, or never was.
  *
- * Threads: any thread, at any time; async-signal-safe.
+ * Threads: any thread, at any time; async-signal-safe, but for calls that the library executes.
  */
 REGO_API rego_status rego_call_cancel(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
 

@@ -165,7 +165,7 @@ func (c *call) begin() error {
 	c.eng = c.exec.engine.Load()
 	if c.eng == nil && c.exec.broken == nil {
 		c.done.verdict = VerdictShutdown
-		return ErrClosed
+		return &Error{Key: c.key.public(), Verdict: VerdictShutdown, Last: ErrClosed}
 	}
 	if c.keep && c.eng != nil {
 		c.began = c.eng.clockNow()

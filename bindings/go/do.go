@@ -26,7 +26,7 @@ func DoValue[T any](ctx context.Context, key Key, op func(context.Context) (T, e
 // attempt returned that answered the call. Where none did it returns an [*Error], and with it the
 // value that came with the last real error. An attempt that returned no error is never turned into
 // one, whatever a [Classifier] makes of it: a response of status 503 is returned, after the last
-// attempt.
+// attempt. And an error that it calls a success, or [Attempt.Decide] does, is returned as it is.
 //
 // The deadline of ctx is the call's; the policy's overall timeout holds besides. When ctx ends, the
 // attempts' contexts end, and the call, with the cause of ctx ([context.Cause]).

@@ -256,7 +256,7 @@ func TestAClosedExecutorAnswersSo(t *testing.T) {
 	if err := exec.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := rego.DoWith(t.Context(), exec, get, func(context.Context) error { return nil }); err != rego.ErrClosed {
+	if err := rego.DoWith(t.Context(), exec, get, func(context.Context) error { return nil }); !errors.Is(err, rego.ErrClosed) {
 		t.Fatal(err)
 	}
 	if _, err := exec.Metrics(); err != rego.ErrClosed {

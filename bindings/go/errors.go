@@ -52,7 +52,8 @@ var (
 
 // What else can go wrong.
 var (
-	// ErrClosed answers calls of an executor that is closed.
+	// ErrClosed is why calls of an executor that is closed end with [ErrShutdown], and the answer of
+	// its other methods.
 	ErrClosed = errors.New("rego: the executor is closed")
 	// ErrInitialised answers a second [Init], or one after the first call.
 	ErrInitialised = errors.New("rego: there is a default executor already")

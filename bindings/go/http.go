@@ -49,7 +49,7 @@ type RoundTripper struct {
 }
 
 // RoundTrip sends a request. An error is an [*Error], which wraps that of the last attempt; or
-// [ErrClosed]; or that of the base, of a request whose context belongs to an attempt already.
+// that of the base, of a request whose context belongs to an attempt already.
 func (rt *RoundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if _, nested := AttemptFromContext(req.Context()); nested {
 		return rt.base().RoundTrip(req)

@@ -52,7 +52,7 @@ func TestATimelineOfACallThatNeverBeganSaysSo(t *testing.T) {
 	}
 	_ = exec.Close()
 	tl, err := rego.DoWithTimelineWith(t.Context(), exec, get, never)
-	if err != rego.ErrClosed || tl.Verdict != rego.VerdictShutdown || tl.Answer != -1 || len(tl.Attempts) != 0 {
+	if !errors.Is(err, rego.ErrClosed) || !errors.Is(err, rego.ErrShutdown) || tl.Verdict != rego.VerdictShutdown || tl.Answer != -1 || len(tl.Attempts) != 0 {
 		t.Errorf("%v %+v", err, tl)
 	}
 }

@@ -40,7 +40,7 @@ pub enum Verdict {
     AbandonedLimit = 11,
     /// The executor took no attempt.
     ExecutorRejected = 12,
-    /// The engine stood aside: one plain attempt, which failed.
+    /// The engine stood aside, and the last attempt there was failed: one plain attempt, as a rule.
     PassThrough = 13,
 }
 

@@ -24,18 +24,19 @@
  *
  * LAYERS
  *
- * There are three ways to make a call, each made of the one before. rego_call_*: the host runs
- * attempts and says what time it is, and is told what to do next; nothing is called back.
- * rego_loop_*: the same for many calls on one event loop, whose timers the library keeps.
- * rego_execute and rego_submit: the library has attempts run by callbacks, on the calling thread
- * or on threads that the host supplies.
+ * There are three ways to make a call. rego_call_*: the host runs attempts and says what time it is,
+ * and is told what to do next; nothing is called back. rego_loop_*: the same for many calls on one
+ * event loop, whose timers the library keeps. rego_execute and rego_submit, which are such a host
+ * themselves: the library has attempts run by callbacks, on the calling thread or on threads that
+ * the host supplies.
  *
  * THREADS
  *
- * The library starts no thread. What belongs to the first two layers waits for no other thread in a
- * call's way and reads no clock; rego_execute waits, that is what it is for. Every function says who
- * may call it; where it says "any thread, at any time", also several at once on the same engine, the same call, the same attempt. Where two threads come with news of
- * one call, one of them drives it and gets the actions, the other a step with
+ * The library starts no thread. What belongs to the first two layers reads no clock, and waits for no
+ * other thread in a call's way, but that a begin with hedging now and then sums up its key's
+ * latencies, for which it takes a lock that nobody holds for longer than that. rego_execute waits,
+ * that is what it is for. Every function says who may call it; where it says "any thread, at any
+ * time", also several at once on the same engine, the same call, the same attempt. Where two threads come with news of one call, one of them drives it and gets the actions, the other a step with
  * REGO_STEP_ELSEWHERE. What a thread passes for a function to write to is that thread's alone
  * until the function returns.
  *
@@ -66,10 +67,10 @@
  * Callbacks are handed the userdata that they were registered with. Where there is a `drop`, it is
  * called exactly once, after the last of the other callbacks has returned, and also where the
  * registration is refused. None is called while the library holds a lock, so every function may be
- * called from every callback, but: nobody may wait in a `notify` (rego_execute answers
- * REGO_STATUS_BUSY there), a callback must not free what it is called for, and none may unwind:
- * an exception or a longjmp that leaves it ends the process. What a submitted call tells, it tells
- * on threads of its executor's, never from within rego_submit. From a signal handler only what is
+ * called from every callback, but: nobody may wait in a `notify` (rego_execute,
+ * rego_engine_load_policies and rego_key_intern answer REGO_STATUS_BUSY there), a callback must not free what it is called for, and none may unwind:
+ * an exception or a longjmp that leaves it ends the process. Of a submitted call only its id is told
+ * from within rego_submit; all else on threads of its executor's, or of those that cancel it. From a signal handler only what is
  * said to be async-signal-safe may be called. Where memory runs out, the process ends.
  *
  * FORK

@@ -246,7 +246,7 @@ pub unsafe extern "C" fn rego_call_poll(
 ///
 /// `REGO_STATUS_STALE` if the call is done, kept or not, or never was.
 ///
-/// Threads: any thread, at any time; async-signal-safe.
+/// Threads: any thread, at any time; async-signal-safe, but for calls that the library executes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rego_call_cancel(
     engine: *mut rego_engine,

@@ -22,7 +22,7 @@ use crate::{
 /// one that is not to be repeated.
 ///
 /// Called by the thread that finishes the attempt, and by several at once. Must not unwind. May
-/// call every function but those that wait.
+/// call every function; what waits keeps the attempt from being finished.
 pub type rego_classify_fn = Option<
     unsafe extern "C" fn(
         userdata: *mut c_void,

@@ -6,7 +6,8 @@
 mod agree;
 
 /// Nanoseconds, on the host's own monotonic clock, whatever its beginning; or a length between two
-/// points of it. The host passes it in: the library reads no clock.
+/// points of it. The host passes it in: the library reads no clock, but for a `rego_executor` that
+/// has none.
 pub type rego_time = u64;
 
 /// The time that does not come.
@@ -132,7 +133,7 @@ pub enum rego_verdict {
     REGO_VERDICT_ABANDONED_LIMIT = 11,
     /// The host rejected the only attempt.
     REGO_VERDICT_EXECUTOR_REJECTED = 12,
-    /// The engine stood aside: one plain attempt, which failed.
+    /// The engine stood aside, and the last attempt there was failed: one plain attempt, as a rule.
     REGO_VERDICT_PASS_THROUGH = 13,
 }
 

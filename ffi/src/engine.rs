@@ -10,6 +10,7 @@ use crate::{
     crossing::{
         Checked, Out, Sized32, bytes, read, rego_str, shared, text, time, unused, write_text,
     },
+    event_loop::check_may_wait,
     keys::Keys,
     status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_OK, REGO_STATUS_UNSUPPORTED},
     told::Told,
@@ -171,7 +172,7 @@ pub unsafe extern "C" fn rego_engine_after_fork_child(engine: *mut rego_engine) 
 /// keep their name and kind keep their balance. `error` may be NULL.
 ///
 /// `REGO_STATUS_INVALID` if anything is wrong with them: `error` tells line, column and field of
-/// the first fault.
+/// the first fault. `REGO_STATUS_BUSY` in a `notify`.
 ///
 /// Threads: any thread, at any time. Allocates; waits for other threads that do the same.
 #[unsafe(no_mangle)]
@@ -188,6 +189,7 @@ pub unsafe extern "C" fn rego_engine_load_policies(
         let engine = unsafe { shared(engine) }?;
         // SAFETY: as above.
         let policies = unsafe { bytes(policies) }?;
+        check_may_wait()?;
         engine.load(policies).map_err(|failure| error.tell(&failure))
     })
 }
@@ -197,6 +199,7 @@ pub unsafe extern "C" fn rego_engine_load_policies(
 /// the key that they share.
 ///
 /// `REGO_STATUS_INVALID` if it is empty, longer than 256 bytes, or has control characters.
+/// `REGO_STATUS_BUSY` in a `notify`.
 ///
 /// Threads: any thread, at any time. May allocate, and wait for other threads that do the
 /// same: for the start of a program, not for a call.
@@ -215,6 +218,7 @@ pub unsafe extern "C" fn rego_key_intern(
         // SAFETY: as above.
         let key_out = unsafe { Out::new(key_out) }?;
         let name = Key::parse(name).map_err(|_| REGO_STATUS_INVALID)?;
+        check_may_wait()?;
         key_out.set(engine.keys.intern(&engine.engine, &name));
         Ok(())
     })

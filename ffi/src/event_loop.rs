@@ -20,7 +20,7 @@ use crate::{
 
 /// Wakes the thread that has the loop: there is something to do earlier than
 /// `rego_loop_next_deadline` has said. Called once until the loop has been processed, by any thread
-/// that finishes, rejects or polls a call of the loop, and may do no more than a signal handler may:
+/// that brings news of a call of the loop or polls it, and may do no more than a signal handler may:
 /// write to an eventfd or a pipe, `uv_async_send`.
 pub type rego_notify_fn = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 

@@ -50,7 +50,7 @@ pub struct rego_action {
 }
 
 /// What follows from an event: what to do, and when to come again. Begin with `REGO_STEP_INIT`, and
-/// use it again and again: only `struct_size` is looked at.
+/// use it again and again: nothing is looked at but `struct_size`, and what is beyond this version.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct rego_step {

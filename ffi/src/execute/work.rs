@@ -94,8 +94,9 @@ pub type rego_attempt_fn = Option<
     ),
 >;
 
-/// Asks an attempt to stop: at most once for each, never before its callback was called, never
-/// after it has returned (it is waited for there). Called by the thread that found out. Must not
+/// Asks an attempt to stop: at most once for each, never where its callback is not called, never
+/// after it has returned (it is waited for there). It may come at the callback's very beginning: what
+/// that is about to wait for should be known to it before it asks `rego_attempt_cancelled`. Called by the thread that found out. Must not
 /// wait for the attempt, nor unwind.
 pub type rego_cancel_fn =
     Option<unsafe extern "C" fn(userdata: *mut c_void, attempt: rego_attempt)>;
@@ -103,11 +104,12 @@ pub type rego_cancel_fn =
 /// Takes a `rego_completion.result` that is not 0 and that nobody will get. Must not unwind.
 pub type rego_discard_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, result: u64)>;
 
-/// Tells the id of a call before anything of it runs, on the thread that executes it: for
+/// Tells the id of a call before anything of it runs, on the thread that executes or submits it: for
 /// `rego_call_cancel` alone. Must not unwind.
 pub type rego_begin_fn = Option<unsafe extern "C" fn(userdata: *mut c_void, call: rego_call)>;
 
-/// Tells how a submitted call ended: once, on a thread of the executor's. Must not unwind.
+/// Tells how a submitted call ended: once, on a thread of the executor's; where that takes no task any
+/// more, on the one that cancels the call. Must not unwind.
 pub type rego_done_fn =
     Option<unsafe extern "C" fn(userdata: *mut c_void, result: *const rego_result)>;
 
