@@ -11,6 +11,7 @@ use crate::{
         Checked, Out, Sized32, bytes, read, rego_str, shared, text, time, unused, write_text,
     },
     event_loop::check_may_wait,
+    guard,
     keys::Keys,
     status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_OK, REGO_STATUS_UNSUPPORTED},
     told::Told,
@@ -243,7 +244,7 @@ pub unsafe extern "C" fn rego_metrics_write(
         // SAFETY: as above.
         let len_out = unsafe { Out::new(len_out) }?;
         // SAFETY: as above.
-        unsafe { write_text(&engine.engine.metrics(), buffer, capacity, len_out) }
+        unsafe { write_text(&guard::add_to(engine.engine.metrics()), buffer, capacity, len_out) }
     })
 }
 
