@@ -72,7 +72,7 @@ static rego_time any_time(struct thread *self, unsigned engine, int *bad) {
 
 static rego_time any_deadline(struct thread *self) {
   const uint64_t random = draw(self) % 64;
-  return random < 32 ? 0 : random == 32 ? REGO_TIME_NEVER : draw(self) % 2000 * MS;
+  return random < 48 ? 0 : random == 48 ? REGO_TIME_NEVER : draw(self) % 2000 * MS;
 }
 
 static unsigned any_engine(struct thread *self) { return draw(self) % 4 == 0; }
@@ -105,7 +105,7 @@ static struct target any_target(struct thread *self, int is_attempt) {
   const uint64_t back = rarely(self, 4) ? draw(self) % n : draw(self) % 48 % n;
   struct record *of = &other->records[n - 1 - back];
   if (rarely(self, 32) ? !is_attempt : is_attempt) {
-    it.attempt = rarely(self, 2) ? 0 : (int)(draw(self) % (rarely(self, 4) ? TRIES : 3));
+    it.attempt = draw(self) % 4 != 0 ? 0 : (int)(draw(self) % (rarely(self, 4) ? TRIES : 3));
   }
   it.id = it.attempt < 0 ? load(&of->call) : load(&of->attempts[it.attempt]);
   if (it.id != 0) {

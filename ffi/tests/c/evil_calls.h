@@ -34,6 +34,35 @@ static rego_begin any_begin(struct thread *self, unsigned engine, struct record 
   return begin;
 }
 
+/* Mostly, what a call that is over has left behind is finished: else no other is retried any more. */
+static void clear_up(struct thread *self, struct record *it) {
+  const rego_completion facts = REGO_COMPLETION_INIT;
+  rego_step step = REGO_STEP_INIT;
+  for (int nth = 0; nth < TRIES && is_over(it) && !rarely(self, 16); nth++) {
+    const uint64_t attempt = load(&it->attempts[nth]);
+    if (attempt != 0 &&
+        answer(self, rego_attempt_finish(engines[it->engine], attempt, 1, &facts, &step)) == 0) {
+      RIGHT(self, mark(&it->marks, UINT32_C(1) << nth));
+      hear_step(self, &step, it);
+    }
+  }
+}
+
+/* What a step says of its call; and for a while, what comes of it in time. */
+static void heed(struct thread *self, rego_step *step, struct record *of) {
+  hear_step(self, step, of);
+  for (int i = 0; i < 4 && of != NULL && step->wake_at < 1100 * MS && rarely(self, 2); i++) {
+    rego_engine *engine = engines[of->engine];
+    if (answer(self, rego_call_poll(engine, load(&of->call), step->wake_at, step)) != REGO_STATUS_OK) {
+      break;
+    }
+    hear_step(self, step, of);
+  }
+  if (of != NULL) {
+    clear_up(self, of);
+  }
+}
+
 static uint64_t told_cookie(uint64_t cookie) {
 #if EVIL_CONTROL == 1
   /* Wrong on purpose: now and then another call's. */
@@ -60,13 +89,17 @@ static void begin_call(struct thread *self) {
   if (answer(self, rego_call_begin(engine_at(self, engine, &bad), key, at(self, &begin, &bad),
                                    at(self, &call, &bad), at(self, &step, &bad))) == 0) {
     RIGHT(self, !bad && call != 0 && is_or_becomes(&it->call, call) && step.n_actions == 1);
-    hear_step(self, &step, it);
+    heed(self, &step, it);
     remember(self, call);
   }
 }
 
-/* What is over is over, to everything. */
-static void nothing_comes_of(struct thread *self, const struct target *it, rego_engine *engine) {
+/*
+ * What is over is over, to everything; but that an attempt is, is seen by some only when the thread
+ * has seen it that drives its call at this moment.
+ */
+static void nothing_comes_of(struct thread *self, const struct target *it, rego_engine *engine,
+                             int is_seen) {
   rego_completion facts = REGO_COMPLETION_INIT;
   rego_outcome outcome = REGO_OUTCOME_INIT;
   rego_step step = REGO_STEP_INIT;
@@ -76,9 +109,11 @@ static void nothing_comes_of(struct thread *self, const struct target *it, rego_
   RIGHT(self, rego_attempt_finish(engine, it->id, 1, &facts, &step) == stale);
   RIGHT(self, rego_attempt_finish_as(engine, it->id, 1, &outcome, &step) == stale);
   RIGHT(self, rego_attempt_reject(engine, it->id, 1, &step) == stale);
-  RIGHT(self, rego_attempt_queued(engine, it->id, 1, &step) == stale);
-  RIGHT(self, rego_attempt_started(engine, it->id, 1, &step) == stale);
-  RIGHT(self, rego_attempt_cancelled(engine, it->id));
+  if (is_seen) {
+    RIGHT(self, rego_attempt_queued(engine, it->id, 1, &step) == stale);
+    RIGHT(self, rego_attempt_started(engine, it->id, 1, &step) == stale);
+    RIGHT(self, rego_attempt_cancelled(engine, it->id));
+  }
   RIGHT(self, rego_call_poll(engine, it->id, 1, &step) == stale);
   RIGHT(self, rego_call_cancel(engine, it->id) == stale);
   RIGHT(self, rego_call_end(engine, it->id) == stale);
@@ -100,7 +135,7 @@ static void stranger(struct thread *self) {
       rego_call_begin(engines[engine], keys[!engine][draw(self) % KEYS], &begin, &call, &step);
   RIGHT(self, begun == REGO_STATUS_STALE && call == 0);
   if (it.of != NULL) {
-    nothing_comes_of(self, &it, engines[engine]);
+    nothing_comes_of(self, &it, engines[engine], 1);
   }
 }
 
@@ -168,11 +203,11 @@ static void finish(struct thread *self) {
   if (of_target(self, status, &it, place, 1, bad) != REGO_STATUS_OK) {
     return;
   }
-  hear_step(self, &step, it.of);
+  heed(self, &step, it.of);
   if (it.of != NULL) {
     RIGHT(self, mark(&it.of->marks, UINT32_C(1) << it.attempt));
     if (rarely(self, 8)) {
-      nothing_comes_of(self, &it, engine);
+      nothing_comes_of(self, &it, engine, !(step.flags & REGO_STEP_ELSEWHERE));
     }
   }
 }
@@ -187,10 +222,10 @@ static void queue(struct thread *self) {
   step.struct_size = sized(self, sizeof step, &bad);
   rego_step *out = at(self, &step, &bad);
   if (of_target(self, rego_attempt_queued(engine, it.id, now, out), &it, place, 1, bad) == 0) {
-    hear_step(self, &step, it.of);
+    heed(self, &step, it.of);
   }
   if (of_target(self, rego_attempt_started(engine, it.id, now, out), &it, place, 1, bad) == 0) {
-    hear_step(self, &step, it.of);
+    heed(self, &step, it.of);
   }
   const bool cancelled = rego_attempt_cancelled(engine, it.id);
   RIGHT(self, cancelled || engine == NULL || it.of == NULL || (place == it.engine && it.attempt >= 0));
@@ -205,11 +240,11 @@ static void poll(struct thread *self) {
   rego_engine *engine = engine_at(self, place, &bad);
   const rego_time now = any_time(self, place, &bad);
   step.struct_size = sized(self, sizeof step, &bad);
-  const int over = it.of != NULL && it.attempt < 0 && !it.of->kept && place == it.engine &&
-                   (__atomic_load_n(&it.of->marks, __ATOMIC_ACQUIRE) & MARK_DONE) != 0;
+  const int over =
+      it.of != NULL && it.attempt < 0 && !it.of->kept && place == it.engine && is_over(it.of);
   const rego_status status = rego_call_poll(engine, it.id, now, at(self, &step, &bad));
   if (of_target(self, status, &it, place, 0, bad) == 0) {
-    hear_step(self, &step, it.of);
+    heed(self, &step, it.of);
   }
   RIGHT(self, !over || bad || status == REGO_STATUS_STALE);
 }
@@ -219,8 +254,7 @@ static void cancel(struct thread *self) {
   const unsigned place = place_of(self, &it);
   int bad = 0;
   rego_engine *engine = engine_at(self, place, &bad);
-  const int over = it.of != NULL && it.attempt < 0 &&
-                   (__atomic_load_n(&it.of->marks, __ATOMIC_ACQUIRE) & MARK_DONE) != 0;
+  const int over = it.of != NULL && it.attempt < 0 && is_over(it.of);
   const rego_status status = rego_call_cancel(engine, it.id);
   (void)of_target(self, status, &it, place, 0, bad);
   RIGHT(self, !over || bad || status == REGO_STATUS_STALE);

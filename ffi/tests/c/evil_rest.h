@@ -12,11 +12,13 @@ static uint32_t loops_made;
 static const char policies[] =
     "schema = 1\n[defaults]\nidempotent = true\n"
     "[defaults.retry]\nmax_attempts = 3\ninitial_backoff = \"1ms\"\nbudget = \"unlimited\"\n"
-    "[defaults.hedge]\nenabled = true\ntrigger = \"fixed\"\ndelay = \"5ms\"\n"
+    "[defaults.hedge]\nenabled = true\ntrigger = \"fixed\"\ndelay = \"5ms\"\nbudget = \"unlimited\"\n"
     "[policies.\"svc.Own\".retry]\nclassifier = \"own\"\n"
     "[policies.\"svc.Plain\".hedge]\nenabled = false\n";
 static const char others[] =
-    "{\"schema\": 1, \"defaults\": {\"retry\": {\"max_attempts\": 2, \"initial_backoff\": \"1ms\"}}}";
+    "{\"schema\": 1, \"defaults\": {\"idempotent\": true, \"retry\": {\"max_attempts\": 2, "
+    "\"initial_backoff\": \"1ms\", \"classifier\": \"own\"}, "
+    "\"hedge\": {\"enabled\": true, \"trigger\": \"fixed\", \"delay\": \"2ms\"}}}";
 
 static void name_things(struct thread *self) {
   const int32_t status = (int32_t)(draw(self) % 128) - 120;
@@ -97,6 +99,7 @@ static void load_policies(struct thread *self) {
   rego_engine *engine = engine_at(self, any_engine(self), &bad);
   const rego_status status = rego_engine_load_policies(engine, text, rarely(self, 2) ? &error : NULL);
   RIGHT(self, !bad || answer(self, status) != REGO_STATUS_OK);
+  RIGHT(self, bad || text.ptr != others || status == REGO_STATUS_OK || wrong_size);
   RIGHT(self, untold || memchr(error.message, 0, sizeof error.message) != NULL);
 }
 
@@ -189,7 +192,7 @@ static void begin_at(struct thread *self, rego_loop *loop, unsigned engine, uint
                      number <= ENGINES) == REGO_STATUS_OK) {
     RIGHT(self, !bad && call != 0 && is_or_becomes(&it->call, call));
     if (out != NULL) {
-      hear_step(self, &step, it);
+      heed(self, &step, it);
     }
     remember(self, call);
   }
@@ -200,6 +203,7 @@ static void process(struct thread *self, rego_loop *loop, unsigned engine, uint3
   size_t n = 0, capacity = draw(self) % 5;
   int bad = 0;
   rego_time now = any_time(self, number <= ENGINES ? 0 : engine, &bad);
+  now += now < 1000 * MS ? draw(self) % 3000 * MS : 0;
   const int none = rarely(self, 32);
   if (none) {
     capacity = rarely(self, 2) ? 0 : huge(self);
@@ -212,6 +216,10 @@ static void process(struct thread *self, rego_loop *loop, unsigned engine, uint3
     RIGHT(self, !bad && n <= capacity);
     for (size_t i = 0; i < n && i < 4; i++) {
       hear(self, &actions[i], number);
+      struct record *it = record_of(actions[i].cookie);
+      if (it != NULL) {
+        clear_up(self, it);
+      }
     }
   }
 }
