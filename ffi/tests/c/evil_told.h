@@ -106,12 +106,12 @@ static uint64_t any_id(struct thread *self) {
   switch (random % 8) {
     case 0: return draw(self);
     case 1: return random & 8 ? 0 : UINT64_MAX;
-    default: return __atomic_load_n(&ids[(random >> 8) % IDS], __ATOMIC_RELAXED);
+    default: return load(&ids[(random >> 8) % IDS]);
   }
 }
 
 static void remember(struct thread *self, uint64_t id) {
-  __atomic_store_n(&ids[draw(self) % IDS], id, __ATOMIC_RELAXED);
+  __atomic_store_n(&ids[draw(self) % IDS], id, __ATOMIC_RELEASE);
 }
 
 /* A record for a call that is about to begin; NULL where there were enough. */
