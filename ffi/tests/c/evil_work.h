@@ -62,7 +62,8 @@ static struct job *job_of(struct thread *self, unsigned engine) {
   job->engine = engine;
   job->clock = draw(self) % 1000 * MS + 1;
   job->next = __atomic_load_n(&self->jobs, __ATOMIC_RELAXED);
-  while (!__atomic_compare_exchange_n(&self->jobs, &job->next, job, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+  while (!__atomic_compare_exchange_n(&self->jobs, &job->next, job, 0, __ATOMIC_RELEASE,
+                                      __ATOMIC_RELAXED)) {
   }
   return job;
 }
@@ -123,10 +124,10 @@ static void on_attempt(void *userdata, const rego_attempt_info *info, rego_compl
     (void)rego_call_cancel(engines[job->engine], info->call);
   }
   /* From within: its own end, which is not the host's to tell. */
-  const struct target it = {info->attempt, NULL, job->engine, 0};
   rego_completion facts = REGO_COMPLETION_INIT;
   rego_step step = REGO_STEP_INIT;
-  RIGHT(self, rego_attempt_finish(engines[job->engine], it.id, 1, &facts, &step) == REGO_STATUS_STALE);
+  RIGHT(self, rego_attempt_finish(engines[job->engine], info->attempt, 1, &facts, &step) ==
+                  REGO_STATUS_STALE);
   within(job, 0);
   if (rarely(self, 4)) {
     return;
@@ -228,7 +229,7 @@ static int32_t on_schedule(void *userdata, rego_time at, rego_run_fn run, uint64
   struct job *job = userdata;
   (void)at;
   here(job, DROP_EXECUTOR);
-  /* Of a submitted call it is always taken: one refused while an attempt runs can strand the call. */
+  /* Of a submitted call always taken: one refused while an attempt runs can leave it stranded. */
   if (job->is_submitted) {
     return put_off(run, number);
   }
@@ -255,7 +256,7 @@ static void on_classify(void *userdata, const rego_completion *facts, const rego
 
 static void execute(struct thread *self);
 
-/* Whoever made the round's end wait for it is told. */
+/* There is something to do for a loop. Nobody may wait here. */
 static void on_notify(void *userdata) {
   struct job *job = userdata;
   here(job, DROP_LOOP);
