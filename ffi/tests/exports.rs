@@ -49,6 +49,20 @@ fn what_is_exported_is_what_is_declared() {
 }
 
 #[test]
+fn the_evil_host_calls_what_is_declared() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c");
+    let files =
+        std::fs::read_dir(tests).expect("it is there").map(|file| file.expect("as is this"));
+    let evil = files.filter(|file| file.file_name().to_string_lossy().starts_with("evil"));
+    let text: String =
+        evil.map(|file| std::fs::read_to_string(file.path()).expect("it is text")).collect();
+    let left_out: Vec<_> =
+        declared().into_iter().filter(|name| !text.contains(&format!("{name}("))).collect();
+    // It does not fork.
+    assert_eq!(left_out, ["rego_engine_after_fork_child"]);
+}
+
+#[test]
 fn it_has_its_name_and_stays_in_memory() {
     let dynamic = output("readelf", &["-d"]);
     let soname = concat!(

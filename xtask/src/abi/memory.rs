@@ -18,9 +18,19 @@ const ADDRESS: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-recove
 const CONTROL: &str = "ffi/tests/abi/control.c";
 
 pub(super) fn evil(root: &Root) -> Result<(), Failure> {
+    const SOURCE: &str = "ffi/tests/c/evil.c";
     let library = address_library(root)?;
-    let program = build(root, "ffi/tests/c/evil.c", "evil", ADDRESS, &library)?;
-    root.program(&program, &["2500000"]).go()
+    let program = build(root, SOURCE, "evil", ADDRESS, &library)?;
+    root.program(&program, &["2500000"]).go()?;
+    for (control, what) in [
+        ("-DEVIL_CONTROL=1", "a cookie of another call"),
+        ("-DEVIL_CONTROL=2", "a drop that does not come"),
+    ] {
+        let flags = [ADDRESS, &[control]].concat();
+        let program = build(root, SOURCE, "evil-control", &flags, &library)?;
+        noticed(what, root.program(&program, &[]).go())?;
+    }
+    Ok(())
 }
 
 pub(super) fn address(root: &Root) -> Result<(), Failure> {
