@@ -38,10 +38,16 @@ struct Reported {
 }
 
 impl Site {
+    /// Whether the last time is long enough ago. One load.
+    #[inline]
+    pub(crate) fn is_refresh_due(&self, now: Nanos) -> bool {
+        self.latency.due(now)
+    }
+
     /// Refreshes if the last time is long enough ago and nobody else does. One load if not.
     #[inline]
     pub(crate) fn refresh_if_due(&self, terms: &Terms, now: Nanos) {
-        if self.latency.due(now) {
+        if self.is_refresh_due(now) {
             self.refresh(terms, now);
         }
     }

@@ -325,6 +325,10 @@ impl Share {
         let stranded = {
             let mut state = self.state();
             state.armed = u64::MAX;
+            if self.mode == Mode::Submitted {
+                // Nobody else looks then, so the next event is to ask for a timer again.
+                state.wake_at = u64::MAX;
+            }
             self.mode == Mode::Submitted && state.seats.is_empty() && state.done.is_none()
         };
         if stranded {

@@ -229,9 +229,8 @@ static int32_t on_schedule(void *userdata, rego_time at, rego_run_fn run, uint64
   struct job *job = userdata;
   (void)at;
   here(job, DROP_EXECUTOR);
-  /* Of a submitted call always taken: one refused while an attempt runs can leave it stranded. */
   if (job->is_submitted) {
-    return put_off(run, number);
+    return rarely(job->self, 4) ? 1 : put_off(run, number);
   }
   return rarely(job->self, 2) ? on_spawn(userdata, run, number) : 1;
 }

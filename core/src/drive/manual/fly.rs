@@ -93,12 +93,17 @@ impl<'a> Pilot<'a> {
             let with = self.with(&mut machine.notes);
             machine.call = Some(Call::prepare(&with, self.now, deadline, seed));
         });
-        let left = self.rounds(hold, true, step);
         // The host is about to wait for its attempt, and nobody else would ever look: a trigger
-        // that is never planned stays cold. Sites that do not hedge do not ask.
+        // that is never planned stays cold. Sites that do not hedge do not ask. Once the flight is let
+        // go, whoever guesses its ids may end it, and the slot be somebody else's: nothing of the
+        // setting is looked at from there on.
         let Setting { site, terms, .. } = self.setting;
-        if terms.policy.hedge.enabled {
-            site.refresh_if_due(terms, self.now);
+        let due = terms.policy.hedge.enabled && site.is_refresh_due(self.now);
+        let looked_after = due.then(|| (Arc::clone(site), Arc::clone(terms)));
+        let now = self.now;
+        let left = self.rounds(hold, true, step);
+        if let Some((site, terms)) = looked_after {
+            site.refresh(&terms, now);
         }
         left
     }
