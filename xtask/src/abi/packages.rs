@@ -2,15 +2,18 @@
 
 use std::fs;
 
-use super::noticed;
+use super::noticed_as;
 use crate::{
-    install::{self, Profile},
-    shell::{Failure, Root},
+    install::{self, Profile, SOVERSION},
+    shell::{Failure, Root, Run},
 };
 
 const MADE: &str = "target/abi/tree";
 const MOVED: &str = "target/abi/installed";
 const CONSUMER: &str = "bindings/cpp/consumer";
+const PROGRAM: &str = "target/abi/consumer";
+/// No version of ours.
+const OTHER: &str = "0.999";
 
 /// What the linker is told, what pkg-config is asked for, and where the program finds a shared library:
 /// with the shared one; with it, and what it needs itself; with the static one; with nothing but static ones.
@@ -26,19 +29,23 @@ const WAYS: &[(&str, &str, &str)] = &[
 pub(super) fn consumers(root: &Root) -> Result<(), Failure> {
     install_moved(root)?;
     for language in [("cc", "main.c"), ("c++ -std=c++17", "main.cpp")] {
-        for way in WAYS {
-            consumer(root, language, way)?;
+        for (link, package, shared) in WAYS {
+            build(root, language, link, package).go()?;
+            program(root, shared).go()?;
         }
     }
-    let nowhere = consumer(root, ("cc", "main.c"), &("", "rego", ""));
-    noticed("a shared library that is not found", nowhere)?;
-    let nothing = consumer(root, ("cc", "main.c"), &("", "rego-none", ""));
-    noticed("a package that does not exist", nothing)?;
-    cmake(root, "target/abi/cmake", "0.1")?;
+    build(root, ("cc", "main.c"), "", "rego").go()?;
+    let why = "error while loading shared libraries: librego.so";
+    noticed_as("a shared library that is not found", program(root, ""), why)?;
+    let nothing = build(root, ("cc", "main.c"), "", "rego-none");
+    noticed_as("a package that does not exist", nothing, "Package rego-none was not found")?;
+    cmake(root, CONSUMER, "target/abi/cmake")?.go()?;
     root.program("cmake", &["--build", "target/abi/cmake"]).go()?;
     let test = ["--output-on-failure", "--test-dir", "target/abi/cmake"];
     root.program("ctest", &test).go()?;
-    noticed("another minor version", cmake(root, "target/abi/cmake-none", "0.2"))
+    let other = cmake(root, with_version(root, OTHER)?, "target/abi/cmake-none")?;
+    let why = format!("requested version \"{OTHER}\"");
+    noticed_as("another minor version", other, &why)
 }
 
 fn install_moved(root: &Root) -> Result<(), Failure> {
@@ -51,38 +58,40 @@ fn install_moved(root: &Root) -> Result<(), Failure> {
 }
 
 /// By pkg-config.
-fn consumer(
-    root: &Root,
-    (compiler, source): (&str, &str),
-    (link, package, shared): &(&str, &str, &str),
-) -> Result<(), Failure> {
-    let (flags, out) = (format!("$(pkg-config --cflags --libs {package})"), "target/abi/consumer");
+fn build(root: &Root, (compiler, source): (&str, &str), link: &str, package: &str) -> Run {
+    let flags = format!("$(pkg-config --cflags --libs {package})");
     let line = format!(
-        "set -e; f={flags:?}; {compiler} {link} -Wall -Werror -o {out} {CONSUMER}/{source} $f"
+        "set -e; f={flags:?}; {compiler} {link} -Wall -Werror -o {PROGRAM} {CONSUMER}/{source} $f"
     );
     let path = root.join(MOVED).join("lib/pkgconfig");
-    root.program("sh", &["-c", &line]).env("PKG_CONFIG_PATH", &path.to_string_lossy()).go()?;
-    root.program(&format!("./{out}"), &[]).env("LD_LIBRARY_PATH", shared).go()
+    root.program("sh", &["-c", &line]).env("PKG_CONFIG_PATH", &path.to_string_lossy())
 }
 
-fn cmake(root: &Root, out: &str, version: &str) -> Result<(), Failure> {
-    let project = if version == "0.1" { CONSUMER.to_owned() } else { with_version(root, version)? };
+/// What was built, with a place to look for shared libraries.
+fn program(root: &Root, shared: &str) -> Run {
+    root.program(&format!("./{PROGRAM}"), &[]).env("LD_LIBRARY_PATH", shared)
+}
+
+fn cmake(root: &Root, project: &str, out: &str) -> Result<Run, Failure> {
     let prefix = format!("-DCMAKE_PREFIX_PATH={}", root.absolute(MOVED)?);
-    root.program("cmake", &["-S", &project, "-B", out, &prefix]).go()
+    Ok(root.program("cmake", &["-S", project, "-B", out, &prefix]))
 }
 
 /// The same project, asking for another version.
-fn with_version(root: &Root, version: &str) -> Result<String, Failure> {
+fn with_version(root: &Root, version: &str) -> Result<&'static str, Failure> {
     let folder = "target/abi/consumer-none";
-    let file = format!("{CONSUMER}/CMakeLists.txt");
     let write = || {
-        let text = fs::read_to_string(root.join(&file))?;
         fs::create_dir_all(root.join(folder))?;
-        let text = text.replace("find_package(rego 0.1", &format!("find_package(rego {version}"));
+        for source in ["main.c", "main.cpp"] {
+            fs::copy(root.join(CONSUMER).join(source), root.join(folder).join(source))?;
+        }
+        let text = fs::read_to_string(root.join(CONSUMER).join("CMakeLists.txt"))?;
+        let ours = format!("find_package(rego {SOVERSION} ");
+        let text = text.replace(&ours, &format!("find_package(rego {version} "));
         fs::write(root.join(folder).join("CMakeLists.txt"), text)
     };
-    write().map_err(|error| Failure::Failed(format!("cannot copy {file}: {error}")))?;
-    Ok(folder.to_owned())
+    write().map_err(|error| Failure::Failed(format!("cannot copy {CONSUMER}: {error}")))?;
+    Ok(folder)
 }
 
 /// Every example, against the tree as it is built.
