@@ -125,7 +125,7 @@ fn read(root: &Root, path: &str) -> Result<String, Failure> {
 }
 
 /// A file below `target/abi`.
-fn scratch(root: &Root, name: &str, text: &str) -> Result<String, Failure> {
+pub(super) fn scratch(root: &Root, name: &str, text: &str) -> Result<String, Failure> {
     let folder: PathBuf = root.join("target/abi");
     let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(name), text));
     written.map_err(|error| Failure::Failed(format!("cannot write {name}: {error}")))?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::noticed_as;
+use super::{links::scratch, noticed_as};
 use crate::{
     install::{self, Profile, SOVERSION},
     shell::{Failure, Root, Run},
@@ -28,6 +28,7 @@ const WAYS: &[(&str, &str, &str)] = &[
 /// Somebody else's program, against an installed tree that was moved since.
 pub(super) fn consumers(root: &Root) -> Result<(), Failure> {
     install_moved(root)?;
+    exports(root)?;
     for language in [("cc", "main.c"), ("c++ -std=c++17", "main.cpp")] {
         for (link, package, shared) in WAYS {
             build(root, language, link, package).go()?;
@@ -52,9 +53,22 @@ fn install_moved(root: &Root) -> Result<(), Failure> {
     for folder in [MADE, MOVED, "target/abi/cmake", "target/abi/cmake-none"] {
         let _none_before = fs::remove_dir_all(root.join(folder));
     }
-    install::into(root, &root.join(MADE), Profile::DEV)?;
+    install::into(root, &root.join(MADE), Profile::RELEASE)?;
     fs::rename(root.join(MADE), root.join(MOVED))
         .map_err(|error| Failure::Failed(format!("cannot move {MADE}: {error}")))
+}
+
+/// The library that was installed, by the checks that the tests make of the one they link.
+fn exports(root: &Root) -> Result<(), Failure> {
+    // Of the whole workspace, as in `cargo xtask test`, which has built it then.
+    let test = ["test", "-q", "--workspace", "--test", "exports"];
+    let library = root.absolute(&format!("{MOVED}/lib/librego.so"))?;
+    root.cargo(&test).env("REGO_LIBRARY", &library).go()?;
+    let source = scratch(root, "other.c", "void rego_other(void) {}\n")?;
+    let other = "target/abi/other.so";
+    root.program("cc", &["-shared", "-fPIC", "-o", other, &source]).go()?;
+    let wrong = root.cargo(&test).env("REGO_LIBRARY", &root.absolute(other)?);
+    noticed_as("a library that exports something else", wrong, "rego_other is not declared")
 }
 
 /// By pkg-config.
