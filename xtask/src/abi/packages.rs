@@ -1,9 +1,13 @@
 //! The library as others get it: installed, moved, found, linked; and the examples.
 
-use std::fs;
+use std::{
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use super::{links::scratch, noticed_as};
 use crate::{
+    go,
     install::{self, Profile, SOVERSION},
     shell::{Failure, Root, Run},
 };
@@ -12,6 +16,8 @@ const MADE: &str = "target/abi/tree";
 const MOVED: &str = "target/abi/installed";
 const CONSUMER: &str = "bindings/cpp/consumer";
 const PROGRAM: &str = "target/abi/consumer";
+/// One that looks at the version, and one that makes a call.
+const GO_TESTS: &str = "^(TestTheLibraryHasTheVersionOfTheHeader|Example)$";
 /// No version of ours.
 const OTHER: &str = "0.999";
 
@@ -46,7 +52,8 @@ pub(super) fn consumers(root: &Root) -> Result<(), Failure> {
     root.program("ctest", &test).go()?;
     let other = cmake(root, with_version(root, OTHER)?, "target/abi/cmake-none")?;
     let why = format!("requested version \"{OTHER}\"");
-    noticed_as("another minor version", other, &why)
+    noticed_as("another minor version", other, &why)?;
+    in_go(root)
 }
 
 fn install_moved(root: &Root) -> Result<(), Failure> {
@@ -106,6 +113,41 @@ fn with_version(root: &Root, version: &str) -> Result<&'static str, Failure> {
     };
     write().map_err(|error| Failure::Failed(format!("cannot copy {CONSUMER}: {error}")))?;
     Ok(folder)
+}
+
+/// The Go module with `-tags rego_system`, where Go is there.
+fn in_go(root: &Root) -> Result<(), Failure> {
+    if let Some(why) = go::missing(root) {
+        let why = format!("the Go module with the installed library: {why}");
+        if std::env::var("CI").is_ok_and(|ci| ci == "true") {
+            return Err(Failure::Failed(why));
+        }
+        println!("SKIPPED: {why}");
+        return Ok(());
+    }
+    let (lib, packages) = (
+        root.absolute(&format!("{MOVED}/lib"))?,
+        root.absolute(&format!("{MOVED}/lib/pkgconfig"))?,
+    );
+    // Go asks pkg-config only where it compiles anew, which it does not see that it should: a flag
+    // that it has not seen makes it.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let test = |packages: &str, lib: &str, turn: u8| {
+        let test = ["test", "-count=1", "-v", "-tags", "rego_system", "-run", GO_TESTS, "."];
+        let run = root.program("go", &test).folder(&root.join("bindings/go"));
+        let run = run.env("CGO_CFLAGS", &format!("-O2 -g -DREGO_TURN={now}{turn}"));
+        run.env("LD_LIBRARY_PATH", lib).env("PKG_CONFIG_PATH", packages)
+    };
+    let mut passed = 0;
+    test(&packages, &lib, 0)
+        .watched(|line| passed += usize::from(line.starts_with("--- PASS: ")))?;
+    if passed != 2 {
+        return Err(Failure::Failed(format!("{passed} of 2 tests in Go were run: {GO_TESTS}")));
+    }
+    // Were the archive of the tree linked, neither would be missed.
+    let why = "error while loading shared libraries: librego.so";
+    noticed_as("a shared library that Go's program does not find", test(&packages, "", 0), why)?;
+    noticed_as("a package that Go does not find", test("", &lib, 1), "Package rego was not found")
 }
 
 /// Every example, against the tree as it is built.
