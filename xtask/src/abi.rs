@@ -158,7 +158,7 @@ fn is_there(root: &Root, program: &str) -> bool {
 }
 
 /// That a check notices what is wrong on purpose.
-fn noticed(what: &str, control: Result<(), Failure>) -> Result<(), Failure> {
+pub(crate) fn noticed(what: &str, control: Result<(), Failure>) -> Result<(), Failure> {
     match control {
         Err(_) => {
             println!("noticed, as it must be: {what}");

@@ -1,5 +1,6 @@
 //! `test`: every test there is, language by language, and one closing line.
 
+mod mixed;
 mod tally;
 
 use std::fs;
@@ -211,32 +212,9 @@ fn cpp(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     });
     // All of them, and then what became of them.
     let ran: Vec<_> = ran.collect();
-    let mixed = mixed_dialects(root);
+    let mixed = mixed::dialects(root);
     *tally += Tally { passed: mixed.is_ok().into(), failed: mixed.is_err().into(), skipped: 0 };
     ran.into_iter().chain([mixed]).collect()
-}
-
-/// One program of a part in each dialect: where the linker took what is inline in one part for the
-/// other's, it would crash.
-fn mixed_dialects(root: &Root) -> Result<(), Failure> {
-    const FOLDER: &str = "bindings/cpp/mixed";
-    const PROGRAM: &str = "target/debug/cpp-test-mixed";
-    let mut parts = Vec::new();
-    for (number, dialect) in CPP_DIALECTS.iter().enumerate() {
-        let (name, part) = (format!("-DPART=part_{number}"), format!("{PROGRAM}-{number}.o"));
-        let source = format!("{FOLDER}/part.cpp");
-        let compile =
-            ["-c", "-Wall", "-Wextra", "-Werror", "-Iinclude", &name, "-o", &part, &source];
-        root.program("c++", &[dialect, &compile[..]].concat()).go()?;
-        parts.push(part);
-    }
-    let main = format!("{FOLDER}/main.cpp");
-    let parts = parts.iter().map(String::as_str);
-    let library = LINKS[0].1.iter().copied();
-    let all: Vec<&str> =
-        ["-pthread", "-o", PROGRAM, &main].into_iter().chain(parts).chain(library).collect();
-    root.program("c++", &all).go()?;
-    root.program(&format!("./{PROGRAM}"), &[]).go()
 }
 
 /// Both ends of what `rego.hpp` is for, and what is in between.
