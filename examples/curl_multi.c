@@ -43,10 +43,8 @@ static size_t discard(char *data, size_t size, size_t n, void *nothing) {
 static void notify(void *userdata) { curl_multi_wakeup(userdata); }
 
 static void start(const rego_action *action) {
-  struct request *request = calloc(1, sizeof *request);
-  request->easy = curl_easy_init();
-  request->attempt = action->attempt;
-  request->next = running;
+  struct request *request = malloc(sizeof *request);
+  *request = (struct request){curl_easy_init(), action->attempt, running};
   running = request;
   curl_easy_setopt(request->easy, CURLOPT_URL, url);
   curl_easy_setopt(request->easy, CURLOPT_WRITEFUNCTION, discard);

@@ -14,7 +14,7 @@ mod row;
 pub mod timers;
 mod two;
 
-pub use row::{Row, to_json};
+pub use row::{Row, met, to_json};
 
 use std::time::{Duration, Instant};
 

@@ -29,6 +29,15 @@ impl Row {
     }
 }
 
+/// # Errors
+///
+/// Names the goals that are missed.
+pub fn met(rows: &[Row]) -> Result<(), String> {
+    let missed = rows.iter().filter(|row| !row.ok());
+    let missed: Vec<String> = missed.map(|row| format!("{}: {}", row.id, row.what)).collect();
+    if missed.is_empty() { Ok(()) } else { Err(format!("missed: {}", missed.join("; "))) }
+}
+
 /// The rows as a JSON array, a row a line.
 #[must_use]
 pub fn to_json(rows: &[Row]) -> String {
@@ -65,5 +74,14 @@ mod tests {
   {"id": "G2", "what": "by key", "value": 1.500, "bound": 1.00, "ok": false}
 ]"#;
         assert_eq!(to_json(&rows), expected);
+    }
+
+    #[test]
+    fn a_goal_that_is_missed_is_named() {
+        let met_row = Row::goal("G1", "run beside a pair", 0.8, 0.8);
+        let lane = Row { id: "lane", what: "nothing, ns".to_owned(), value: 9.0, bound: None };
+        assert_eq!(met(&[met_row.clone(), lane.clone()]), Ok(()));
+        let missed = Row::goal("G2", "by key", 1.5, 1.0);
+        assert_eq!(met(&[met_row, missed, lane]), Err("missed: G2: by key".to_owned()));
     }
 }

@@ -1,3 +1,3 @@
 module github.com/rego-resilience/rego/bindings/go
 
-go 1.24
+go 1.24.0

@@ -15,16 +15,21 @@ import (
 var (
 	enumOf     = regexp.MustCompile(`(?s)\nenum (rego_\w+)\n.*?\n};`)
 	constantOf = regexp.MustCompile(`\n  (REGO_\w+) = (-?\d+),`)
+	versionOf  = regexp.MustCompile(`\n#define REGO_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)`)
 )
 
-// header are the constants of include/rego.h by enum.
-func header(t *testing.T) map[string]map[string]int64 {
+func headerText(t *testing.T) string {
 	text, err := os.ReadFile("../../include/rego.h")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(text)
+}
+
+// header are the constants of include/rego.h by enum.
+func header(t *testing.T) map[string]map[string]int64 {
 	enums := map[string]map[string]int64{}
-	for _, enum := range enumOf.FindAllStringSubmatch(string(text), -1) {
+	for _, enum := range enumOf.FindAllStringSubmatch(headerText(t), -1) {
 		constants := map[string]int64{}
 		for _, c := range constantOf.FindAllStringSubmatch(enum[0], -1) {
 			n, err := strconv.ParseInt(c[2], 10, 64)
@@ -39,6 +44,27 @@ func header(t *testing.T) map[string]map[string]int64 {
 		t.Fatal("the header is not as this test reads it", enums)
 	}
 	return enums
+}
+
+// headerVersion is the version that a header says, in the order of its macros.
+func headerVersion(text string) string {
+	var parts []string
+	for _, part := range versionOf.FindAllStringSubmatch(text, -1) {
+		parts = append(parts, part[1])
+	}
+	return strings.Join(parts, ".")
+}
+
+func TestTheLibraryHasTheVersionOfTheHeader(t *testing.T) {
+	text := headerText(t)
+	if is, said := headerVersion(text), Version(); is != said {
+		t.Errorf("%q with a header of %q", said, is)
+	}
+	// The control.
+	other := strings.Replace(text, "#define REGO_VERSION_MINOR ", "#define REGO_VERSION_MINOR 7", 1)
+	if headerVersion(other) == Version() {
+		t.Error("another minor version went unnoticed")
+	}
 }
 
 // What is no matter of this module's: answers of functions, but for those it looks at; what a zero

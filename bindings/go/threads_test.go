@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 
@@ -79,10 +78,4 @@ func TestThreadsThatWaitAreCounted(t *testing.T) {
 	}
 	close(release)
 	done.Wait()
-}
-
-func TestTheLibraryHasAVersion(t *testing.T) {
-	if version := rego.Version(); strings.Count(version, ".") != 2 {
-		t.Fatal(version)
-	}
 }

@@ -49,20 +49,53 @@ fn no_constant_changes_or_goes() {
     assert_eq!(broken(&before, &constants(&gone)), ["REGO_ACTION_CANCEL 2"]);
 }
 
+/// Whether the number behind `before` is this one, and not only begins like it.
+fn is(text: &str, before: &str, number: &str) -> bool {
+    let Some((_, rest)) = text.split_once(before) else { return false };
+    rest.split(|c: char| !c.is_ascii_digit()).next() == Some(number)
+}
+
+/// Where another version is written than the one of the source.
+fn other_versions(header: &str, hpp: &str, consumer: &str) -> Vec<&'static str> {
+    let [major, minor, patch] = [
+        env!("CARGO_PKG_VERSION_MAJOR"),
+        env!("CARGO_PKG_VERSION_MINOR"),
+        env!("CARGO_PKG_VERSION_PATCH"),
+    ];
+    let defines = |part, value| is(header, &format!("#define REGO_VERSION_{part} "), value);
+    let wants = |part, value| is(hpp, &format!("REGO_VERSION_{part} == "), value);
+    let same = [
+        ("rego.h: MAJOR", defines("MAJOR", major)),
+        ("rego.h: MINOR", defines("MINOR", minor)),
+        ("rego.h: PATCH", defines("PATCH", patch)),
+        ("rego.hpp: MAJOR", wants("MAJOR", major)),
+        ("rego.hpp: MINOR", wants("MINOR", minor)),
+        ("the consumer", is(consumer, &format!("find_package(rego {major}."), minor)),
+    ];
+    same.into_iter().filter(|(_, same)| !same).map(|(what, _)| what).collect()
+}
+
 #[test]
 fn there_is_one_version() {
-    let parts = [
-        ("MAJOR", env!("CARGO_PKG_VERSION_MAJOR")),
-        ("MINOR", env!("CARGO_PKG_VERSION_MINOR")),
-        ("PATCH", env!("CARGO_PKG_VERSION_PATCH")),
-    ];
-    for (part, value) in parts {
-        assert!(HEADER.contains(&format!("#define REGO_VERSION_{part} {value}\n")), "{part}");
-    }
-    for (part, value) in &parts[..2] {
-        assert!(HPP.contains(&format!("REGO_VERSION_{part} == {value}")), "rego.hpp: {part}");
-    }
-    let minor = format!("{}.{}", parts[0].1, parts[1].1);
-    assert!(CONSUMER.contains(&format!("find_package(rego {minor} ")), "the consumer");
+    assert_eq!(other_versions(HEADER, HPP, CONSUMER), [""; 0]);
     assert!(HEADER.contains("#define REGO_ABI_VERSION 1\n"), "whoever changes it changes this");
+    // The controls: the number behind each of these becomes another, which begins as it did.
+    let other = |text: &str, before: &str| {
+        let (start, rest) = text.split_once(before).expect("it was found above");
+        let end = rest.find(|c: char| !c.is_ascii_digit()).expect("not all of it is digits");
+        format!("{start}{before}{}7{}", &rest[..end], &rest[end..])
+    };
+    for part in ["MAJOR", "MINOR", "PATCH"] {
+        let header = other(HEADER, &format!("#define REGO_VERSION_{part} "));
+        let found = other_versions(&header, HPP, CONSUMER);
+        assert_eq!(found, [format!("rego.h: {part}")]);
+    }
+    for part in ["MAJOR", "MINOR"] {
+        let found =
+            other_versions(HEADER, &other(HPP, &format!("REGO_VERSION_{part} == ")), CONSUMER);
+        assert_eq!(found, [format!("rego.hpp: {part}")]);
+    }
+    let consumer =
+        other(CONSUMER, concat!("find_package(rego ", env!("CARGO_PKG_VERSION_MAJOR"), "."));
+    assert_eq!(other_versions(HEADER, HPP, &consumer), ["the consumer"]);
 }

@@ -82,14 +82,10 @@ fn the_chapters_are_there() {
     }
 }
 
-/// A program that uses every macro, and includes the header twice.
+/// A program that includes the header twice; `program` adds a use of every initialiser.
 const USER: &str = r#"
 #include <rego.h>
 #include <rego.h>
-rego_options options(void);
-rego_options options(void) { rego_options it = REGO_OPTIONS_INIT; return it; }
-rego_error error(void);
-rego_error error(void) { rego_error it = REGO_ERROR_INIT; return it; }
 rego_begin begin(void);
 rego_begin begin(void) { rego_begin it = REGO_BEGIN_INIT; it.flags |= REGO_BEGIN_KEEP; return it; }
 rego_completion facts(void);
@@ -99,10 +95,6 @@ rego_completion facts(void) {
   it.flags = REGO_COMPLETION_NOT_SENT | REGO_COMPLETION_DO_NOT_RETRY;
   return it;
 }
-rego_outcome outcome(void);
-rego_outcome outcome(void) { rego_outcome it = REGO_OUTCOME_INIT; return it; }
-rego_step step(void);
-rego_step step(void) { rego_step it = REGO_STEP_INIT; return it; }
 rego_str text(void);
 rego_str text(void) { return REGO_STR("svc.Get"); }
 uint32_t version(void);
@@ -121,13 +113,28 @@ int works(rego_engine *engine, rego_str name, rego_key *key) {
 }
 "#;
 
+/// Every macro of the header's that initialises a struct, with the type of that.
+fn initialisers() -> Vec<(&'static str, String)> {
+    let macros = MACROS.lines().filter_map(|line| line.strip_prefix("#define ")?.split(' ').next());
+    let named = |name: &'static str| Some((name, name.strip_suffix("_INIT")?.to_ascii_lowercase()));
+    macros.filter_map(named).collect()
+}
+
+/// `USER`, and a function for each of these macros.
+fn program(initialisers: &[(&str, String)]) -> String {
+    let functions = initialisers.iter().map(|(name, of)| {
+        format!("{of} make_{of}(void);\n{of} make_{of}(void) {{ {of} it = {name}; return it; }}\n")
+    });
+    USER.to_owned() + &functions.collect::<String>()
+}
+
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
 
 #[test]
 fn every_dialect_of_c_takes_it() {
-    let cc = Compiler::c();
+    let (cc, program) = (Compiler::c(), program(&initialisers()));
     for dialect in ["c99", "c11", "c17", "c2x"] {
-        cc.compile(&[STRICT, &[&format!("-std={dialect}")]].concat(), USER)
+        cc.compile(&[STRICT, &[&format!("-std={dialect}")]].concat(), &program)
             .unwrap_or_else(|errors| panic!("{dialect}: {errors}"));
     }
 }
@@ -135,13 +142,29 @@ fn every_dialect_of_c_takes_it() {
 #[test]
 fn every_dialect_of_cpp_takes_it() {
     let Some(cpp) = Compiler::cpp() else { return };
+    let program = program(&initialisers());
     for dialect in ["c++11", "c++14", "c++17", "c++20", "c++23"] {
-        cpp.compile(&[STRICT, &[&format!("-std={dialect}")]].concat(), USER)
+        cpp.compile(&[STRICT, &[&format!("-std={dialect}")]].concat(), &program)
             .unwrap_or_else(|errors| panic!("{dialect}: {errors}"));
     }
 }
 
-/// The control of the two above, and of the attribute.
+/// The control of the two above: an initialiser that forgets a field, of each.
+#[test]
+fn an_initialiser_that_is_too_short_is_noticed() {
+    let cc = Compiler::c();
+    let all = initialisers();
+    assert_eq!(all.len(), MACROS.matches("_INIT").count());
+    for one in all.chunks(1) {
+        let (name, of) = &one[0];
+        let short = format!("#undef {name}\n#define {name} {{(uint32_t)sizeof({of})}}\n");
+        let wrong = program(one).replacen(&format!("{of} make_"), &format!("{short}{of} make_"), 1);
+        let refused = cc.compile(STRICT, &wrong);
+        assert!(refused.is_err_and(|e| e.contains("missing-field-initializers")), "{name}");
+    }
+}
+
+/// The control of them, too, and of the attribute.
 #[test]
 fn a_status_that_is_thrown_away_is_noticed() {
     let careless = "#include <rego.h>\nvoid f(rego_engine *e, rego_step *s);\n\

@@ -5,7 +5,7 @@ mod links;
 mod memory;
 mod packages;
 
-use crate::shell::{Failure, Root};
+use crate::shell::{Failure, Root, Run};
 
 /// One check of the promise.
 struct Check {
@@ -158,7 +158,7 @@ fn is_there(root: &Root, program: &str) -> bool {
 }
 
 /// That a check notices what is wrong on purpose.
-fn noticed(what: &str, control: Result<(), Failure>) -> Result<(), Failure> {
+pub(crate) fn noticed(what: &str, control: Result<(), Failure>) -> Result<(), Failure> {
     match control {
         Err(_) => {
             println!("noticed, as it must be: {what}");
@@ -166,4 +166,15 @@ fn noticed(what: &str, control: Result<(), Failure>) -> Result<(), Failure> {
         }
         Ok(()) => Err(Failure::Failed(format!("the control went unnoticed: {what}"))),
     }
+}
+
+/// The same, and that what it says tells why.
+fn noticed_as(what: &str, control: Run, why: &str) -> Result<(), Failure> {
+    println!("$ {control}");
+    let (succeeded, said) = control.tried()?;
+    if !succeeded && !said.contains(why) {
+        let other = format!("the control failed for another reason than `{why}`: {what}\n{said}");
+        return Err(Failure::Failed(other));
+    }
+    noticed(what, if succeeded { Ok(()) } else { Err(Failure::Reported) })
 }

@@ -31,8 +31,8 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    pub(crate) const DEV: Self = Self { name: "dev", folder: "debug" };
-    const RELEASE: Self = Self { name: "release", folder: "release" };
+    const DEV: Self = Self { name: "dev", folder: "debug" };
+    pub(crate) const RELEASE: Self = Self { name: "release", folder: "release" };
 }
 
 pub(crate) fn into(root: &Root, prefix: &Path, profile: Profile) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ mod boundary;
 mod check;
 mod controls;
 mod generate;
+mod go;
 mod install;
 mod instructions;
 mod models;

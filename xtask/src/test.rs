@@ -1,11 +1,12 @@
 //! `test`: every test there is, language by language, and one closing line.
 
+mod mixed;
 mod tally;
 
 use std::fs;
 
 use crate::{
-    abi, instructions,
+    abi, go, instructions,
     shell::{Failure, Root, Run},
 };
 use tally::Tally;
@@ -19,6 +20,8 @@ struct Language {
     probe: &'static [&'static str],
     /// The packages of a Debian-like system that bring the toolchain.
     packages: &'static [&'static str],
+    /// What else is missing, if anything, and what would help.
+    missing: fn(&Root) -> Option<String>,
     run: fn(&Root, &mut Tally) -> Result<(), Failure>,
 }
 
@@ -28,6 +31,7 @@ const LANGUAGES: &[Language] = &[
         tests: "Cargo.toml",
         probe: &["cargo", "--version"],
         packages: &["rustup"],
+        missing: |_| None,
         run: rust,
     },
     Language {
@@ -35,6 +39,7 @@ const LANGUAGES: &[Language] = &[
         tests: "core/examples/instructions.txt",
         probe: &["valgrind", "--version"],
         packages: &["valgrind"],
+        missing: |_| None,
         run: instruction_counts,
     },
     Language {
@@ -42,6 +47,7 @@ const LANGUAGES: &[Language] = &[
         tests: "ffi/tests/c",
         probe: &["cc", "--version"],
         packages: &["gcc", "libc6-dev"],
+        missing: |_| None,
         run: c,
     },
     Language {
@@ -49,24 +55,31 @@ const LANGUAGES: &[Language] = &[
         tests: "bindings/cpp/tests",
         probe: &["c++", "--version"],
         packages: &["g++"],
+        missing: |_| None,
         run: cpp,
     },
     Language {
         name: "Go",
-        tests: "bindings/go/go.mod",
-        probe: &["go", "version"],
-        packages: &["golang-go", "gcc", "libc6-dev"],
+        tests: go::MODULE,
+        probe: &["cc", "--version"],
+        packages: &["gcc", "libc6-dev"],
+        missing: go::missing,
         run: go,
     },
 ];
 
 impl Language {
-    fn is_missing(&self, root: &Root) -> bool {
-        root.has(self.tests) && !root.program(self.probe[0], &self.probe[1..]).works()
+    fn works(&self, root: &Root) -> bool {
+        root.program(self.probe[0], &self.probe[1..]).works()
     }
 
-    fn install(&self) -> String {
-        format!("apt-get install -y {}", self.packages.join(" "))
+    /// Why it cannot be tested here, if so, and what would help.
+    fn missing(&self, root: &Root) -> Option<String> {
+        if self.works(root) {
+            return (self.missing)(root);
+        }
+        let (probe, packages) = (self.probe.join(" "), self.packages.join(" "));
+        Some(format!("`{probe}` does not work here; as root: apt-get install -y {packages}"))
     }
 }
 
@@ -87,9 +100,8 @@ fn run_all(root: &Root, languages: &[Language], strict: bool) -> Tally {
     let mut total = Tally::default();
     for language in languages.iter().filter(|language| root.has(language.tests)) {
         println!("== {}", language.name);
-        if language.is_missing(root) {
-            let (probe, install) = (language.probe.join(" "), language.install());
-            println!("SKIPPED {}: `{probe}` does not work here; as root: {install}", language.name);
+        if let Some(why) = language.missing(root) {
+            println!("SKIPPED {}: {why}", language.name);
             if strict {
                 println!("CI=true makes that a failure");
                 total.failed += 1;
@@ -117,23 +129,28 @@ pub(crate) fn setup(root: &Root, arguments: &[&str]) -> Result<(), Failure> {
     if !arguments.is_empty() {
         return Err(Failure::Usage("setup takes no arguments".to_owned()));
     }
-    let missing: Vec<_> = LANGUAGES.iter().filter(|language| language.is_missing(root)).collect();
-    let mut packages: Vec<_> =
-        missing.iter().flat_map(|language| language.packages).copied().collect();
+    let ours = LANGUAGES.iter().filter(|language| root.has(language.tests));
+    let missing = ours.filter(|language| !language.works(root));
+    let mut packages: Vec<_> = missing.flat_map(|language| language.packages).copied().collect();
     if root.has("ffi/Cargo.toml") {
         packages.extend(abi::missing(root));
     }
-    if packages.is_empty() {
+    let go = root.has(go::MODULE) && go::missing(root).is_some();
+    if packages.is_empty() && !go {
         println!("every toolchain that the tests need is here");
         return Ok(());
     }
     let is_root = root.program("id", &["-u"]).capture()?.trim() == "0";
-    let apt = |arguments: &[&str]| match is_root {
-        true => root.program("apt-get", arguments).go(),
-        false => root.program("sudo", &[&["apt-get"], arguments].concat()).go(),
+    let admin = |command: &[&str]| match is_root {
+        true => root.program(command[0], &command[1..]).go(),
+        false => root.program("sudo", command).go(),
     };
-    apt(&["update"])?;
-    apt(&[&["install", "-y", "--no-install-recommends"], &packages[..]].concat())
+    admin(&["apt-get", "update"])?;
+    if !packages.is_empty() {
+        let install = ["apt-get", "install", "-y", "--no-install-recommends"];
+        admin(&[&install, &packages[..]].concat())?;
+    }
+    if go { go::install(root, &admin) } else { Ok(()) }
 }
 
 fn rust(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
@@ -195,32 +212,9 @@ fn cpp(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     });
     // All of them, and then what became of them.
     let ran: Vec<_> = ran.collect();
-    let mixed = mixed_dialects(root);
+    let mixed = mixed::dialects(root);
     *tally += Tally { passed: mixed.is_ok().into(), failed: mixed.is_err().into(), skipped: 0 };
     ran.into_iter().chain([mixed]).collect()
-}
-
-/// One program of a part in each dialect: where the linker took what is inline in one part for the
-/// other's, it would crash.
-fn mixed_dialects(root: &Root) -> Result<(), Failure> {
-    const FOLDER: &str = "bindings/cpp/mixed";
-    const PROGRAM: &str = "target/debug/cpp-test-mixed";
-    let mut parts = Vec::new();
-    for (number, dialect) in CPP_DIALECTS.iter().enumerate() {
-        let (name, part) = (format!("-DPART=part_{number}"), format!("{PROGRAM}-{number}.o"));
-        let source = format!("{FOLDER}/part.cpp");
-        let compile =
-            ["-c", "-Wall", "-Wextra", "-Werror", "-Iinclude", &name, "-o", &part, &source];
-        root.program("c++", &[dialect, &compile[..]].concat()).go()?;
-        parts.push(part);
-    }
-    let main = format!("{FOLDER}/main.cpp");
-    let parts = parts.iter().map(String::as_str);
-    let library = LINKS[0].1.iter().copied();
-    let all: Vec<&str> =
-        ["-pthread", "-o", PROGRAM, &main].into_iter().chain(parts).chain(library).collect();
-    root.program("c++", &all).go()?;
-    root.program(&format!("./{PROGRAM}"), &[]).go()
 }
 
 /// Both ends of what `rego.hpp` is for, and what is in between.
@@ -296,7 +290,8 @@ mod tests {
         probe: &'static [&'static str],
         run: fn(&Root, &mut Tally) -> Result<(), Failure>,
     ) -> Language {
-        Language { name: "test", tests: "Cargo.toml", probe, packages: &["package"], run }
+        let (tests, packages) = ("Cargo.toml", &["package"]);
+        Language { name: "test", tests, probe, packages, missing: |_| None, run }
     }
 
     fn three_pass(_: &Root, tally: &mut Tally) -> Result<(), Failure> {
@@ -308,12 +303,14 @@ mod tests {
     fn a_missing_toolchain_is_a_skip_and_in_ci_a_failure() {
         let there = language(&["true"], three_pass);
         let missing = language(&["no-such-program"], |_, _| panic!("ran without its toolchain"));
-        let languages = [there, missing];
+        let old = language(&["true"], |_, _| panic!("ran with one that is too old"));
+        let old = Language { missing: |_| Some("it is too old".to_owned()), ..old };
+        let languages = [there, missing, old];
         let root = Root::find();
         let tally = run_all(&root, &languages, false);
-        assert_eq!(tally, Tally { passed: 3, failed: 0, skipped: 1 });
+        assert_eq!(tally, Tally { passed: 3, failed: 0, skipped: 2 });
         let tally = run_all(&root, &languages, true);
-        assert_eq!(tally, Tally { passed: 3, failed: 1, skipped: 0 });
+        assert_eq!(tally, Tally { passed: 3, failed: 2, skipped: 0 });
     }
 
     #[test]

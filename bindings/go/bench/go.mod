@@ -1,6 +1,6 @@
 module github.com/rego-resilience/rego/bindings/go/bench
 
-go 1.24
+go 1.24.0
 
 require (
 	github.com/failsafe-go/failsafe-go v0.9.8

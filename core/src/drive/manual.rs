@@ -14,6 +14,7 @@ mod event_loop;
 mod finish;
 mod fly;
 mod forget;
+mod give_up;
 mod hand_over;
 mod hear;
 mod id;

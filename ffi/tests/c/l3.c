@@ -366,11 +366,15 @@ static void an_executed_call_can_be_cancelled(void) {
 #define MANY 1000
 static struct log logs[MANY];
 
+static const char hedges[] =
+    "schema = 1\n[defaults]\nidempotent = true\n[defaults.hedge]\nenabled = true\n"
+    "trigger = \"fixed\"\ndelay = \"2ms\"\nbudget = \"unlimited\"\n";
+
 /* Tasks wait in a queue until they are run by hand, in a time that is set by hand. */
 static struct {
   rego_time now;
   uint64_t tasks[8], timers[8];
-  int n_tasks, n_timers;
+  int n_tasks, n_timers, refuses;
 } desk;
 
 static rego_time desk_now(void *userdata) {
@@ -384,26 +388,38 @@ static int32_t desk_spawn(void *userdata, rego_run_fn run, uint64_t task) {
 }
 static int32_t desk_schedule(void *userdata, rego_time at, rego_run_fn run, uint64_t task) {
   (void)userdata, (void)at, (void)run;
+  if (desk.refuses) {
+    return 1;
+  }
   desk.timers[desk.n_timers++] = task;
   return 0;
 }
 
-/* An attempt that leaves its queue after its call's deadline is not run, and not asked to stop. */
-static void what_is_too_late_to_begin_is_not_begun(void) {
+/* Submits a call of these policies to the desk. */
+static rego_engine *at_the_desk(const char *text, rego_time deadline, struct log *log) {
   rego_engine *mine = NULL;
   rego_options options = REGO_OPTIONS_INIT;
   rego_executor executor = REGO_EXECUTOR_INIT;
   rego_key key = 0;
   rego_call call = 0;
-  struct log log = {0};
-  rego_work work = work_of(&log);
-  desk.now = options.now = 1000000;
+  rego_work work = work_of(log);
+  options.now = desk.now;
   OK(rego_engine_new(&options, &mine, NULL));
+  OK(rego_engine_load_policies(mine, (rego_str){text, strlen(text)}, NULL));
   OK(rego_key_intern(mine, REGO_STR("svc.Get"), &key));
   executor.spawn = desk_spawn;
   executor.schedule = desk_schedule;
   executor.now = desk_now;
-  OK(rego_submit(mine, key, 2000000, &work, &executor, &call));
+  OK(rego_submit(mine, key, deadline, &work, &executor, &call));
+  return mine;
+}
+
+/* An attempt that leaves its queue after its call's deadline is not run, and not asked to stop. */
+static void what_is_too_late_to_begin_is_not_begun(void) {
+  struct log log = {0};
+  memset(&desk, 0, sizeof desk);
+  desk.now = 1000000;
+  rego_engine *mine = at_the_desk("schema = 1", 2000000, &log);
   CHECK(desk.n_tasks == 1 && log.attempts == 0);
   desk.now = 3000000;
   rego_run_task(desk.tasks[0]);
@@ -416,6 +432,34 @@ static void what_is_too_late_to_begin_is_not_begun(void) {
   CHECK(log.attempts == 0 && log.cancels == 0 && log.done == 1 && log.drops == 1);
   CHECK(log.result.verdict == REGO_VERDICT_DEADLINE_EXCEEDED);
   CHECK(rego_engine_release(mine) == 0);
+}
+
+/* While an attempt runs its end is waited for, whatever the timer says; after that, nothing is. */
+static void a_timer_that_has_refused_is_asked_again(void) {
+  struct log log = {.failing = 1};
+  memset(&desk, 0, sizeof desk);
+  desk.now = 1000000;
+  desk.refuses = 1;
+  rego_engine *mine = at_the_desk(hedges, 0, &log);
+  CHECK(desk.n_tasks == 1 && log.done == 0);
+  rego_run_task(desk.tasks[0]);
+  CHECK(log.attempts == 1 && log.done == 1 && log.drops == 1);
+  CHECK(log.result.verdict == REGO_VERDICT_CANCELLED && rego_engine_release(mine) == 0);
+  /* Where it has come to its senses, there is another attempt. */
+  struct log again = {.failing = 1};
+  memset(&desk, 0, sizeof desk);
+  desk.now = 1000000;
+  desk.refuses = 1;
+  mine = at_the_desk(hedges, 0, &again);
+  desk.refuses = 0;
+  rego_run_task(desk.tasks[0]);
+  CHECK(again.attempts == 1 && again.done == 0 && desk.n_timers == 1);
+  desk.now += 1000000000;
+  rego_run_task(desk.timers[0]);
+  CHECK(desk.n_tasks == 2);
+  rego_run_task(desk.tasks[1]);
+  CHECK(again.attempts == 2 && again.done == 1 && again.drops == 1);
+  CHECK(again.result.verdict == REGO_VERDICT_SUCCESS && rego_engine_release(mine) == 0);
 }
 
 /* Each task has a thread of its own. */
@@ -442,9 +486,6 @@ static int32_t lone_spawn(void *userdata, rego_run_fn run, uint64_t task) {
 }
 
 #define LOSERS 200
-static const char hedges[] =
-    "schema = 1\n[defaults]\nidempotent = true\n[defaults.hedge]\nenabled = true\n"
-    "trigger = \"fixed\"\ndelay = \"2ms\"\nbudget = \"unlimited\"\n";
 
 /* Losers that do not mind being asked come back after their engine was released: eight of each site,
    which are as many as it puts up with. */
@@ -604,6 +645,7 @@ int main(void) {
   a_submitted_call_tells_its_end();
   an_executed_call_can_be_cancelled();
   what_is_too_late_to_begin_is_not_begun();
+  a_timer_that_has_refused_is_asked_again();
   losers_outlive_their_engine();
   an_engine_goes_with_its_last_loser();
   arguments_are_checked();

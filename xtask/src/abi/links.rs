@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::noticed;
+use super::{noticed, noticed_as};
 use crate::{
     shell::{Failure, Root},
     test::build_library,
@@ -96,12 +96,27 @@ pub(super) fn unload(root: &Root) -> Result<(), Failure> {
     compile(root, "ffi/tests/abi/unload.c", probe, &["-ldl", "-pthread"])?;
     root.program(&format!("./{probe}"), &["target/debug/librego.so"]).go()?;
     // The same code without `-z nodelete`.
-    let wrong = "target/abi/unloadable.so";
+    let wrong = linked(root, "unloadable", &[])?;
+    let control = root.program(&format!("./{probe}"), &[&wrong]);
+    noticed_as("a library that goes", control, "it is gone")?;
+    // glibc keeps a library for as long as a thread has something of it to destroy. Without that help
+    // the one still stays, and the other goes.
+    let keyed = ["-Wall", "-Wextra", "-Werror", "-fPIC", "ffi/tests/abi/keyed.c"];
+    let right = linked(root, "keyed", &[&keyed[..], &["-Wl,-z,nodelete"]].concat())?;
+    root.program(&format!("./{probe}"), &[&right, "thread"]).go()?;
+    let wrong = linked(root, "keyed-unloadable", &keyed)?;
+    let control = root.program(&format!("./{probe}"), &[&wrong, "thread"]);
+    noticed_as("a library that goes before its threads", control, "now the thread ends")
+}
+
+/// The library's code as a shared library of another kind.
+fn linked(root: &Root, name: &str, more: &[&str]) -> Result<String, Failure> {
+    let out = format!("target/abi/{name}.so");
     let whole = ["-Wl,--whole-archive", "target/debug/librego.a", "-Wl,--no-whole-archive"];
-    let link = ["-shared", "-o", wrong, "-lpthread", "-ldl", "-lm", "-lgcc_s"];
-    root.program("cc", &[&link[..3], &whole[..], &link[3..]].concat()).go()?;
-    let control = root.program(&format!("./{probe}"), &[wrong]).go();
-    noticed("a library that goes before its threads", control)
+    let libraries = ["-lpthread", "-ldl", "-lm", "-lgcc_s"];
+    let link = [&["-shared", "-o", &out], more, &whole[..], &libraries].concat();
+    root.program("cc", &link).go()?;
+    Ok(out)
 }
 
 fn declared(root: &Root) -> Result<Vec<String>, Failure> {
@@ -125,7 +140,7 @@ fn read(root: &Root, path: &str) -> Result<String, Failure> {
 }
 
 /// A file below `target/abi`.
-fn scratch(root: &Root, name: &str, text: &str) -> Result<String, Failure> {
+pub(super) fn scratch(root: &Root, name: &str, text: &str) -> Result<String, Failure> {
     let folder: PathBuf = root.join("target/abi");
     let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(name), text));
     written.map_err(|error| Failure::Failed(format!("cannot write {name}: {error}")))?;

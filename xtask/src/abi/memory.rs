@@ -30,7 +30,7 @@ pub(super) fn evil(root: &Root) -> Result<(), Failure> {
         let program = build(root, SOURCE, "evil-control", &flags, &library)?;
         noticed(what, root.program(&program, &[]).go())?;
     }
-    Ok(())
+    misuse(root, &library)
 }
 
 pub(super) fn address(root: &Root) -> Result<(), Failure> {
@@ -39,7 +39,12 @@ pub(super) fn address(root: &Root) -> Result<(), Failure> {
         let program = build(root, &format!("ffi/tests/c/{test}.c"), test, ADDRESS, &library)?;
         root.program(&program, &[]).go()?;
     }
-    let program = build(root, CONTROL, "control", ADDRESS, &library)?;
+    misuse(root, &library)
+}
+
+/// The controls of the two above.
+fn misuse(root: &Root, library: &str) -> Result<(), Failure> {
+    let program = build(root, CONTROL, "control", ADDRESS, library)?;
     noticed("a leak", root.program(&program, &["leak"]).go())?;
     noticed("a write past the end", root.program(&program, &["overrun"]).go())?;
     noticed("an overflow", root.program(&program, &["overflow"]).go())

@@ -10,7 +10,7 @@ use super::{
     Inner,
     agenda::Agenda,
     id::Seal,
-    seat::{CANCELLED, End, HOST_JUDGES},
+    seat::HOST_JUDGES,
     slot::{Done, Machine, Setting, Slot},
     step::Step,
 };
@@ -19,8 +19,7 @@ use crate::{
     clock::Nanos,
     drive::{Ended, Host, release},
     flight::{Exit, FlightId, Hold, News, Ticket},
-    notes::{AttemptId, AttemptSet, Event, Notes},
-    outcome::CancelReason,
+    notes::{AttemptSet, Notes},
     site::Counter,
     sync::Shard,
 };
@@ -298,34 +297,6 @@ impl<'a> Pilot<'a> {
         }
     }
 
-    #[cold]
-    fn give_up(&self, machine: &mut Machine, hold: &mut Hold<'_>, abandoned: AttemptSet) {
-        for attempt in abandoned {
-            machine.given_up.insert(attempt);
-            machine.queued.remove(attempt);
-            self.setting.site.abandon();
-            let Some(ticket) = self.slot.ticket_of(machine.aloft, attempt) else { continue };
-            let seat = self.slot.seat(ticket);
-            // It is in the air, so the mark finds it.
-            let _ = seat.mark(self.id.generation(), ticket, CANCELLED);
-            if machine.to_start.remove(ticket) {
-                self.take_back(hold, ticket);
-            } else {
-                machine.reasons[ticket.seat()] = Some(reason(machine.notes.as_slice(), attempt));
-                machine.to_cancel.insert(ticket);
-            }
-        }
-    }
-
-    /// The host has not heard of this attempt, and will not: it ends without having run. Its end is
-    /// the next news.
-    fn take_back(&self, hold: &mut Hold<'_>, ticket: Ticket) {
-        // Unless somebody guessed its id.
-        if hold.take_back(ticket) {
-            self.slot.seat(ticket).write(End::not_run(self.now));
-        }
-    }
-
     #[inline]
     pub(super) fn be_done(&self, machine: &mut Machine) {
         machine.done = Done::ToTell;
@@ -393,13 +364,4 @@ pub(super) fn ended<'a>(setting: &'a Setting, machine: &'a Machine) -> Ended<'a>
         first_started: machine.first_started,
         ended: machine.ended,
     }
-}
-
-/// Why the attempt was given up: what the notes say, or because its own time was up.
-fn reason(notes: &[crate::notes::Note], given_up: AttemptId) -> CancelReason {
-    let said = notes.iter().rev().find_map(|note| match note.what {
-        Event::CancelRequested { attempt, reason, .. } if attempt == given_up => Some(reason),
-        _ => None,
-    });
-    said.unwrap_or(CancelReason::Deadline)
 }
