@@ -43,7 +43,7 @@ use crate::{
 
 pub(crate) use ending::release;
 pub(crate) use pool::Alarms;
-pub(crate) use seed::Seeds;
+pub(crate) use seed::{Seeds, Stream};
 pub(crate) use tell::Ended;
 
 /// What every driver needs of its engine.

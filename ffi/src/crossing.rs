@@ -143,28 +143,30 @@ impl<T> Out<T> {
         unsafe { self.to.write(value) };
     }
 
-    /// For what is changed in place. Only the size is sure to have been initialised.
+    /// For what is changed in place. Only the size is sure to have been initialised. Where only the
+    /// beginning of it is the caller's, the whole is made beside it.
     #[inline]
     pub(crate) fn with<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
-        if self.size < size_of::<T>() {
-            return self.with_older(change);
+        let mut beside = MaybeUninit::uninit();
+        let is_older = self.size < size_of::<T>();
+        let at = if is_older { self.lay_out(&mut beside) } else { self.to };
+        // SAFETY: because whoever made this promised it, or it is a local, and any bits are a value.
+        let answer = change(unsafe { &mut *at });
+        if is_older {
+            // SAFETY: because both are valid for as many bytes, and one is a local.
+            unsafe { ptr::copy_nonoverlapping(at.cast::<u8>(), self.to.cast(), self.size) };
         }
-        // SAFETY: because whoever made this promised it, and any bits are a value.
-        change(unsafe { &mut *self.to })
+        answer
     }
 
-    /// Where only the beginning of it is the caller's.
+    /// What there is of it, and zeros.
     #[cold]
-    fn with_older<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
-        let mut whole = MaybeUninit::<T>::zeroed();
-        let (theirs, ours) = (self.to.cast::<u8>(), whole.as_mut_ptr().cast::<u8>());
-        // SAFETY: because both are valid for as many bytes, and one is a local.
-        unsafe { ptr::copy_nonoverlapping(theirs, ours, self.size) };
-        // SAFETY: because any bits are a value, zeros too.
-        let answer = change(unsafe { whole.assume_init_mut() });
-        // SAFETY: as above.
-        unsafe { ptr::copy_nonoverlapping(ours, theirs, self.size) };
-        answer
+    fn lay_out(&self, beside: &mut MaybeUninit<T>) -> *mut T {
+        *beside = MaybeUninit::zeroed();
+        let at = beside.as_mut_ptr();
+        // SAFETY: because both are valid for as many bytes, and one is the caller's local.
+        unsafe { ptr::copy_nonoverlapping(self.to.cast::<u8>(), at.cast(), self.size) };
+        at
     }
 }
 

@@ -13,7 +13,8 @@ use crate::sync::{AtomicU64, Ordering};
 /// Where an engine's calls take their seeds from.
 #[derive(Debug)]
 pub(crate) enum Seeds {
-    /// A stream per thread, different in every process, forked ones too. Writes no shared memory.
+    /// A stream per thread or place, different in every process, forked ones too. Writes no shared
+    /// memory.
     Random,
     /// A sequence: the same calls in the same order draw the same. For tests and simulation.
     Fixed { seed: u64, calls: AtomicU64 },
@@ -36,12 +37,20 @@ impl Seeds {
         Self::Fixed { seed, calls: AtomicU64::new(0) }
     }
 
+    /// The seed of the next call at a place with a stream of its own.
+    #[inline]
+    pub(crate) fn next_of(&self, stream: &mut Stream) -> u64 {
+        match self {
+            Self::Random => seed_of(stream.step()),
+            Self::Fixed { .. } => self.next(),
+        }
+    }
+
     /// The seed of the next call.
     #[inline]
     pub(crate) fn next(&self) -> u64 {
         match self {
-            // Relaxed: written in the child before it has a second thread.
-            Self::Random => mix(stream() ^ FORKS.load(Ordering::Relaxed)),
+            Self::Random => seed_of(stream()),
             Self::Fixed { seed, calls } => {
                 // Relaxed: only the number matters.
                 let call = calls.fetch_add(1, Ordering::Relaxed);
@@ -51,27 +60,48 @@ impl Seeds {
     }
 }
 
+/// A stream of seeds, for a place where calls follow each other; whoever has the place has the
+/// stream. Cheaper than a thread's own where that is to be looked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stream(u64);
+
+impl Stream {
+    #[inline]
+    fn step(&mut self) -> u64 {
+        self.0 = match self.0 {
+            0 => first(),
+            now => now.wrapping_add(STEP),
+        };
+        self.0
+    }
+}
+
+#[cold]
+fn first() -> u64 {
+    // Never 0, which stands for a stream that has not begun.
+    RandomState::new().hash_one(STEP) | 1
+}
+
 #[inline]
 fn stream() -> u64 {
     thread_local! {
-        static STREAM: Cell<u64> = const { Cell::new(0) };
-    }
-    #[cold]
-    fn first() -> u64 {
-        // Never 0, which stands for a stream that has not begun.
-        RandomState::new().hash_one(STEP) | 1
+        static STREAM: Cell<Stream> = const { Cell::new(Stream(0)) };
     }
     STREAM
         .try_with(|stream| {
-            let now = match stream.get() {
-                0 => first(),
-                now => now.wrapping_add(STEP),
-            };
-            stream.set(now);
+            let mut mine = stream.get();
+            let now = mine.step();
+            stream.set(mine);
             now
         })
         // The thread is being torn down: its last calls share a seed.
         .unwrap_or(STEP)
+}
+
+#[inline]
+fn seed_of(now: u64) -> u64 {
+    // Relaxed: written in the child before it has a second thread.
+    mix(now ^ FORKS.load(Ordering::Relaxed))
 }
 
 fn mix(mut z: u64) -> u64 {

@@ -86,8 +86,8 @@ impl<'a> Pilot<'a> {
         let listener = self.host.listener.as_deref();
         let told_as = listener.map_or(0, |it| it.started(self.setting.site.name(), self.now));
         self.setting.site.take_off().stay();
-        let seed = self.host.seeds.next();
         self.slot.with_machine(|machine| {
+            let seed = self.host.seeds.next_of(&mut machine.seeds);
             machine.told_as = told_as;
             let with = self.with(&mut machine.notes);
             machine.call = Some(Call::prepare(&with, self.now, deadline, seed));

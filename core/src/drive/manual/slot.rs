@@ -19,6 +19,7 @@ use super::{
 use crate::{
     call::{Call, Rules},
     clock::Nanos,
+    drive::Stream,
     flight::{Flight, FlightId, SEATS, Stale, Ticket},
     notes::{AttemptId, AttemptSet, Notes},
     outcome::CancelReason,
@@ -69,6 +70,8 @@ pub(super) struct Machine {
     /// `None` only until the slot's first use.
     pub(super) call: Option<Call>,
     pub(super) notes: Notes,
+    /// What seeds the calls of this slot, one after the other.
+    pub(super) seeds: Stream,
     /// The number by which the listener knows the call.
     pub(super) told_as: u64,
     /// How many notes the listener has been told.
@@ -265,7 +268,7 @@ impl Linked for Slot {
 }
 
 impl Machine {
-    /// As new, with the memory of before. Field by field, for what is made anew is moved in, all of
+    /// As new, with the memory of before, and the stream of seeds. Field by field, for what is made anew is moved in, all of
     /// it; the reasons are written before they are read.
     #[inline]
     fn clear(&mut self, start: Nanos) {
