@@ -21,7 +21,7 @@ use crate::{
     flight::{Exit, FlightId, Hold, News, Ticket},
     notes::{AttemptSet, Notes},
     site::Counter,
-    sync::Shard,
+    sync::{Arc as Shared, Shard},
 };
 
 /// A flight in the hand of the thread that drives it.
@@ -98,7 +98,7 @@ impl<'a> Pilot<'a> {
         // setting is looked at from there on.
         let Setting { site, terms, .. } = self.setting;
         let due = terms.policy.hedge.enabled && site.is_refresh_due(self.now);
-        let looked_after = due.then(|| (Arc::clone(site), Arc::clone(terms)));
+        let looked_after = due.then(|| (Shared::clone(site), Shared::clone(terms)));
         let now = self.now;
         let left = self.rounds(hold, true, step);
         if let Some((site, terms)) = looked_after {
