@@ -2301,7 +2301,8 @@ REGO_NOEXCEPT;
 /**
  * Executes a call and does not wait: all attempts run on the executor's threads, its timer is the
  * timer, and `on_done` tells the end there. So the work needs `on_done`, the executor `spawn` and
- * `schedule`. Where the host's timer refuses and nothing runs, the call ends as
+ * `schedule`; `REGO_EXECUTE_INLINE_FIRST` asks for nothing here, and `REGO_EXECUTE_WAIT_LOSERS` is
+ * refused, as nobody waits. Where the host's timer refuses and nothing runs, the call ends as
  * `REGO_VERDICT_CANCELLED`: better an end than none.
  *
  * `rego_call_cancel` with the id ends the call; it is not async-signal-safe for such a call, and

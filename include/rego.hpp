@@ -351,7 +351,7 @@ struct options {
   std::uint32_t idempotent = REGO_IDEMPOTENT_UNSET;
   std::uint32_t priority = 0;
   bool inline_first = false;  ///< see REGO_EXECUTE_INLINE_FIRST
-  bool wait_losers = false;   ///< see REGO_EXECUTE_WAIT_LOSERS: for callables that refer to a stack
+  bool wait_losers = false;   ///< see REGO_EXECUTE_WAIT_LOSERS: for callables that refer to a stack; not for `submit`
 #if REGO_HPP_STOP_TOKEN
   std::stop_token stop{};  ///< asks for the end of the call
 #endif

@@ -29,7 +29,8 @@ func DoValue[T any](ctx context.Context, key Key, op func(context.Context) (T, e
 // attempt. And an error that it calls a success, or [Attempt.Decide] does, is returned as it is.
 //
 // The deadline of ctx is the call's; the policy's overall timeout holds besides. When ctx ends, the
-// attempts' contexts end, and the call, with the cause of ctx ([context.Cause]).
+// attempts' contexts end, and the call, with the cause of ctx ([context.Cause]): by a deadline as far as
+// no attempt has returned without an error before, by a cancel in any case.
 //
 // op gets a context of its own, which ends with the attempt's deadline, with the loss of a race
 // ([LostRace] is the cause then), and when op returns: what goes on using it needs [Attempt.Hold].

@@ -22,11 +22,15 @@ import (
 // made by http.NewRequest from bytes.Buffer, bytes.Reader or strings.Reader have one.
 //
 // The last response is returned whatever its status, as every RoundTripper does. Responses that
-// nobody gets are drained within bounds and closed, so that their connections can be used again.
+// nobody gets are read on for at most 64 KiB and 100 ms, in the background, and closed, so that their
+// connections can be used again.
 // The body of the one that is returned may be read for as long as the request's context lasts: no
 // timeout of the policy cuts it short, nor does the end of the attempts that lost. It must be closed,
 // as any. What came back when its attempt's time was up is no response: it is closed, and the
 // attempt has timed out.
+//
+// Bound a request by its context: what http.Client.Timeout ends comes back as an error of net/http's own,
+// without the [*Error].
 //
 // There is no second layer of retries: a request whose context belongs to an attempt already, as
 // within [Do], is sent once, and it is the outer call that repeats. (What http.Transport does below
@@ -41,10 +45,10 @@ type RoundTripper struct {
 	// and known: no path with an id in it.
 	Key func(*http.Request) Key
 	// Asked for every call, besides, after those of the executor. Their value is the *http.Response,
-	// nil if there is none. A [WithClassifier] is asked first; where it says no more than
+	// a nil one if there is none. A [WithClassifier] is asked first; where it says no more than
 	// [CompletionOf] does, the facts are the transport's, and to its own are added the method, the
 	// Idempotency-Key, Retry-After where it says none, and that a body cannot be sent again. A
-	// [WithDiscard] is called first; what it leaves of the body is drained, and it is closed.
+	// [WithDiscard] is told of it; the body ends, and is closed, within the bounds told above.
 	Options []CallOption
 }
 
@@ -132,17 +136,14 @@ func (x *exchange) options(o *callOptions) {
 	}
 }
 
-// drop is for a response that nobody gets, and nobody waits for. The user has the first word.
+// drop is for a response that nobody gets, and nobody waits for. The user has a say, and what is read
+// of it within bounds.
 func (x *exchange) drop(got *received, err error) {
 	var resp *http.Response
 	if got != nil {
 		resp = got.resp
 	}
-	if got.claim() {
-		defer func() { go got.drain() }()
-	} else if got != nil {
-		got.wait()
-	}
+	got.drop()
 	user := callOptions{discard: x.discard}
 	user.drop(x.exec, x.site.site(), resp, err)
 }

@@ -1,7 +1,6 @@
 package rego
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"sync"
@@ -15,8 +14,7 @@ const (
 	maxDrainTime = 100 * time.Millisecond
 )
 
-// received is the response of one attempt. Its body belongs to whoever claims it: to those who drain
-// it, to the user's discard, to the caller, who keeps it.
+// received is the response of one attempt, and its body's whereabouts.
 type received struct {
 	x    *exchange
 	resp *http.Response
@@ -25,39 +23,9 @@ type received struct {
 	// Ends the attempt's context.
 	release func()
 
-	// Not held while anybody reads.
 	mu sync.Mutex
-	// Nil while the body is nobody's; closed when it has been drained.
-	over chan struct{}
-	// Those who want what was drained do not wait for it any more.
-	gaveUp bool
-}
-
-// claim takes the body, if nobody has. Nil has none.
-func (r *received) claim() bool {
-	if r == nil {
-		return false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over != nil {
-		return false
-	}
-	r.over = make(chan struct{})
-	return true
-}
-
-// wait waits for those who drain the body, a little longer than they wait for it.
-func (r *received) wait() {
-	timer := time.NewTimer(2 * maxDrainTime)
-	defer timer.Stop()
-	select {
-	case <-r.over:
-	case <-timer.C:
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.gaveUp = true
-	}
+	// The body, once it is read ahead.
+	spool *spool
 }
 
 // response is what the caller gets: with a body that ends the attempt's context when it is closed.
@@ -66,85 +34,172 @@ func (r *received) response() *http.Response {
 		return r.resp
 	}
 	r.resp.Request = r.x.req
-	if r.claim() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.spool == nil {
 		r.resp.Body = heldBody(r.resp.Body, r.release)
-	} else {
-		r.wait()
 	}
 	return r.resp
 }
 
-// settle drains for one who may still ask for it, and waits. What the body's methods do is no end of
-// this goroutine.
+// settle is for a response that somebody may still ask for, while the call goes on: what is on its
+// way is read ahead, so that its connection can be used again. Nobody waits for that.
 func (r *received) settle() {
-	if r.claim() {
-		go r.drain()
-		r.wait()
+	if r != nil {
+		r.ahead()
 	}
 }
 
-// drop drains for nobody, who does not wait.
+// drop is for one that nobody gets.
 func (r *received) drop() {
-	if r.claim() {
-		go r.drain()
+	if r != nil {
+		r.ahead().forNobody()
 	}
 }
 
-// drain reads a body that was claimed, as far as that is worth it, and lets the connection go.
-func (r *received) drain() {
-	defer close(r.over)
-	body := r.resp.Body
-	r.put(cutOff{})
-	var once sync.Once
-	letGo := func() {
-		once.Do(func() {
-			r.release()
-			r.close(body)
-		})
-	}
-	defer letGo()
-	defer time.AfterFunc(maxDrainTime, letGo).Stop()
-	start, err := r.read(body)
-	if err == nil && len(start) <= maxDrain {
-		r.put(bytes.NewReader(start))
-	} else {
-		r.put(io.MultiReader(bytes.NewReader(start), cutOff{}))
-	}
-}
-
-// put makes what was read the body.
-func (r *received) put(body io.Reader) {
+func (r *received) ahead() *spool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.gaveUp {
-		r.resp.Body = io.NopCloser(body)
+	if r.spool == nil {
+		r.spool = newSpool(r)
+		r.resp.Body = r.spool
+		go r.spool.readAhead()
 	}
+	return r.spool
 }
 
-// read reads the beginning of a body. One that panics breaks off.
-func (r *received) read(body io.Reader) (start []byte, err error) {
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			err = io.ErrUnexpectedEOF
-			r.x.exec.report("the body of a response panicked", r.x.site.String(), panicked)
-		}
-	}()
-	return io.ReadAll(io.LimitReader(body, maxDrain+1))
-}
-
+// close closes a body. One that panics has closed.
 func (r *received) close(body io.Closer) {
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			r.x.exec.report("the body of a response panicked", r.x.site.String(), panicked)
-		}
-	}()
+	defer r.contain()
 	_ = body.Close()
 }
 
-// cutOff is what follows the part of a body that was read.
-type cutOff struct{}
+// contain is to be deferred where a body's methods are called by a goroutine of nobody's.
+func (r *received) contain() {
+	if panicked := recover(); panicked != nil {
+		r.x.exec.report("the body of a response panicked", r.x.site.String(), panicked)
+	}
+}
 
-func (cutOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+// spool is a body of which the beginning is read ahead, into memory: all of it, if that is at most
+// maxDrain, and its connection is let go then. Whoever gets the body reads what there is, and then
+// the rest, which nothing cuts short.
+type spool struct {
+	of   *received
+	body io.ReadCloser
+	once sync.Once
+
+	mu sync.Mutex
+	// Rings when there is more to read, or nobody reads ahead any more.
+	more sync.Cond
+	// What was read ahead, and how that ended: what follows is the reader's then.
+	start []byte
+	over  bool
+	err   error
+	// Somebody reads it, and goes on by himself.
+	handed bool
+	// Nobody wants it.
+	nobodys bool
+}
+
+func newSpool(of *received) *spool {
+	s := &spool{of: of, body: of.resp.Body}
+	s.more.L = &s.mu
+	return s
+}
+
+// readAhead reads the beginning.
+func (s *spool) readAhead() {
+	err := io.ErrUnexpectedEOF
+	defer func() { s.leave(err) }()
+	defer s.of.contain()
+	buffer := make([]byte, 4<<10)
+	for {
+		n, failed := s.body.Read(buffer)
+		if s.take(buffer[:n]) || failed != nil {
+			err = failed
+			return
+		}
+	}
+}
+
+// take takes in what was read. Whether that is enough.
+func (s *spool) take(read []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.start = append(s.start, read...)
+	s.more.Broadcast()
+	return s.handed || len(s.start) > maxDrain
+}
+
+// leave ends the reading ahead. The connection goes where there is no more to read, or nobody to.
+func (s *spool) leave(err error) {
+	s.mu.Lock()
+	s.over, s.err = true, err
+	done := s.nobodys || err != nil
+	s.more.Broadcast()
+	s.mu.Unlock()
+	if done {
+		s.letGo()
+	}
+}
+
+// forNobody leaves it to those who read ahead, for a while.
+func (s *spool) forNobody() {
+	s.mu.Lock()
+	s.nobodys = true
+	over := s.over
+	s.mu.Unlock()
+	if over {
+		s.letGo()
+	} else {
+		time.AfterFunc(maxDrainTime, s.letGo)
+	}
+}
+
+func (s *spool) letGo() {
+	s.once.Do(func() {
+		s.of.release()
+		s.of.close(s.body)
+	})
+}
+
+func (s *spool) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handed = true
+	for len(s.start) == 0 && !s.over {
+		s.more.Wait()
+	}
+	if len(s.start) > 0 {
+		n := copy(p, s.start)
+		s.start = s.start[n:]
+		return n, nil
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.readOn(p)
+	s.err = err
+	return n, err
+}
+
+// readOn reads what follows.
+func (s *spool) readOn(p []byte) (n int, err error) {
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	n, err = s.body.Read(p)
+	if err != nil {
+		s.letGo()
+	}
+	return n, err
+}
+
+// Close ends what reads ahead as well.
+func (s *spool) Close() error {
+	s.letGo()
+	return nil
+}
 
 // heldBody calls release when the body is closed, or read to its end.
 func heldBody(body io.ReadCloser, release func()) io.ReadCloser {

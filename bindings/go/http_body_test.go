@@ -33,6 +33,11 @@ attempt_timeout = "100ms"
 [policies."http.always".retry]
 classifier = "always"
 budget = "unlimited"
+[policies."http.brief".retry]
+overall_timeout = "50ms"
+initial_backoff = "1ms"
+jitter = "none"
+budget = "unlimited"
 [policies."http.hedged"]
 idempotent = true
 [policies."http.hedged".retry]

@@ -72,7 +72,10 @@ func (c *Clock) AdvanceToNext() (time.Duration, bool) {
 }
 
 // WaitForTimers waits until at least so many timers are set: until a call waits for its backoff,
-// say, so that moving the clock will reach it.
+// say, so that moving the clock will reach it. A call that waits for its backoff has one timer; one
+// whose attempt is a turn of a [Script] that takes time has that turn's and, with a deadline, the
+// attempt's; one that may hedge has the call's besides. Where testing/synctest is there (Go 1.25), a
+// bubble counts by itself, and an executor needs no clock of its own.
 func (c *Clock) WaitForTimers(timers int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

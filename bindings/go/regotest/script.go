@@ -87,6 +87,11 @@ func (s *Script[T]) pass(ctx context.Context, turn Turn[T]) error {
 	if turn.Takes <= 0 {
 		return nil
 	}
+	// The attempt's own timer first, so that whoever waits for this one finds both.
+	done := ctx.Done()
+	if turn.Deaf {
+		done = nil
+	}
 	over := make(chan struct{})
 	var timer rego.Timer
 	if s.Clock == nil {
@@ -95,10 +100,6 @@ func (s *Script[T]) pass(ctx context.Context, turn Turn[T]) error {
 		timer = s.Clock.AfterFunc(turn.Takes, func() { close(over) })
 	}
 	defer timer.Stop()
-	done := ctx.Done()
-	if turn.Deaf {
-		done = nil
-	}
 	select {
 	case <-over:
 		return nil

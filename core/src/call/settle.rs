@@ -6,7 +6,7 @@ use crate::{
     clock::Nanos,
     completion::Completion,
     notes::{AttemptId, AttemptKind, Event},
-    outcome::{CancelReason, Outcome, OutcomeKind},
+    outcome::{CancelReason, Class, Outcome, OutcomeKind},
     site::Counter,
     verdict::Verdict,
 };
@@ -158,8 +158,13 @@ impl Call {
     }
 
     /// Whose result is returned if nothing better comes: the last failure of the highest rank in
-    /// the current group.
+    /// the current group. An attempt's timeout past the call's own deadline is that deadline once more:
+    /// what failed before it says more, and is what there is where the attempt does not come back.
     pub(super) fn answer_with(&mut self, attempt: AttemptId, outcome: Outcome) {
+        let is_late = self.now >= self.deadline && self.answer().is_some();
+        if is_late && outcome.class == Class::Timeout {
+            return;
+        }
         if Group::of(outcome).rank() >= self.group.rank() {
             self.answer = attempt.get();
         }

@@ -102,6 +102,29 @@ fn terminal_outcomes_end_the_call_whatever_attempts_are_left() {
     }
 }
 
+/// Whichever comes first, the end of an attempt at the deadline or the deadline itself.
+#[test]
+fn a_timeout_at_the_deadline_hides_no_earlier_failure() {
+    let timed_out = || Outcome::retryable(Class::Timeout);
+    for told_first in [true, false] {
+        let mut bench = Bench::new(policy());
+        let _launch = bench.start(ms(0), ms(100), 1);
+        let Step::Wait(until) = bench.outcome(0, transient(), ms(5)) else { panic!("no wait") };
+        let _launch = bench.time(until);
+        if !told_first {
+            assert_eq!(bench.time(ms(100)), Step::Done(Verdict::DeadlineExceeded));
+        }
+        let step = bench.outcome(1, timed_out(), ms(100));
+        assert_eq!(step == Step::Done(Verdict::DeadlineExceeded), told_first, "{step:?}");
+        assert_eq!(bench.answer(), Some(0), "told first: {told_first}");
+    }
+    // Where it is all there is, it is the answer; and so is any other failure.
+    let mut bench = Bench::new(policy());
+    let _launch = bench.start(ms(0), ms(100), 1);
+    let _ = bench.outcome(0, timed_out(), ms(100));
+    assert_eq!(bench.answer(), Some(0));
+}
+
 #[test]
 fn a_backoff_that_would_pass_the_deadline_is_not_slept() {
     let mut bench = Bench::new(policy());

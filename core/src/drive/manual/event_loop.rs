@@ -158,7 +158,11 @@ impl Loop {
         loop {
             let action = self.held_back.pop_front()?;
             match action {
-                Action::Start { attempt, .. } if self.manual.is_cancelled(attempt) => {
+                Action::Start { call, attempt, .. } if self.manual.is_cancelled(attempt) => {
+                    if !call.is_pass_through() {
+                        // If it is the call that was cancelled, that is what ends it, and comes in turn.
+                        let _over = self.manual.poll(call, self.now);
+                    }
                     let rejected = self.manual.reject(attempt, self.now);
                     self.held_back.extend(rejected.iter().flat_map(Step::actions));
                 }

@@ -309,9 +309,10 @@ pub fn reference() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
          What an engine tells in OpenMetrics text. This page is generated: `cargo xtask gen`.\n\n\
-         Times are in seconds. Counters start when the engine does and never go down. Series whose\n\
-         figure is zero are left out, but for those of `rego_calls_total`. A key has at most 150\n\
-         series.\n\n\
+         Times are in seconds. Counters start when the engine does and never go down. Most series\n\
+         whose figure is zero are left out; those of `rego_calls_total` never are. A key has at most\n\
+         150 series. From C there is `rego_boundary_panics_total` besides: defects that became\n\
+         `REGO_STATUS_PANIC`, in the whole process.\n\n\
          | metric | type | labels | what |\n|---|---|---|---|\n",
     );
     for (_, Family { name, kind, labels, help, .. }) in METRICS {

@@ -56,18 +56,21 @@ fn a_start_that_nobody_heard_of_goes_with_its_loop() {
 
 #[test]
 fn a_start_that_was_given_up_before_it_was_heard_of_is_none() {
-    let mut host = Host::new(policy());
-    let site = host.engine.site("svc.Get");
-    let call = host.events.begin_later(&site, Begin::new(T0).cookie(7));
-    host.manual.cancel(call).unwrap();
-    let polled = host.manual.poll(call, T0).unwrap();
-    assert!(polled.elsewhere());
-    let actions = host.process(T0);
-    assert!(
-        matches!(actions[..], [Action::Done { cookie: 7, verdict: Verdict::Cancelled, .. }]),
-        "{actions:?}"
-    );
-    assert_eq!(host.manual.unfinished(), 0);
+    for polled in [true, false] {
+        let mut host = Host::new(policy());
+        let site = host.engine.site("svc.Get");
+        let call = host.events.begin_later(&site, Begin::new(T0).cookie(7));
+        host.manual.cancel(call).unwrap();
+        if polled {
+            assert!(host.manual.poll(call, T0).unwrap().elsewhere());
+        }
+        let actions = host.process(T0);
+        assert!(
+            matches!(actions[..], [Action::Done { cookie: 7, verdict: Verdict::Cancelled, .. }]),
+            "{actions:?}"
+        );
+        assert_eq!(host.manual.unfinished(), 0);
+    }
 }
 
 #[test]
