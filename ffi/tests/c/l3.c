@@ -367,7 +367,8 @@ static void an_executed_call_can_be_cancelled(void) {
 static struct log logs[MANY];
 
 static const char hedges[] =
-    "schema = 1\n[defaults]\nidempotent = true\n[defaults.hedge]\nenabled = true\n"
+    "schema = 1\n[defaults]\nidempotent = true\n[defaults.retry]\njitter = \"none\"\n"
+    "[defaults.hedge]\nenabled = true\n"
     "trigger = \"fixed\"\ndelay = \"2ms\"\nbudget = \"unlimited\"\n";
 
 /* Tasks wait in a queue until they are run by hand, in a time that is set by hand. */

@@ -12,7 +12,7 @@ pub enum Action {
     Start {
         /// Whose attempt it is.
         call: CallId,
-        /// The call's [cookie](Begin::cookie).
+        /// The call's [cookie](super::Begin::cookie).
         cookie: u64,
         /// To finish it by.
         attempt: AttemptRef,
@@ -71,7 +71,7 @@ impl Action {
         }
     }
 
-    /// The call's [cookie](Begin::cookie).
+    /// The call's [cookie](super::Begin::cookie).
     #[must_use]
     pub const fn cookie(&self) -> u64 {
         match self {
