@@ -154,7 +154,7 @@ pub unsafe extern "C" fn rego_loop_process(
         it.engine.told.hear(now);
         while array.room() > 0 {
             let Some(action) = events.process(now) else { break };
-            array.push(rego_action::of(&action));
+            array.push(rego_action::of(action));
         }
         count_out.set(array.len());
         Ok(())

@@ -5,13 +5,12 @@ use std::{
     ptr,
 };
 
-use rego::{
-    Nanos,
-    manual::{Action, AttemptRef, Step},
-};
+use rego::manual::{Action, Step};
 
 use crate::{
-    constants::{REGO_MAX_ACTIONS, rego_action_kind, rego_attempt, rego_call, rego_time},
+    constants::{
+        REGO_MAX_ACTIONS, rego_action_kind, rego_attempt, rego_call, rego_step_flag, rego_time,
+    },
     crossing::Sized32,
 };
 
@@ -87,10 +86,16 @@ impl rego_step {
     }
 }
 
-// What the engine writes is what C reads. That each field is where it should be, and each number what
-// it should be, is what the traces show: they are read by C.
+// What the engine writes is what C reads. That each field is where it should be is what the traces
+// show besides: they are read by C.
 const _: () = {
     let [step, wake_at, actions, action, attempt, number] = Step::LAYOUT;
+    let [start, cancel, done, more, elsewhere] = Step::NUMBERS;
+    assert!(start == rego_action_kind::REGO_ACTION_START as u32);
+    assert!(cancel == rego_action_kind::REGO_ACTION_CANCEL as u32);
+    assert!(done == rego_action_kind::REGO_ACTION_DONE as u32);
+    assert!(more == rego_step_flag::REGO_STEP_MORE as u32);
+    assert!(elsewhere == rego_step_flag::REGO_STEP_ELSEWHERE as u32);
     assert!(step == size_of::<rego_step>() && align_of::<Step>() == align_of::<rego_step>());
     assert!(wake_at == offset_of!(rego_step, wake_at) && actions == offset_of!(rego_step, actions));
     assert!(action == size_of::<rego_action>());
@@ -99,53 +104,15 @@ const _: () = {
 };
 
 impl rego_action {
+    /// One by itself, as it would lie in a step.
     #[inline]
-    pub(crate) fn of(action: &Action) -> Self {
-        let (call, cookie) = (action.call().to_bits(), action.cookie());
-        let blank = Self { call, cookie, ..BLANK };
-        match *action {
-            Action::Start { attempt, kind, number, retry_index, hedge_index, deadline, .. } => {
-                Self {
-                    kind: rego_action_kind::REGO_ACTION_START as u32,
-                    reason: kind as u32,
-                    attempt: attempt.to_bits(),
-                    deadline: deadline.as_nanos(),
-                    number,
-                    retry_index,
-                    hedge_index,
-                    ..blank
-                }
-            }
-            Action::Cancel { attempt, reason, .. } => Self {
-                kind: rego_action_kind::REGO_ACTION_CANCEL as u32,
-                reason: reason as u32,
-                attempt: attempt.to_bits(),
-                ..blank
-            },
-            Action::Done { verdict, answer, result, attempts, retry_after, .. } => Self {
-                kind: rego_action_kind::REGO_ACTION_DONE as u32,
-                reason: verdict as u32,
-                attempt: answer.map_or(0, AttemptRef::to_bits),
-                result,
-                number: attempts,
-                retry_after: retry_after.map_or(0, Nanos::as_nanos),
-                ..blank
-            },
-        }
+    pub(crate) fn of(action: Action) -> Self {
+        let mut step = MaybeUninit::<rego_step>::zeroed();
+        // SAFETY: because any bits are a value, zeros too.
+        let step = unsafe { step.assume_init_mut() };
+        Step::of(action).tell(step.in_place());
+        let [first, ..] = step.actions;
+        // SAFETY: because it was zeros, and is an action now.
+        unsafe { first.assume_init() }
     }
 }
-
-const BLANK: rego_action = rego_action {
-    kind: rego_action_kind::REGO_ACTION_NONE as u32,
-    reason: 0,
-    call: 0,
-    cookie: 0,
-    attempt: 0,
-    deadline: 0,
-    result: 0,
-    retry_after: 0,
-    number: 0,
-    retry_index: 0,
-    hedge_index: 0,
-    reserved: 0,
-};

@@ -103,9 +103,9 @@ pub(super) struct Raw {
     reserved: u32,
 }
 
-const START: u32 = 1;
-const CANCEL: u32 = 2;
-const DONE: u32 = 3;
+pub(super) const START: u32 = 1;
+pub(super) const CANCEL: u32 = 2;
+pub(super) const DONE: u32 = 3;
 
 impl Raw {
     #[inline(always)]

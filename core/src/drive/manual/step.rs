@@ -2,7 +2,7 @@
 
 use std::{fmt, mem::MaybeUninit};
 
-use super::action::{Action, Raw};
+use super::action::{Action, CANCEL, DONE, Raw, START};
 use crate::{
     clock::Nanos,
     policy::{Idempotent, Policy},
@@ -160,6 +160,19 @@ impl Step {
         std::mem::offset_of!(Raw, attempt),
         std::mem::offset_of!(Raw, number),
     ];
+
+    /// And its numbers: of the kinds of actions, and of its flags.
+    #[doc(hidden)]
+    pub const NUMBERS: [u32; 5] = [START, CANCEL, DONE, MORE, ELSEWHERE];
+
+    /// This to do, and nothing else.
+    #[doc(hidden)]
+    #[inline]
+    pub fn of(action: Action) -> Self {
+        let mut step = Self::new();
+        step.push(action);
+        step
+    }
 
     /// What to do, in this order.
     #[inline]
