@@ -12,9 +12,9 @@ use crate::{
 const ROW: &str = "{\"id\":";
 
 pub(crate) fn run(root: &Root, json: bool) -> Result<(), Failure> {
-    // Where cargo puts what is built like a benchmark: target/release.
-    let library = ["build", "-q", "-p", "rego-ffi", "--profile", "bench"];
-    root.cargo(&[&library[..], &["--target-dir", "target"]].concat()).quietly(json).go()?;
+    // What is installed, and what Go links.
+    let library = ["build", "-q", "--release", "-p", "rego-ffi", "--target-dir", "target"];
+    root.cargo(&library).quietly(json).go()?;
     let soname = format!("target/release/librego.so.{}", crate::install::SOVERSION);
     root.program("ln", &["-sf", "librego.so", &soname]).quietly(json).go()?;
     let c = ["bench", "-q", "-p", "rego-benches", "--bench", "boundary"];
@@ -39,9 +39,6 @@ fn in_go(root: &Root, json: bool) -> Result<Vec<String>, Failure> {
         eprintln!("SKIPPED: {why}");
         return Ok(Vec::new());
     }
-    // What the module links by default, and its users with it.
-    let library = ["build", "-q", "--release", "-p", "rego-ffi", "--target-dir", "target"];
-    root.cargo(&library).quietly(json).go()?;
     let test = ["test", "-count=1", "-run", "^TestGoals$", "-goals", "-v"];
     let test = match json {
         true => [&test[..], &["-json-rows"]].concat(),
