@@ -2,12 +2,14 @@
 
 mod counters;
 mod durations;
+mod gauge;
 mod refresh;
 mod trust;
 
 pub(crate) use counters::{Counter, Counters};
 pub(crate) use durations::{BOUNDS, Spread};
 
+use gauge::Gauge;
 use refresh::Refresher;
 use trust::Trust;
 
@@ -42,15 +44,11 @@ pub(crate) struct Site {
     warned: AtomicU32,
     health: Health,
     refresher: Mutex<Refresher>,
-    /// Flights of this key in the air, and abandoned attempts that still run. Written by drivers
-    /// that hand attempts off, never by a call on its caller's thread.
-    gauges: CachePadded<Gauges>,
-}
-
-#[derive(Debug, Default)]
-struct Gauges {
-    in_flight: AtomicU32,
-    abandoned: AtomicU32,
+    /// Calls of this key in the air. Written by drivers that hand attempts off, never by a call on
+    /// its caller's thread.
+    in_flight: Gauge,
+    /// Abandoned attempts that still run.
+    abandoned: CachePadded<AtomicU32>,
 }
 
 /// The terms on which calls of a key are made: the policy and what its names stand for. Calls
@@ -71,7 +69,7 @@ pub(crate) struct Terms {
 
 /// A call in the air.
 #[derive(Debug)]
-pub(crate) struct Airborne<'a>(&'a Site);
+pub(crate) struct Airborne<'a>(&'a Site, Shard);
 
 /// The budgets a site has for itself: what policies get that name none.
 #[derive(Debug)]
@@ -147,7 +145,7 @@ impl Airborne<'_> {
 
 impl Drop for Airborne<'_> {
     fn drop(&mut self) {
-        self.0.land();
+        self.0.land(self.1);
     }
 }
 
@@ -164,7 +162,8 @@ impl Site {
             warned: AtomicU32::new(0),
             health: Health::new(),
             refresher: Mutex::default(),
-            gauges: CachePadded::default(),
+            in_flight: Gauge::default(),
+            abandoned: CachePadded::default(),
         }
     }
 
@@ -207,40 +206,38 @@ impl Site {
 
     /// A driver that hands attempts off takes a call into the air, until what is returned is
     /// dropped.
-    pub(crate) fn take_off(&self) -> Airborne<'_> {
-        // Relaxed: a gauge; nothing is published by it.
-        self.gauges.in_flight.fetch_add(1, Ordering::Relaxed);
-        Airborne(self)
+    #[inline]
+    pub(crate) fn take_off(&self, shard: Shard) -> Airborne<'_> {
+        self.in_flight.take_in(shard);
+        Airborne(self, shard)
     }
 
     /// It is down again.
-    pub(crate) fn land(&self) {
-        // Relaxed: a gauge; nothing is published by it.
-        let before = self.gauges.in_flight.fetch_sub(1, Ordering::Relaxed);
-        debug_assert!(before > 0, "every landing has a take-off");
+    #[inline]
+    pub(crate) fn land(&self, shard: Shard) {
+        self.in_flight.let_go(shard);
     }
 
     /// An attempt was given up and still runs …
     pub(crate) fn abandon(&self) {
         // Relaxed: a gauge; nothing is published by it.
-        self.gauges.abandoned.fetch_add(1, Ordering::Relaxed);
+        self.abandoned.fetch_add(1, Ordering::Relaxed);
     }
 
     /// … and has ended after all.
     pub(crate) fn abandoned_ended(&self) {
         // Relaxed: a gauge; nothing is published by it.
-        let before = self.gauges.abandoned.fetch_sub(1, Ordering::Relaxed);
+        let before = self.abandoned.fetch_sub(1, Ordering::Relaxed);
         debug_assert!(before > 0, "an attempt ends once");
     }
 
     pub(crate) fn in_flight(&self) -> u32 {
-        // Relaxed: a gauge.
-        self.gauges.in_flight.load(Ordering::Relaxed)
+        self.in_flight.get()
     }
 
     pub(crate) fn abandoned(&self) -> u32 {
         // Relaxed: a gauge.
-        self.gauges.abandoned.load(Ordering::Relaxed)
+        self.abandoned.load(Ordering::Relaxed)
     }
 
     /// The server answered an attempt, though not with a success.

@@ -85,7 +85,7 @@ impl<'a> Pilot<'a> {
     pub(super) fn begin(mut self, hold: Hold<'_>, deadline: Nanos, step: &mut Step) -> Left {
         let listener = self.host.listener.as_deref();
         let told_as = listener.map_or(0, |it| it.started(self.setting.site.name(), self.now));
-        self.setting.site.take_off().stay();
+        self.setting.site.take_off(self.shard).stay();
         self.slot.with_machine(|machine| {
             let seed = self.host.seeds.next_of(&mut machine.seeds);
             machine.told_as = told_as;
@@ -302,7 +302,7 @@ impl<'a> Pilot<'a> {
         machine.done = Done::ToTell;
         machine.wake = Nanos::NEVER;
         machine.ended = self.now;
-        self.setting.site.land();
+        self.setting.site.land(self.shard);
         if let Some(listener) = &self.host.listener {
             ended(self.setting, machine).tell(&**listener, machine.told_as, machine.told);
             machine.told = machine.notes.as_slice().len();

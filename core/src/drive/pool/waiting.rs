@@ -14,7 +14,7 @@ use crate::{
     listener::Warning,
     notes::Timeline,
     site::Site,
-    sync::{Arc as Shared, Backoff, Parker},
+    sync::{Arc as Shared, Backoff, Parker, Shard},
     verdict::{HedgeReason, Verdict},
 };
 
@@ -53,7 +53,7 @@ where
         deadline: options.deadline(now),
         caller: parker.unparker(),
     };
-    let airborne = site.take_off();
+    let airborne = site.take_off(Shard::current());
     let race = Race::start(host, site, start, op);
     race.site.refresh_if_due(&race.terms, now);
     wait(&race, options, &parker);
