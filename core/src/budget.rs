@@ -74,6 +74,8 @@ pub struct Report {
     pub answered: u64,
     /// First attempts.
     pub attempts: u64,
+    /// The site has had another budget before: some of them may have paid into that.
+    pub moved: bool,
 }
 
 #[derive(Debug)]

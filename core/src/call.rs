@@ -51,7 +51,7 @@ use crate::{
     verdict::{HedgeReason, Verdict},
 };
 
-/// One call: 64 bytes that borrow nothing. It lies on a stack, in a flight, or behind an id.
+/// One call: 88 bytes that borrow nothing. It lies on a stack, in a flight, or behind an id.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     deadline: Nanos,
@@ -63,13 +63,15 @@ pub(crate) struct Call {
     seed: u32,
     /// The longest wait the group's outcomes ask for.
     asked: Asked,
+    /// What the group before has asked for, until an attempt of this one fails.
+    asked_before: Asked,
     unfinished: Unfinished,
     group: Group,
     answer: u8,
     state: State,
 }
 
-const _: () = assert!(size_of::<Call>() <= 64);
+const _: () = assert!(size_of::<Call>() <= 88);
 
 const NO_ANSWER: u8 = u8::MAX;
 
@@ -106,6 +108,7 @@ impl Call {
             legs: Legs::default(),
             seed: folded(seed),
             asked: Asked::NOTHING,
+            asked_before: Asked::NOTHING,
             unfinished: Unfinished::default(),
             group: Group::Open,
             answer: NO_ANSWER,
@@ -293,6 +296,8 @@ impl Call {
         if let State::Over(_) = self.state {
             return;
         }
+        self.see(now);
+        let now = self.now;
         self.state = State::Over(verdict);
         self.answer = answer.map_or(NO_ANSWER, AttemptId::get);
         let via = answer.map(|answer| AttemptKind::of(answer.get().min(1), 0));
@@ -334,9 +339,13 @@ impl Call {
         }
     }
 
-    /// The longest wait the last group's outcomes asked for.
+    /// For how long the server wants to be left alone, of a call that it did not answer: the longest
+    /// wait that the last group's outcomes asked for, or those before it, if none of them has failed.
     pub(crate) fn retry_after(&self) -> Option<Nanos> {
-        self.asked.wait()
+        match self.state {
+            State::Over(Verdict::Success) => None,
+            _ => self.asked.max(self.asked_before).wait(),
+        }
     }
 
     /// Whether the policy retries or hedges after the current group.

@@ -95,6 +95,17 @@ impl Terms {
         self.retry_budget.iter().chain(hedge).map(|budget| &**budget)
     }
 
+    /// Whether calls on other terms pay into the same budgets.
+    fn has_budgets_of(&self, other: &Self) -> bool {
+        let is_same =
+            |one: &Option<Arc<BudgetState>>, other: &Option<Arc<BudgetState>>| match (one, other) {
+                (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+                (one, other) => one.is_none() && other.is_none(),
+            };
+        is_same(&self.retry_budget, &other.retry_budget)
+            && is_same(&self.hedge_budget, &other.hedge_budget)
+    }
+
     /// Whether one budget pays for retries and hedges.
     #[inline]
     pub(crate) fn is_budget_shared(&self) -> bool {
@@ -192,6 +203,8 @@ impl Site {
     }
 
     pub(crate) fn install(&self, terms: Arc<Terms>) {
+        let moved = !self.terms().has_budgets_of(&terms);
+        self.refresher.lock().moved |= moved;
         self.terms.store(terms);
         // Release: the terms are there for whoever sees the edition.
         self.edition.fetch_add(1, Ordering::Release);
@@ -263,9 +276,10 @@ impl Site {
             && self.warned.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
-    /// Whether so many abandoned attempts still run that extra ones would only add to them.
-    pub(crate) fn too_many_abandoned(&self) -> bool {
-        let abandoned = self.abandoned();
+    /// Whether so many abandoned attempts still run, besides those that were given up just now, that
+    /// extra ones would only add to them.
+    pub(crate) fn too_many_abandoned(&self, just_now: u32) -> bool {
+        let abandoned = self.abandoned() + just_now;
         abandoned > ABANDONED_ALLOWED && abandoned > self.in_flight() / 10
     }
 }

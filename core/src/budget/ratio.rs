@@ -54,8 +54,15 @@ struct Rules {
     funding: Funding,
     window: Window,
     ceiling: u64,
-    /// What had been paid in at the last report.
-    paid_in: u64,
+    /// What the answers that were reported pay in.
+    earned: u64,
+    /// What of it was turned away and made good; and that with what will not be.
+    made_good: u64,
+    settled: u64,
+    /// When the ratio or the funding was changed, and the least that a report from before it is sure
+    /// to have paid for each answer.
+    redefined: Nanos,
+    least_ratio: u64,
 }
 
 impl Ratio {
@@ -79,7 +86,11 @@ impl Ratio {
                 funding,
                 window: Window::new(window.into(), now),
                 ceiling: start,
-                paid_in: start,
+                earned: 0,
+                made_good: 0,
+                settled: 0,
+                redefined: Nanos::ZERO,
+                least_ratio: ratio,
             }),
         }
     }
@@ -133,7 +144,10 @@ impl Ratio {
         let dearest = self.dearest.load(Ordering::Relaxed);
         let ceiling = rules.ceiling(self.deposits, dearest, now);
         match self.deposits {
-            Deposits::PerCall => self.raise(&mut rules, ceiling, paying),
+            Deposits::PerCall => {
+                rules.learn(report, paying);
+                self.raise(&mut rules, ceiling);
+            }
             Deposits::OnRefresh => {
                 let earned = rules.ratio.saturating_mul(paying);
                 self.purse.set_ceiling(ceiling.max(one_second_of(earned, now - report.since)));
@@ -145,15 +159,25 @@ impl Ratio {
     /// Publishes the ceiling. Deposits that met the old one were turned away, without a word: as
     /// far as the new one is higher, they are made good, so that a site that has been answered for
     /// a while has its full balance when the first call needs it.
-    fn raise(&self, rules: &mut Rules, ceiling: u64, paying: u64) {
-        let paid_in = self.purse.paid_in();
-        let earned = rules.ratio.saturating_mul(paying);
-        let turned_away = earned.saturating_sub(paid_in.saturating_sub(rules.paid_in));
+    ///
+    /// What was turned away is what was earned and is not here. Sites that share a budget report one
+    /// by one, so both are counted from the beginning: deposits that no report has told of yet make
+    /// it less, never more.
+    fn raise(&self, rules: &mut Rules, ceiling: u64) {
+        let turned_away = self.not_here(rules).saturating_sub(rules.settled);
         let room = ceiling.saturating_sub(rules.ceiling);
         self.purse.set_ceiling(ceiling);
-        self.purse.credit(turned_away.min(room));
+        let made_good = turned_away.min(room);
+        self.purse.credit(made_good);
         rules.ceiling = ceiling;
-        rules.paid_in = self.purse.paid_in();
+        rules.made_good = rules.made_good.saturating_add(made_good);
+        let settled = rules.settled.saturating_add(made_good);
+        rules.settled = settled.max(self.not_here(rules));
+    }
+
+    /// What was earned and did not come in: it was turned away, or cut.
+    fn not_here(&self, rules: &Rules) -> u64 {
+        rules.earned.saturating_sub(self.purse.paid_in().saturating_sub(rules.made_good))
     }
 
     pub(super) fn available(&self) -> f64 {
@@ -174,8 +198,14 @@ impl Ratio {
 
     pub(super) fn redefine(&self, definition: Definition, now: Nanos) {
         let Definition { ratio, window, cap, min_per_sec, start, funding } = definition;
+        let ratio = token::from_f64(ratio);
         let mut rules = self.rules.lock();
-        rules.ratio = token::from_f64(ratio);
+        if (rules.ratio, rules.funding) != (ratio, funding) {
+            let same = rules.funding == funding;
+            rules.least_ratio = if same { rules.least_ratio.min(ratio) } else { 0 };
+            rules.redefined = now;
+        }
+        rules.ratio = ratio;
         rules.cap = cap;
         rules.start = start;
         rules.funding = funding;
@@ -214,6 +244,16 @@ impl Ratio {
 }
 
 impl Rules {
+    /// What the answers of a report have paid in, or would have, had there been room.
+    fn learn(&mut self, report: Report, paying: u64) {
+        let ratio = match () {
+            () if report.moved => 0,
+            () if report.since <= self.redefined => self.least_ratio,
+            () => self.ratio,
+        };
+        self.earned = self.earned.saturating_add(ratio.saturating_mul(paying));
+    }
+
     /// What the answers of the last window pay for, at most the cap; at least the start or, once a
     /// whole window has shown how much is answered, [`KNOWN`] or what the dearest attempt so far
     /// cost, if that is less.

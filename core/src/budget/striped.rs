@@ -160,11 +160,13 @@ impl Striped {
         self.ceiling.load(Ordering::Relaxed)
     }
 
-    /// All that was ever paid in and not discarded, the cells included.
+    /// All that was ever paid in and not discarded, the cells included: rather too much, as what a
+    /// cell is emptied of meanwhile is counted twice; but for what other threads have in hand.
     pub(super) fn paid_in(&self) -> u64 {
-        // Relaxed: a figure that deposits may be running ahead of.
-        let held = |cell: &CachePadded<AtomicU64>| cell.load(Ordering::Relaxed);
-        self.cells.iter().fold(self.issued_at_most(), |sum, cell| sum.saturating_add(held(cell)))
+        // Acquire: read before the rest, so what a cell has lost is found there.
+        let held = |cell: &CachePadded<AtomicU64>| cell.load(Ordering::Acquire);
+        let held = self.cells.iter().fold(0, |sum: u64, cell| sum.saturating_add(held(cell)));
+        held.saturating_add(self.issued_at_most()).saturating_sub(self.initial)
     }
 
     /// An upper bound of all that was ever drawn and counted before this is read.

@@ -1,6 +1,7 @@
 //! What every kind promises, through the door that the calls use.
 
 mod kinds;
+mod shared;
 mod storm;
 
 use std::time::Duration;
@@ -45,5 +46,5 @@ fn answers(budget: &BudgetState, calls: usize) {
 
 /// A report of calls that were all answered.
 fn report(since: Nanos, calls: u64) -> Report {
-    Report { since, answered: calls, attempts: calls }
+    Report { since, answered: calls, attempts: calls, moved: false }
 }

@@ -41,7 +41,7 @@ impl Call {
         let retry = &with.terms.policy.retry;
         let per_class = retry.per_class[class as usize];
         let done = self.legs.retry_index() + 1;
-        let wait = match self.retry_after() {
+        let wait = match self.asked.wait() {
             Some(asked) => {
                 let wait = backoff::retry_after(asked, self.legs.retry_index(), self.seed.into());
                 if asked > retry.max_retry_after || self.now + wait >= self.deadline {
@@ -67,7 +67,7 @@ impl Call {
             with.notes.push(self.now, Event::WouldNotFit { wait });
             return Err(Verdict::DeadlineExceeded);
         }
-        if with.site.too_many_abandoned() {
+        if with.site.too_many_abandoned(with.abandoned.len()) {
             return Err(Verdict::AbandonedLimit);
         }
         let cost = if per_class.cost > 0 { per_class.cost } else { retry.cost };
@@ -103,7 +103,7 @@ impl Call {
 
     fn back_off(&mut self, with: &mut With<'_>, wait: Nanos) -> Step {
         self.group = Group::Open;
-        self.asked = Asked::NOTHING;
+        self.asked_before = std::mem::replace(&mut self.asked, Asked::NOTHING);
         self.wake = self.now + wait;
         self.state = State::Waiting;
         if wait == Nanos::ZERO {

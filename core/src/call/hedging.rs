@@ -89,7 +89,7 @@ impl Call {
             with.notes.push(self.now, Event::WouldHave { kind: AttemptKind::Hedge });
             return None;
         }
-        if with.site.too_many_abandoned() {
+        if with.site.too_many_abandoned(with.abandoned.len()) {
             self.wake = again;
             self.skip_hedge(with, HedgeReason::AbandonedLimit);
             return None;

@@ -5,17 +5,13 @@ use crate::{clock::Nanos, notes::AttemptId};
 /// The primary and up to three hedges.
 pub(super) const MAX_LEGS: u8 = 4;
 
-/// The start of a hedge, as a length since the primary's start: µs in 32 bits are 71 minutes, and
-/// saturate. Only the attempt timeout of a hedge hangs on it.
-const HEDGE_UNIT: u64 = 1_024;
-
 /// The legs of the current group: attempts `first ..`, which of them are alive and which of these
 /// are still queued, and when each started.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(super) struct Legs {
     primary: Nanos,
-    hedges: [u32; MAX_LEGS as usize - 1],
+    hedges: [Nanos; MAX_LEGS as usize - 1],
     retry_index: u8,
     first: u8,
     count: u8,
@@ -30,21 +26,16 @@ impl Legs {
     #[inline]
     pub(super) fn start_group(&mut self, retry_index: u8, primary: AttemptId, now: Nanos) {
         debug_assert!(!self.any_alive(), "a group starts when the last has ended");
-        *self = Self {
-            primary: now,
-            hedges: [0; 3],
-            retry_index,
-            first: primary.get(),
-            count: 1,
-            marks: 1,
-        };
+        // Of hedges there are none: where they would stand, nobody looks.
+        let Self { hedges, .. } = *self;
+        *self =
+            Self { primary: now, hedges, retry_index, first: primary.get(), count: 1, marks: 1 };
     }
 
     /// One more leg, a hedge that starts now.
     pub(super) fn add_hedge(&mut self, now: Nanos) {
         debug_assert!((1..MAX_LEGS).contains(&self.count), "room for a hedge");
-        let since = (now - self.primary).as_nanos().div_ceil(HEDGE_UNIT);
-        self.hedges[usize::from(self.count) - 1] = u32::try_from(since).unwrap_or(u32::MAX);
+        self.hedges[usize::from(self.count) - 1] = now;
         self.marks |= 1 << self.count;
         self.count += 1;
     }
@@ -141,10 +132,7 @@ impl Legs {
         let waited = now - self.start_of(leg);
         match leg.checked_sub(1) {
             None => self.primary = now,
-            Some(hedge) => {
-                let since = (now - self.primary).as_nanos().div_ceil(HEDGE_UNIT);
-                self.hedges[usize::from(hedge)] = u32::try_from(since).unwrap_or(u32::MAX);
-            }
+            Some(hedge) => self.hedges[usize::from(hedge)] = now,
         }
         Some(waited)
     }
@@ -198,10 +186,7 @@ impl Legs {
     fn start_of(&self, leg: u8) -> Nanos {
         match leg.checked_sub(1) {
             None => self.primary,
-            Some(hedge) => {
-                let since = u64::from(self.hedges[usize::from(hedge)]) * HEDGE_UNIT;
-                self.primary + Nanos::from_nanos(since)
-            }
+            Some(hedge) => self.hedges[usize::from(hedge)],
         }
     }
 

@@ -17,8 +17,9 @@ impl Call {
     #[inline(always)]
     pub(super) fn win_alone(&mut self, with: &mut With<'_>, now: Nanos) {
         self.see(now);
-        with.site.latency.record(with.shard, self.now - self.legs.primary_started());
+        // Before it is told: what reports know of has been paid in.
         self.deposit(with);
+        with.site.latency.record(with.shard, self.now - self.legs.primary_started());
         self.legs.end_first_alone();
         self.unfinished = Unfinished::default();
         self.answer = AttemptId::FIRST.get();
@@ -35,11 +36,11 @@ impl Call {
         given_up: bool,
     ) -> Step {
         let hedge = self.legs.hedge_index(attempt);
-        if !given_up && hedge == 0 {
-            with.site.latency.record(with.shard, self.now - self.legs.primary_started());
-        }
         if !given_up && attempt == AttemptId::FIRST {
             self.deposit(with);
+        }
+        if !given_up && hedge == 0 {
+            with.site.latency.record(with.shard, self.now - self.legs.primary_started());
         }
         if self.attempts() > 1 || given_up || self.now >= self.deadline {
             self.note_win(with, attempt, outcome, given_up, hedge);
@@ -167,6 +168,7 @@ impl Call {
         }
         if Group::of(outcome).rank() >= self.group.rank() {
             self.answer = attempt.get();
+            self.asked_before = Asked::NOTHING;
         }
     }
 

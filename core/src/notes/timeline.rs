@@ -4,7 +4,7 @@ use super::{AttemptId, AttemptKind, Event, Note, Notes};
 use crate::{
     clock::Nanos,
     completion::Completion,
-    outcome::{CancelReason, Outcome},
+    outcome::{CancelReason, Outcome, OutcomeKind},
     verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict},
 };
 
@@ -201,9 +201,11 @@ impl Reader {
             Event::Ended { attempt, started, outcome, facts, late } => {
                 self.change(attempt, |record| {
                     record.end(started, note.at);
-                    record.outcome = Some(outcome);
-                    record.facts = facts;
                     record.late = late;
+                    // It has been told to have timed out: that stays, unless it answers after all.
+                    if record.outcome.is_none() || outcome.kind == OutcomeKind::Success {
+                        (record.outcome, record.facts) = (Some(outcome), facts);
+                    }
                 });
             }
             Event::CancelRequested { attempt, started, reason } => {

@@ -20,6 +20,8 @@ pub(super) struct Refresher {
     reported: Option<Reported>,
     /// When the site was made, if anybody said.
     pub(super) born: Option<Nanos>,
+    /// Its budgets are not those of its first calls.
+    pub(super) moved: bool,
 }
 
 /// Hedges that have ended, and those that won.
@@ -100,6 +102,7 @@ impl Site {
             // Counters that are read one after the other may be a little apart.
             answered: next.answered.saturating_sub(last.answered),
             attempts: next.attempts.saturating_sub(last.attempts),
+            moved: refresher.moved,
         };
         for budget in terms.budgets() {
             budget.refresh(report, now);

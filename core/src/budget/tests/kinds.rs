@@ -152,7 +152,7 @@ fn a_hedge_budget_is_paid_on_refresh_alone() {
     (0..10_000).for_each(|_| budget.begin(shard()));
     answers(&budget, 10_000);
     assert_eq!(drain(&budget, 10), 0);
-    let report = Report { since: ZERO, answered: 0, attempts: 100 };
+    let report = Report { since: ZERO, answered: 0, attempts: 100, moved: false };
     budget.refresh(report, Nanos::from_millis(250));
     assert_eq!(drain(&budget, 100), 5, "first attempts pay, answered or not");
 }

@@ -64,8 +64,12 @@ impl Client {
         if now - since < EVERY {
             return;
         }
-        let report =
-            Report { since, answered: self.successes - successes, attempts: self.calls - calls };
+        let report = Report {
+            since,
+            answered: self.successes - successes,
+            attempts: self.calls - calls,
+            moved: false,
+        };
         self.health.judge(self.successes, self.answered, now);
         self.budget.refresh(report, now);
         self.reported = (now, self.successes, self.calls);

@@ -196,3 +196,24 @@ fn a_call_that_is_not_declared_idempotent_is_not_hedged() {
         assert_eq!(bench.skipped(), [HedgeReason::NotIdempotent]);
     }
 }
+
+/// To the nanosecond, however long its primary has run.
+#[test]
+fn a_hedges_time_is_counted_from_its_own_start() {
+    let mut policy = hedging();
+    policy.retry.overall_timeout = Nanos::NEVER;
+    policy.retry.attempt_timeout = Nanos::from_secs(30);
+    for late in [Nanos::from_nanos(1), Nanos::from_secs(5_000), Nanos::from_secs(1 << 32)] {
+        let mut bench = Bench::new(policy.clone());
+        let _ = bench.start(ms(0), FOREVER, 1);
+        assert_eq!(launched(bench.time(ms(20))), 1);
+        bench.with(|call, _| {
+            call.on_queued(AttemptId::new(0));
+            call.on_queued(AttemptId::new(1));
+        });
+        let at = ms(20) + late;
+        bench.with(|call, _| call.on_started(AttemptId::new(1), at));
+        assert_eq!(bench.time(at), Step::Wait(at + Nanos::from_secs(30)), "{late:?}");
+        assert!(bench.abandoned().is_empty());
+    }
+}

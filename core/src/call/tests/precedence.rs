@@ -204,6 +204,54 @@ fn too_many_abandoned_attempts_end_retries() {
     assert_eq!(bench.outcome(0, transient(), ms(1)), Step::Done(Verdict::AbandonedLimit));
 }
 
+/// Of the failure that is told, as long as it is.
+#[test]
+fn what_the_server_asked_for_is_told_with_its_failure() {
+    let asking = transient().backoff(ms(100));
+    let asked = |bench: &Bench| bench.call.as_ref().and_then(Call::retry_after);
+    let mut bench = Bench::new(policy());
+    let _ = bench.start(ms(0), FOREVER, 1);
+    let Step::Wait(until) = bench.outcome(0, asking, ms(1)) else { panic!("a backoff") };
+    // Cancelled in the wait, and as the retry runs: the failure is still the 503 that asked.
+    let mut cancelled = Bench::new(policy());
+    let _ = cancelled.start(ms(0), FOREVER, 1);
+    let _ = cancelled.outcome(0, asking, ms(1));
+    let _ = cancelled.with(|call, with| call.on_cancel(with, ms(2)));
+    assert_eq!((cancelled.answer(), asked(&cancelled)), (Some(0), Some(ms(100))));
+    assert_eq!(launched(bench.time(until)), 1);
+    assert_eq!(asked(&bench), Some(ms(100)));
+    // Another failure says nothing of that kind.
+    let _ = bench.outcome(1, transient(), until);
+    assert_eq!(asked(&bench), None);
+    let _ = bench.with(|call, with| call.on_cancel(with, until));
+    assert_eq!((bench.answer(), asked(&bench)), (Some(1), None));
+    // A call that was answered is not to be left alone.
+    let mut answered = Bench::new(policy());
+    let _ = answered.start(ms(0), FOREVER, 1);
+    let Step::Wait(until) = answered.outcome(0, asking, ms(1)) else { panic!("a backoff") };
+    let _ = answered.time(until);
+    assert_eq!(answered.outcome(1, Outcome::success(), until), Step::Done(Verdict::Success));
+    assert_eq!(asked(&answered), None);
+}
+
+/// Its own attempt, given up just now, is one of them.
+#[test]
+fn the_ninth_abandoned_attempt_is_the_last_that_is_retried_after() {
+    for (others, verdict) in [(7, None), (8, Some(Verdict::AbandonedLimit))] {
+        let mut policy = policy();
+        policy.retry.attempt_timeout = ms(10);
+        let mut bench = Bench::new(policy);
+        (0..others).for_each(|_| bench.site.abandon());
+        let _ = bench.start(ms(0), FOREVER, 1);
+        let step = bench.time(ms(10));
+        let ended = match step {
+            Step::Done(verdict) => Some(verdict),
+            _ => None,
+        };
+        assert_eq!(ended, verdict, "{others}: {step:?}");
+    }
+}
+
 #[test]
 fn a_refused_primary_ends_the_call() {
     let mut bench = Bench::new(policy());

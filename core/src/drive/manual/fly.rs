@@ -301,7 +301,8 @@ impl<'a> Pilot<'a> {
     pub(super) fn be_done(&self, machine: &mut Machine) {
         machine.done = Done::ToTell;
         machine.wake = Nanos::NEVER;
-        machine.ended = self.now;
+        // The latest time that its call has heard of, which no other's word turns back.
+        machine.ended = machine.call().now();
         self.setting.site.land(self.shard);
         if let Some(listener) = &self.host.listener {
             ended(self.setting, machine).tell(&**listener, machine.told_as, machine.told);
