@@ -785,6 +785,10 @@ enum rego_event_kind
    */
   REGO_EVENT_WARNED = 10,
   /**
+   * Nobody would run an attempt that was launched.
+   */
+  REGO_EVENT_ATTEMPT_REJECTED = 11,
+  /**
    * Something of which this version of the header knows nothing.
    */
   REGO_EVENT_OTHER = 2147483647,
@@ -1483,7 +1487,8 @@ typedef struct rego_attempt_record {
    */
   uint32_t hedge_index;
   /**
-   * What was made of its end: a `REGO_OUTCOME_*`; `REGO_NONE` while it runs.
+   * What was made of its end: a `REGO_OUTCOME_*`; `REGO_NONE` while it runs, and of one that nobody
+   * would run, which has ended.
    */
   uint32_t outcome;
   /**

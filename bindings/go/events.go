@@ -56,8 +56,9 @@ const (
 	HedgeSkipped    = EventKind(C.REGO_EVENT_HEDGE_SKIPPED)
 	WouldHave       = EventKind(C.REGO_EVENT_WOULD_HAVE)
 	WouldNotFit     = EventKind(C.REGO_EVENT_WOULD_NOT_FIT)
-	Warned          = EventKind(C.REGO_EVENT_WARNED) // something is not as the executor's owner may think
-	OtherEvent      = EventKind(C.REGO_EVENT_OTHER)  // of which this version knows nothing
+	AttemptRejected = EventKind(C.REGO_EVENT_ATTEMPT_REJECTED) // nobody would run it
+	Warned          = EventKind(C.REGO_EVENT_WARNED)           // something is not as the executor's owner may think
+	OtherEvent      = EventKind(C.REGO_EVENT_OTHER)            // of which this version knows nothing
 )
 
 var eventKinds = [...]string{
@@ -66,7 +67,7 @@ var eventKinds = [...]string{
 	C.REGO_EVENT_CANCEL_REQUESTED: "cancel_requested", C.REGO_EVENT_BUDGET_ASKED: "budget_asked",
 	C.REGO_EVENT_BACKING_OFF: "backing_off", C.REGO_EVENT_HEDGE_SKIPPED: "hedge_skipped",
 	C.REGO_EVENT_WOULD_HAVE: "would_have", C.REGO_EVENT_WOULD_NOT_FIT: "would_not_fit",
-	C.REGO_EVENT_WARNED: "warned",
+	C.REGO_EVENT_WARNED: "warned", C.REGO_EVENT_ATTEMPT_REJECTED: "attempt_rejected",
 }
 
 func (k EventKind) String() string {
@@ -193,7 +194,7 @@ func (e Event) Level() slog.Level {
 		return slog.LevelWarn
 	case e.Kind == AttemptEnded && e.Reason != "success" && e.Facts != "cancelled",
 		e.Kind == BudgetAsked && e.Reason == "denied",
-		e.Kind == HedgeSkipped, e.Kind == WouldNotFit:
+		e.Kind == HedgeSkipped, e.Kind == WouldNotFit, e.Kind == AttemptRejected:
 		return slog.LevelInfo
 	}
 	return slog.LevelDebug

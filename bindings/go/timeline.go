@@ -47,7 +47,7 @@ type AttemptRecord struct {
 	End time.Time
 	// For how long the call had waited before it.
 	Backoff time.Duration
-	// Whether it has ended, and what was made of that.
+	// Whether it has ended, and what was made of that. One that nobody would run has an End, and no more.
 	Ended   bool
 	Outcome OutcomeKind
 	Failure Failure

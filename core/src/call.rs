@@ -267,6 +267,7 @@ impl Call {
         if !self.legs.end(attempt) {
             return self.rest(with);
         }
+        with.notes.push(self.now, Event::Rejected { attempt });
         if hedge > 0 {
             self.wake = Nanos::NEVER;
             self.skip_hedge(with, HedgeReason::ExecutorRejected);

@@ -75,6 +75,11 @@ pub enum Event {
         /// Why.
         reason: CancelReason,
     },
+    /// Nobody would run an attempt that was launched.
+    Rejected {
+        /// Which.
+        attempt: AttemptId,
+    },
     /// A budget was asked to pay for an extra attempt.
     Budget {
         /// For a retry or for a hedge: which of the two budgets.
@@ -116,7 +121,7 @@ impl Event {
     const fn is_refusal(&self) -> bool {
         match self {
             Self::Budget { decision, .. } => !decision.is_allowed(),
-            Self::HedgeSkipped { .. } | Self::WouldHave { .. } => true,
+            Self::Rejected { .. } | Self::HedgeSkipped { .. } | Self::WouldHave { .. } => true,
             _ => false,
         }
     }

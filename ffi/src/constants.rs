@@ -291,6 +291,8 @@ pub enum rego_event_kind {
     /// Something about the engine is not as its owner may think; `reason` is a `REGO_WARNING_*`. It
     /// belongs to no call: `call` is UINT64_MAX.
     REGO_EVENT_WARNED = 10,
+    /// Nobody would run an attempt that was launched.
+    REGO_EVENT_ATTEMPT_REJECTED = 11,
     /// Something of which this version of the header knows nothing.
     REGO_EVENT_OTHER = 0x7fff_ffff,
 }

@@ -165,6 +165,10 @@ impl rego_event {
                 self.time = started.as_nanos();
                 self.reason = reason as u32;
             }
+            Event::Rejected { attempt } => {
+                self.kind(REGO_EVENT_ATTEMPT_REJECTED);
+                self.attempt(attempt);
+            }
             Event::Budget { kind, cost, decision } => {
                 self.kind(REGO_EVENT_BUDGET_ASKED);
                 self.reason = decision as u32;

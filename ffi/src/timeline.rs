@@ -70,7 +70,8 @@ pub struct rego_attempt_record {
     pub retry_index: u32,
     /// Its place in its group; 0 for the primary, then the hedges.
     pub hedge_index: u32,
-    /// What was made of its end: a `REGO_OUTCOME_*`; `REGO_NONE` while it runs.
+    /// What was made of its end: a `REGO_OUTCOME_*`; `REGO_NONE` while it runs, and of one that nobody
+    /// would run, which has ended.
     pub outcome: u32,
     /// What sort of failure it was: a `REGO_FAILURE_*`.
     pub failure: u32,

@@ -95,6 +95,7 @@ impl Call<'_> {
             "facts": line.facts,
             "cancelled": line.cancelled,
             "late": line.late,
+            "rejected": line.rejected,
             "running": line.ended.is_none(),
             "answer": self.timeline.answer == Some(line.attempt),
             "backoff_us": micros(line.backoff),

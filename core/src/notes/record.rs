@@ -119,6 +119,9 @@ pub struct AttemptLine {
     /// It ended after it had been given up, or after the call's deadline.
     #[cfg_attr(feature = "documents", serde(default))]
     pub late: bool,
+    /// Nobody would run it.
+    #[cfg_attr(feature = "documents", serde(default))]
+    pub rejected: bool,
 }
 
 /// What a budget was asked for one attempt, and said.
@@ -236,6 +239,7 @@ impl AttemptLine {
             }),
             cancelled: record.cancelled.map(|reason| reason.label().into()),
             late: record.late,
+            rejected: record.rejected,
         }
     }
 }

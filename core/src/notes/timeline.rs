@@ -101,6 +101,8 @@ pub struct AttemptRecord {
     pub cancelled: Option<CancelReason>,
     /// It ended after it had been given up, or after the call's deadline.
     pub late: bool,
+    /// Nobody would run it: it ended when that was said, and has no outcome.
+    pub rejected: bool,
 }
 
 impl AttemptRecord {
@@ -214,6 +216,12 @@ impl Reader {
                     record.cancelled = Some(reason);
                 });
             }
+            Event::Rejected { attempt } => {
+                self.change(attempt, |record| {
+                    record.end(note.at, note.at);
+                    record.rejected = true;
+                });
+            }
             Event::Budget { cost, decision, .. } => self.paid = Some((cost, decision)),
             Event::BackingOff { until } => self.waited_until = Some((note.at, until)),
             Event::HedgeSkipped { .. }
@@ -242,6 +250,7 @@ impl Reader {
             budget: self.paid.take(),
             cancelled: None,
             late: false,
+            rejected: false,
         });
     }
 

@@ -91,6 +91,7 @@ fn bar(
     match (&line.cancelled, &line.reason) {
         (Some(reason), _) => write!(f, "cancelled: {reason}")?,
         (None, Some(reason)) => f.write_str(reason)?,
+        (None, None) if line.rejected => f.write_str("rejected: nobody would run it")?,
         (None, None) => f.write_str("still running")?,
     }
     if line.backoff > Nanos::ZERO {
