@@ -127,7 +127,7 @@ fn grants() -> impl FnMut(u64) -> Duration {
     let definition = Budget::ratio(1.0).cap(1_000_000).min_per_sec(0.0).funded_by_requests();
     let budget = new(definition, Deposits::OnRefresh);
     move |times| {
-        let report = Report { since: Nanos::ZERO, answered: 0, attempts: 1_000_000 };
+        let report = Report { since: Nanos::ZERO, answered: 0, attempts: 1_000_000, moved: false };
         budget.refresh(report, Nanos::from_secs(1));
         timed(|| withdrawals(&budget, Nanos::ZERO, times))
     }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode"
 	"unique"
 )
 
@@ -110,8 +111,8 @@ func canonical(text string) (string, error) {
 	if len(text) > MaxKeyBytes {
 		return "", fmt.Errorf("%w: %d bytes, and at most %d", ErrInvalidKey, len(text), MaxKeyBytes)
 	}
-	for at := range len(text) {
-		if text[at] < ' ' || text[at] == 0x7f {
+	for at, r := range text {
+		if unicode.IsControl(r) {
 			return "", fmt.Errorf("%w: a control character at byte %d", ErrInvalidKey, at)
 		}
 	}

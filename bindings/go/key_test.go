@@ -46,6 +46,11 @@ func TestAKeyIsSpeltOneWay(t *testing.T) {
 			t.Errorf("%q is spelt %q", spelling, key)
 		}
 	}
+	for _, invalid := range []string{"a\x7fb", "a\tb", "é\u009bb"} {
+		if err := ParseKey(invalid).Err(); !errors.Is(err, ErrInvalidKey) || !strings.Contains(err.Error(), "control character") {
+			t.Errorf("%q: %v", invalid, err)
+		}
+	}
 	for _, other := range []string{"..", ". .b", "a. b"} {
 		if key := ParseKey(other); key.String() != other {
 			t.Errorf("%q is spelt %q", other, key)

@@ -73,7 +73,11 @@ pub(crate) fn canonical(text: &str) -> Result<&str, KeyError> {
     if text.len() > MAX_KEY_BYTES {
         return Err(KeyError::TooLong { bytes: text.len() });
     }
-    if let Some(at) = text.bytes().position(|byte| byte < b' ' || byte == 0x7f) {
+    let control = match text.is_ascii() {
+        true => text.bytes().position(|byte| byte.is_ascii_control()),
+        false => text.find(char::is_control),
+    };
+    if let Some(at) = control {
         return Err(KeyError::ControlCharacter { at });
     }
     Ok(match text.strip_prefix('.') {
@@ -192,6 +196,7 @@ mod tests {
     fn refuses_what_cannot_be_a_call_site() {
         assert_eq!(Key::parse(" \n "), Err(KeyError::Empty));
         assert_eq!(Key::parse("a\0b"), Err(KeyError::ControlCharacter { at: 1 }));
+        assert_eq!(Key::parse("é\u{9b}b"), Err(KeyError::ControlCharacter { at: 2 }));
         let long = "k".repeat(1 << 20);
         assert_eq!(Key::parse(&long), Err(KeyError::TooLong { bytes: 1 << 20 }));
         assert!(Key::parse(&"k".repeat(MAX_KEY_BYTES)).is_ok());

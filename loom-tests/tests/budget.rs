@@ -111,11 +111,11 @@ fn an_audit_never_sees_more_than_the_bound() {
 fn a_cut_is_seen_with_what_paid_for_it() {
     explore("budget: a ceiling that falls", || {
         let budget = new(ratio(1.0, 6));
-        let busy = Report { since: ZERO, answered: 6, attempts: 6 };
+        let busy = Report { since: ZERO, answered: 6, attempts: 6, moved: false };
         budget.refresh(busy, ZERO);
         let payer = spawn(&budget, |b| b.deposit(Shard::new(0)));
         let cutter = spawn(&budget, |b| {
-            let idle = Report { since: ZERO, answered: 0, attempts: 0 };
+            let idle = Report { since: ZERO, answered: 0, attempts: 0, moved: false };
             b.refresh(idle, Nanos::from_secs(60));
         });
         let taker = spawn(&budget, |b| {
