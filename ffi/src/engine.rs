@@ -11,7 +11,7 @@ use crate::{
         Checked, Out, Sized32, bytes, read, rego_str, shared, text, time, unused, write_text,
     },
     event_loop::check_may_wait,
-    guard,
+    execute, guard,
     keys::Keys,
     status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_OK, REGO_STATUS_UNSUPPORTED},
     told::Told,
@@ -164,7 +164,10 @@ pub unsafe extern "C" fn rego_engine_after_fork_child(engine: *mut rego_engine) 
     contained!(or 0, {
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) };
-        engine.map_or(0, |engine| engine.manual.forget().try_into().unwrap_or(u64::MAX))
+        engine.map_or(0, |engine| {
+            execute::forget(engine);
+            engine.manual.forget().try_into().unwrap_or(u64::MAX)
+        })
     })
 }
 

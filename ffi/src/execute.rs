@@ -161,6 +161,11 @@ pub(crate) fn cancel(engine: &rego_engine, call: rego_call) -> Checked<()> {
     Ok(())
 }
 
+/// All that is left to do for calls of the engine is nobody's any more. For the child of a fork.
+pub(crate) fn forget(engine: &rego_engine) {
+    TASKS.forget(|task| task.share().is_of(engine));
+}
+
 fn begin(work: &Work, executor: &Executor, deadline: rego_time) -> Checked<Begin> {
     let mut begin = begin_of(executor.now(), deadline)?;
     begin.keep = work.keeps();

@@ -319,6 +319,71 @@ static void a_child_has_jitter_of_its_own_and_no_calls(uint64_t seed) {
   rego_engine_release(engine);
 }
 
+static struct {
+  rego_run_fn run;
+  uint64_t task;
+} later[4];
+static int waiting, attempted, told;
+
+/* Threads that are slow to come. */
+static int32_t spawn_later(void *userdata, rego_run_fn run, uint64_t task) {
+  (void)userdata;
+  later[waiting].run = run;
+  later[waiting++].task = task;
+  return 0;
+}
+
+static int32_t schedule_later(void *userdata, rego_time at, rego_run_fn run, uint64_t task) {
+  (void)at;
+  return spawn_later(userdata, run, task);
+}
+
+static void attempt_it(void *userdata, const rego_attempt_info *info, rego_completion *completion) {
+  (void)userdata, (void)info, (void)completion;
+  attempted++;
+}
+
+static void be_told(void *userdata, const rego_result *result) {
+  (void)userdata;
+  told += result->verdict == REGO_VERDICT_SUCCESS;
+}
+
+static void run_what_waits(void) {
+  for (int i = 0; i < waiting; i++) later[i].run(later[i].task);
+}
+
+/* In the child its id is stale, and its tasks are none; in the parent it goes on. */
+static void a_submitted_call_is_its_parents(void) {
+  rego_engine *engine = engine_with(NULL, 0);
+  rego_work work = REGO_WORK_INIT;
+  rego_executor executor = REGO_EXECUTOR_INIT;
+  rego_key key = 0;
+  rego_call call = 0;
+  int status = 0;
+  work.attempt = attempt_it;
+  work.on_done = be_told;
+  work.drop = executor.drop = count_drop;
+  executor.spawn = spawn_later;
+  executor.schedule = schedule_later;
+  OK(rego_key_intern(engine, text_of("svc.Get"), &key));
+  dropped = 0;
+  OK(rego_submit(engine, key, 0, &work, &executor, &call));
+  pid_t child = fork();
+  if (child == 0) {
+    failures = 0;
+    rego_engine_after_fork_child(engine);
+    CHECK(rego_call_cancel(engine, call) == REGO_STATUS_STALE);
+    run_what_waits();
+    CHECK(attempted == 0 && told == 0 && dropped == 0);
+    _exit(failures == 0 ? 0 : 1);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  run_what_waits();
+  CHECK(attempted == 1 && told == 1 && dropped == 2);
+  CHECK(rego_call_cancel(engine, call) == REGO_STATUS_STALE);
+  rego_engine_release(engine);
+}
+
 /* What only a document can say, from C as from any front. */
 static void documents_say_it_all(void) {
   rego_options options = REGO_OPTIONS_INIT;
@@ -351,5 +416,6 @@ int main(void) {
   losers_are_reported_and_finish_late();
   a_child_has_jitter_of_its_own_and_no_calls(0);
   a_child_has_jitter_of_its_own_and_no_calls(7); /* the control: draws that are meant to repeat */
+  a_submitted_call_is_its_parents();
   return failures == 0 ? 0 : 1;
 }
