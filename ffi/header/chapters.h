@@ -58,9 +58,10 @@
  * pointer must be what its type says. Structs begin with their own size, which the macros named
  * ..._INIT set, together with what else is not 0 by default. A program that was compiled with an
  * older header may pass its smaller structs; one with a newer header, its larger ones, as long as
- * what this library does not know is 0. A callback writes no further into a struct that it is handed
- * than the struct's own size says. An unknown flag or kind, or a reserved field that is not 0,
- * is REGO_STATUS_UNSUPPORTED.
+ * what this library does not know is 0. No struct is larger than 4,096 bytes: a size beyond that, or
+ * less than the struct ever had, is none, and REGO_STATUS_INVALID. A callback writes no further into
+ * a struct that it is handed than the struct's own size says. An unknown flag or kind, or a reserved
+ * field that is not 0, is REGO_STATUS_UNSUPPORTED.
  *
  * RE-ENTRANCY
  *

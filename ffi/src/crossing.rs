@@ -42,7 +42,7 @@ pub(crate) unsafe trait Sized32: Copy {
     const FIRST: usize;
 }
 
-/// A size beyond this is a struct that was never initialised.
+/// A size beyond this is a struct that was never initialised. The header and docs/abi.md promise it.
 const HUGE: usize = 4_096;
 
 /// Reads a struct. What an older caller does not have is 0; what a newer one has beyond this must
