@@ -67,10 +67,12 @@
  *
  * Callbacks are handed the userdata that they were registered with. Where there is a `drop`, it is
  * called exactly once, after the last of the other callbacks has returned, and also where the
- * registration is refused. None is called while the library holds a lock, so every function may be
- * called from every callback, but: nobody may wait in a `notify` (rego_execute,
- * rego_engine_load_policies and rego_key_intern answer REGO_STATUS_BUSY there), a callback must not free what it is called for, and none may unwind:
- * an exception or a longjmp that leaves it ends the process. Of a submitted call only its id is told
+ * registration is refused: for an unknown tail, too, but not where the struct cannot be read, as its
+ * pointer is NULL or not aligned, or its size is none. None is called while the library holds a
+ * lock, so every function may be called from every callback, but: nobody may wait in a `notify`
+ * (rego_execute, rego_engine_load_policies and rego_key_intern answer REGO_STATUS_BUSY there), a
+ * callback must not free what it is called for, and none may unwind: an exception or a longjmp that
+ * leaves it ends the process. Of a submitted call only its id is told
  * from within rego_submit; all else on threads of its executor's, or of those that cancel it. From a signal handler only what is
  * said to be async-signal-safe may be called. Where memory runs out, the process ends.
  *

@@ -43,8 +43,8 @@ pub(crate) use tasks::OURS;
 /// if there is no such time. That clock must be the one that the engine is told the time of.
 /// `executor` may be NULL.
 ///
-/// Whatever is answered, `drop` of the work and of the executor is called once, unless the struct
-/// itself cannot be read.
+/// Whatever is answered, `drop` of the work and of the executor is called once, of each whose struct
+/// can be read.
 ///
 /// `REGO_STATUS_BUSY` in a `notify`, where nobody may wait.
 ///

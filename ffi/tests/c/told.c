@@ -157,6 +157,63 @@ static void userdata_is_dropped_where_the_engine_is_not_made(void) {
   CHECK(engine == NULL);
 }
 
+/* A tail that is refused is no reason to keep what the known part hands over. */
+static void what_a_newer_struct_hands_over_is_dropped(void) {
+  struct {
+    rego_classifier known;
+    uint64_t newer;
+  } odder = {.known = classifier_of("own", own), .newer = 1};
+  struct {
+    rego_options known;
+    uint64_t newer;
+  } newer = {.known = REGO_OPTIONS_INIT, .newer = 1};
+  const rego_classifier mine = classifier_of("mine", own);
+  const rego_classifier *all[] = {&odder.known}, *good[] = {&mine};
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_engine *engine = NULL;
+  rego_error error = REGO_ERROR_INIT;
+  odder.known.struct_size = sizeof odder;
+  newer.known.struct_size = sizeof newer;
+  options.classifiers = all;
+  newer.known.classifiers = good;
+  options.n_classifiers = newer.known.n_classifiers = 1;
+  dropped = 0;
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_UNSUPPORTED && dropped == 1);
+  CHECK(error.status == REGO_STATUS_UNSUPPORTED && strstr(error.message, "classifiers") != NULL);
+  CHECK(rego_engine_new(&newer.known, &engine, &error) == REGO_STATUS_UNSUPPORTED && dropped == 2);
+  odder.known.struct_size = 4097;
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_INVALID && dropped == 2);
+}
+
+static bool tells(const rego_error *error, rego_status status, const char *what) {
+  return error->status == status && strstr(error->message, what) != NULL;
+}
+
+static void every_failure_is_explained(void) {
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_engine *engine = NULL;
+  rego_error error = REGO_ERROR_INIT;
+  const rego_str nothing = {NULL, 4};
+  CHECK(rego_engine_new(NULL, &engine, &error) == REGO_STATUS_NULL);
+  CHECK(tells(&error, REGO_STATUS_NULL, "options is NULL"));
+  CHECK(rego_engine_new(&options, NULL, &error) == REGO_STATUS_NULL);
+  CHECK(tells(&error, REGO_STATUS_NULL, "engine_out is NULL"));
+  options.struct_size = 4;
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_INVALID);
+  CHECK(tells(&error, REGO_STATUS_INVALID, "options"));
+  options.struct_size = sizeof options;
+  setenv("REGO_MODE", "sideways", 1);
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_INVALID);
+  CHECK(tells(&error, REGO_STATUS_INVALID, "REGO_MODE"));
+  unsetenv("REGO_MODE");
+  CHECK(rego_engine_load_policies(NULL, text_of("schema = 1"), &error) == REGO_STATUS_NULL);
+  CHECK(tells(&error, REGO_STATUS_NULL, "engine is NULL"));
+  OK(rego_engine_new(&options, &engine, &error));
+  CHECK(rego_engine_load_policies(engine, nothing, &error) == REGO_STATUS_NULL);
+  CHECK(tells(&error, REGO_STATUS_NULL, "policies is NULL"));
+  rego_engine_release(engine);
+}
+
 static void a_timeline_is_told_in_structs_and_json(void) {
   rego_engine *engine = engine_with(NULL, 0);
   rego_completion unavailable = REGO_COMPLETION_INIT, ok = REGO_COMPLETION_INIT;
@@ -411,6 +468,8 @@ int main(void) {
   step.struct_size = sizeof step;
   a_classifier_of_ones_own_decides();
   userdata_is_dropped_where_the_engine_is_not_made();
+  what_a_newer_struct_hands_over_is_dropped();
+  every_failure_is_explained();
   a_timeline_is_told_in_structs_and_json();
   a_release_tells_what_is_unfinished();
   losers_are_reported_and_finish_late();
