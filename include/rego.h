@@ -58,18 +58,21 @@
  * pointer must be what its type says. Structs begin with their own size, which the macros named
  * ..._INIT set, together with what else is not 0 by default. A program that was compiled with an
  * older header may pass its smaller structs; one with a newer header, its larger ones, as long as
- * what this library does not know is 0. A callback writes no further into a struct that it is handed
- * than the struct's own size says. An unknown flag or kind, or a reserved field that is not 0,
- * is REGO_STATUS_UNSUPPORTED.
+ * what this library does not know is 0. No struct is larger than 4,096 bytes: a size beyond that, or
+ * less than the struct ever had, is none, and REGO_STATUS_INVALID. A callback writes no further into
+ * a struct that it is handed than the struct's own size says. An unknown flag or kind, or a reserved
+ * field that is not 0, is REGO_STATUS_UNSUPPORTED.
  *
  * RE-ENTRANCY
  *
  * Callbacks are handed the userdata that they were registered with. Where there is a `drop`, it is
  * called exactly once, after the last of the other callbacks has returned, and also where the
- * registration is refused. None is called while the library holds a lock, so every function may be
- * called from every callback, but: nobody may wait in a `notify` (rego_execute,
- * rego_engine_load_policies and rego_key_intern answer REGO_STATUS_BUSY there), a callback must not free what it is called for, and none may unwind:
- * an exception or a longjmp that leaves it ends the process. Of a submitted call only its id is told
+ * registration is refused: for an unknown tail, too, but not where the struct cannot be read, as its
+ * pointer is NULL or not aligned, or its size is none. None is called while the library holds a
+ * lock, so every function may be called from every callback, but: nobody may wait in a `notify`
+ * (rego_execute, rego_engine_load_policies and rego_key_intern answer REGO_STATUS_BUSY there), a
+ * callback must not free what it is called for, and none may unwind: an exception or a longjmp that
+ * leaves it ends the process. Of a submitted call only its id is told
  * from within rego_submit; all else on threads of its executor's, or of those that cancel it. From a signal handler only what is
  * said to be async-signal-safe may be called. Where memory runs out, the process ends.
  *
@@ -205,8 +208,9 @@ enum rego_status
    */
   REGO_STATUS_NULL = -1,
   /**
-   * An argument that is wrong in every version: a `struct_size` too small, a pointer that is not
-   * aligned, text that is not UTF-8, a number out of its range, a policy that is wrong.
+   * An argument that is wrong in every version: a `struct_size` too small or beyond 4,096, a
+   * pointer that is not aligned, text that is not UTF-8, a number out of its range, a policy that
+   * is wrong.
    */
   REGO_STATUS_INVALID = -2,
   /**
@@ -1180,7 +1184,7 @@ typedef struct rego_classifier {
    */
   rego_classify_fn classify;
   /**
-   * Called once, when the engine is gone, or was not made.
+   * Called once, when the engine is gone, or was not made; not if this struct cannot be read.
    */
   rego_drop_fn drop;
 } rego_classifier;
@@ -1228,7 +1232,8 @@ typedef struct rego_options {
   /**
    * Classifiers of the host's own: `n_classifiers` pointers. NULL if there are none. With them
    * their `userdata` becomes the library's, also where the function fails for whatever reason,
-   * unless the options or this array cannot be read: it is crooked, or has more than 1,024.
+   * unless the options or this array cannot be read: it is crooked, or has more than 1,024. One
+   * that cannot be read itself hands nothing over.
    */
   const struct rego_classifier *const *classifiers;
   /**
@@ -1238,8 +1243,8 @@ typedef struct rego_options {
 } rego_options;
 
 /**
- * Why something could not be constructed, for people. Begin with `REGO_ERROR_INIT`; written only
- * where the function fails.
+ * Why a function failed, for people. Begin with `REGO_ERROR_INIT`; written wherever the function
+ * fails, and only there, unless it cannot be written itself: that is what the function answers then.
  */
 typedef struct rego_error {
   /**
@@ -1717,7 +1722,7 @@ typedef struct rego_work {
   rego_done_fn on_done;
   /**
    * Called once, after everything else, by the last attempt's thread; also where the work is
-   * refused.
+   * refused, unless this struct cannot be read.
    */
   rego_drop_fn drop;
 } rego_work;
@@ -1773,8 +1778,8 @@ typedef struct rego_executor {
    */
   rego_now_fn now;
   /**
-   * Called once for each call that was executed by it, after everything else, also where the
-   * call is refused. May be NULL.
+   * Called once for each call that was executed by it, after everything else; also where the
+   * call is refused, unless this struct cannot be read. May be NULL.
    */
   rego_drop_fn drop;
 } rego_executor;
@@ -1865,7 +1870,8 @@ REGO_API const char *rego_status_name(int32_t status) REGO_NOEXCEPT;
  * Makes an engine, which is the caller's to release. `error` may be NULL.
  *
  * The variable `REGO_MODE` of the environment sets its mode: `active`, `observe` (one attempt per
- * call, and a record of what would have been done) or `off` (one plain attempt).
+ * call, and a record of what would have been done) or `off` (one plain attempt). Any other value is
+ * `REGO_STATUS_INVALID`, and `error` says so: an engine that was to stand aside must not run.
  *
  * `REGO_STATUS_UNSUPPORTED` if the library's ABI is not that of `abi_version`.
  *
@@ -1967,10 +1973,11 @@ REGO_NOEXCEPT;
  * With the finish of an attempt that works, that is the whole call: two crossings.
  *
  * Where an engine has `max_live_calls` in the air, further calls pass through: each is one plain
- * attempt with the policy's deadline, counted in the metrics, without a timeline. A cancel and its
- * deadline end it as any; one of a loop belongs to none, so poll it at `wake_at`. Its status is
- * `REGO_STATUS_OK` all the same. Its ids are as good as others', until 65,536 such attempts are in
- * the air: of those beyond, nothing is kept, and a second finish is not known for one.
+ * attempt, which has until the call's deadline, counted in the metrics, without a timeline. A cancel
+ * and its deadline end it as any; one of a loop belongs to none, so poll it at `wake_at`. Its status
+ * is `REGO_STATUS_OK` all the same. Its ids are as good as others', until 65,536 such attempts are in
+ * the air: of those beyond, nothing is kept, no poll ends them, and a second finish is not known for
+ * one.
  *
  * Threads: any thread, at any time.
  */
@@ -2286,8 +2293,8 @@ REGO_API void rego_loop_free(struct rego_loop *loop) REGO_NOEXCEPT;
  * if there is no such time. That clock must be the one that the engine is told the time of.
  * `executor` may be NULL.
  *
- * Whatever is answered, `drop` of the work and of the executor is called once, unless the struct
- * itself cannot be read.
+ * Whatever is answered, `drop` of the work and of the executor is called once, of each whose struct
+ * can be read.
  *
  * `REGO_STATUS_BUSY` in a `notify`, where nobody may wait.
  *

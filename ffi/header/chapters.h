@@ -58,18 +58,21 @@
  * pointer must be what its type says. Structs begin with their own size, which the macros named
  * ..._INIT set, together with what else is not 0 by default. A program that was compiled with an
  * older header may pass its smaller structs; one with a newer header, its larger ones, as long as
- * what this library does not know is 0. A callback writes no further into a struct that it is handed
- * than the struct's own size says. An unknown flag or kind, or a reserved field that is not 0,
- * is REGO_STATUS_UNSUPPORTED.
+ * what this library does not know is 0. No struct is larger than 4,096 bytes: a size beyond that, or
+ * less than the struct ever had, is none, and REGO_STATUS_INVALID. A callback writes no further into
+ * a struct that it is handed than the struct's own size says. An unknown flag or kind, or a reserved
+ * field that is not 0, is REGO_STATUS_UNSUPPORTED.
  *
  * RE-ENTRANCY
  *
  * Callbacks are handed the userdata that they were registered with. Where there is a `drop`, it is
  * called exactly once, after the last of the other callbacks has returned, and also where the
- * registration is refused. None is called while the library holds a lock, so every function may be
- * called from every callback, but: nobody may wait in a `notify` (rego_execute,
- * rego_engine_load_policies and rego_key_intern answer REGO_STATUS_BUSY there), a callback must not free what it is called for, and none may unwind:
- * an exception or a longjmp that leaves it ends the process. Of a submitted call only its id is told
+ * registration is refused: for an unknown tail, too, but not where the struct cannot be read, as its
+ * pointer is NULL or not aligned, or its size is none. None is called while the library holds a
+ * lock, so every function may be called from every callback, but: nobody may wait in a `notify`
+ * (rego_execute, rego_engine_load_policies and rego_key_intern answer REGO_STATUS_BUSY there), a
+ * callback must not free what it is called for, and none may unwind: an exception or a longjmp that
+ * leaves it ends the process. Of a submitted call only its id is told
  * from within rego_submit; all else on threads of its executor's, or of those that cancel it. From a signal handler only what is
  * said to be async-signal-safe may be called. Where memory runs out, the process ends.
  *

@@ -70,10 +70,11 @@ pub(crate) fn begin_of(now: rego_time, deadline: rego_time) -> Checked<Begin> {
 /// With the finish of an attempt that works, that is the whole call: two crossings.
 ///
 /// Where an engine has `max_live_calls` in the air, further calls pass through: each is one plain
-/// attempt with the policy's deadline, counted in the metrics, without a timeline. A cancel and its
-/// deadline end it as any; one of a loop belongs to none, so poll it at `wake_at`. Its status is
-/// `REGO_STATUS_OK` all the same. Its ids are as good as others', until 65,536 such attempts are in
-/// the air: of those beyond, nothing is kept, and a second finish is not known for one.
+/// attempt, which has until the call's deadline, counted in the metrics, without a timeline. A cancel
+/// and its deadline end it as any; one of a loop belongs to none, so poll it at `wake_at`. Its status
+/// is `REGO_STATUS_OK` all the same. Its ids are as good as others', until 65,536 such attempts are in
+/// the air: of those beyond, nothing is kept, no poll ends them, and a second finish is not known for
+/// one.
 ///
 /// Threads: any thread, at any time.
 #[unsafe(no_mangle)]

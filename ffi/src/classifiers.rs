@@ -9,7 +9,7 @@ use rego::{
 
 use crate::{
     constants::rego_completion_flag,
-    crossing::{Checked, Sized32, read, rego_str, text, unused},
+    crossing::{Checked, Sized32, read_handed, rego_str, text, unused},
     events::parts,
     facts::{rego_completion, rego_outcome},
     status::rego_status::{REGO_STATUS_INVALID, REGO_STATUS_NULL},
@@ -62,7 +62,7 @@ pub struct rego_classifier {
     pub userdata: *mut c_void,
     /// What it does. Not NULL.
     pub classify: rego_classify_fn,
-    /// Called once, when the engine is gone, or was not made.
+    /// Called once, when the engine is gone, or was not made; not if this struct cannot be read.
     pub drop: rego_drop_fn,
 }
 
@@ -110,9 +110,10 @@ impl Custom {
     /// `at` is NULL, or points to a classifier as its type says.
     unsafe fn adopt(at: *const rego_classifier) -> Checked<Self> {
         // SAFETY: because the caller promises as much.
-        let given = unsafe { read(at) }?;
+        let (given, tail) = unsafe { read_handed(at) }?;
         // SAFETY: because the host hands it over.
         let userdata = unsafe { Userdata::new(given.userdata, given.drop) };
+        tail?;
         unused(given.reserved)?;
         let classify = given.classify.ok_or(REGO_STATUS_NULL)?;
         // SAFETY: because the caller promises as much.

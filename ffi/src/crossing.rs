@@ -42,7 +42,7 @@ pub(crate) unsafe trait Sized32: Copy {
     const FIRST: usize;
 }
 
-/// A size beyond this is a struct that was never initialised.
+/// A size beyond this is a struct that was never initialised. The header and docs/abi.md promise it.
 const HUGE: usize = 4_096;
 
 /// Reads a struct. What an older caller does not have is 0; what a newer one has beyond this must
@@ -60,7 +60,21 @@ pub(crate) unsafe fn read<T: Sized32>(from: *const T) -> Checked<T> {
         return Ok(unsafe { from.read() });
     }
     // SAFETY: because the caller promises as much.
-    unsafe { read_other(from, size) }
+    let (value, tail) = unsafe { read_other(from, size) };
+    tail.map(|()| value)
+}
+
+/// As [`read`], of a struct with which something is handed over: what is known of it also where its
+/// tail is refused, as what it hands over is to be dropped then.
+///
+/// # Safety
+///
+/// As [`read`].
+pub(crate) unsafe fn read_handed<T: Sized32>(from: *const T) -> Checked<(T, Checked<()>)> {
+    // SAFETY: because the caller promises as much.
+    let size = unsafe { size_at(from) }?;
+    // SAFETY: because the caller promises as much.
+    Ok(unsafe { read_other(from, size) })
 }
 
 /// # Safety
@@ -74,19 +88,20 @@ unsafe fn size_at<T: Sized32>(from: *const T) -> Checked<usize> {
     if size < T::FIRST || size > HUGE { Err(REGO_STATUS_INVALID) } else { Ok(size) }
 }
 
+/// What is known of it, and whether its tail is as it must be.
+///
 /// # Safety
 ///
 /// As [`read`]; `from` has been checked.
-#[cold]
-unsafe fn read_other<T: Sized32>(from: *const T, size: usize) -> Checked<T> {
+unsafe fn read_other<T: Sized32>(from: *const T, size: usize) -> (T, Checked<()>) {
     // SAFETY: because the caller promises as much.
-    unsafe { check_tail(from, size) }?;
+    let tail = unsafe { check_tail(from, size) };
     let mut value = MaybeUninit::<T>::zeroed();
     let common = size.min(size_of::<T>());
     // SAFETY: because both are valid for as many bytes, and one is a local.
     unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), value.as_mut_ptr().cast(), common) };
     // SAFETY: because any bits are a value, zeros too.
-    Ok(unsafe { value.assume_init() })
+    (unsafe { value.assume_init() }, tail)
 }
 
 /// Beyond what is known here there must be zeros.

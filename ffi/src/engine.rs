@@ -1,6 +1,6 @@
 //! An engine, from construction to release.
 
-use std::{ffi::c_char, fmt::Display, sync::Arc};
+use std::{ffi::c_char, sync::Arc};
 
 use rego::{Completion, Context, Engine, Format, Key, manual::Manual};
 
@@ -8,12 +8,13 @@ use crate::{
     classifiers::{Custom, adopt, rego_classifier},
     constants::{rego_key, rego_time},
     crossing::{
-        Checked, Out, Sized32, bytes, read, rego_str, shared, text, time, unused, write_text,
+        Checked, Out, Sized32, bytes, read_handed, rego_str, shared, text, time, unused, write_text,
     },
+    error::{Explained, Failure, rego_error},
     event_loop::check_may_wait,
-    guard,
+    execute, guard,
     keys::Keys,
-    status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_OK, REGO_STATUS_UNSUPPORTED},
+    status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_UNSUPPORTED},
     told::Told,
     version::REGO_ABI_VERSION,
 };
@@ -54,7 +55,8 @@ pub struct rego_options {
     pub reserved: u32,
     /// Classifiers of the host's own: `n_classifiers` pointers. NULL if there are none. With them
     /// their `userdata` becomes the library's, also where the function fails for whatever reason,
-    /// unless the options or this array cannot be read: it is crooked, or has more than 1,024.
+    /// unless the options or this array cannot be read: it is crooked, or has more than 1,024. One
+    /// that cannot be read itself hands nothing over.
     pub classifiers: *const *const rego_classifier,
     /// How many, at most 1,024.
     pub n_classifiers: usize,
@@ -65,28 +67,11 @@ unsafe impl Sized32 for rego_options {
     const FIRST: usize = 40 + 2 * size_of::<usize>();
 }
 
-/// Why something could not be constructed, for people. Begin with `REGO_ERROR_INIT`; written only
-/// where the function fails.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct rego_error {
-    /// `sizeof(rego_error)`.
-    pub struct_size: u32,
-    /// The status that the function answers.
-    pub status: i32,
-    /// UTF-8, ended by a NUL, cut where it is too long.
-    pub message: [c_char; 248],
-}
-
-// SAFETY: because it is numbers without padding, of which the first is its size.
-unsafe impl Sized32 for rego_error {
-    const FIRST: usize = 256;
-}
-
 /// Makes an engine, which is the caller's to release. `error` may be NULL.
 ///
 /// The variable `REGO_MODE` of the environment sets its mode: `active`, `observe` (one attempt per
-/// call, and a record of what would have been done) or `off` (one plain attempt).
+/// call, and a record of what would have been done) or `off` (one plain attempt). Any other value is
+/// `REGO_STATUS_INVALID`, and `error` says so: an engine that was to stand aside must not run.
 ///
 /// `REGO_STATUS_UNSUPPORTED` if the library's ABI is not that of `abi_version`.
 ///
@@ -100,17 +85,23 @@ pub unsafe extern "C" fn rego_engine_new(
 ) -> rego_status {
     contained!({
         // SAFETY: because pointers are as the header demands.
-        let options = unsafe { read(options) }?;
-        // SAFETY: as above.
-        let classifiers = unsafe { adopt(options.classifiers, options.n_classifiers) };
-        // SAFETY: as above.
-        let engine_out = unsafe { Out::new(engine_out) }?;
+        let given = unsafe { read_handed(options) }.map(|(options, tail)| {
+            // SAFETY: as above.
+            (options, tail, unsafe { adopt(options.classifiers, options.n_classifiers) })
+        });
         // SAFETY: as above.
         let error = unsafe { Explained::new(error) }?;
-        let engine =
-            rego_engine::new(&options, classifiers).map_err(|failure| error.tell(&failure))?;
-        engine_out.set(Arc::into_raw(Arc::new(engine)).cast_mut());
-        Ok(())
+        error.by(|| {
+            let refused = |status| Failure::argument(status, "options");
+            let (options, tail, classifiers) = given.map_err(refused)?;
+            tail.map_err(refused)?;
+            // SAFETY: as above.
+            let engine_out = unsafe { Out::new(engine_out) }
+                .map_err(|status| Failure::argument(status, "engine_out"))?;
+            let engine = rego_engine::new(&options, classifiers)?;
+            engine_out.set(Arc::into_raw(Arc::new(engine)).cast_mut());
+            Ok(())
+        })
     })
 }
 
@@ -164,7 +155,10 @@ pub unsafe extern "C" fn rego_engine_after_fork_child(engine: *mut rego_engine) 
     contained!(or 0, {
         // SAFETY: because pointers are as the header demands.
         let engine = unsafe { shared(engine) };
-        engine.map_or(0, |engine| engine.manual.forget().try_into().unwrap_or(u64::MAX))
+        engine.map_or(0, |engine| {
+            execute::forget(engine);
+            engine.manual.forget().try_into().unwrap_or(u64::MAX)
+        })
     })
 }
 
@@ -186,12 +180,17 @@ pub unsafe extern "C" fn rego_engine_load_policies(
     contained!({
         // SAFETY: because pointers are as the header demands.
         let error = unsafe { Explained::new(error) }?;
-        // SAFETY: as above.
-        let engine = unsafe { shared(engine) }?;
-        // SAFETY: as above.
-        let policies = unsafe { bytes(policies) }?;
-        check_may_wait()?;
-        engine.load(policies).map_err(|failure| error.tell(&failure))
+        error.by(|| {
+            // SAFETY: as above.
+            let engine =
+                unsafe { shared(engine) }.map_err(|status| Failure::argument(status, "engine"))?;
+            // SAFETY: as above.
+            let policies = unsafe { bytes(policies) }
+                .map_err(|status| Failure::argument(status, "policies"))?;
+            check_may_wait()
+                .map_err(|status| Failure::of(status, "nobody may wait in a notify"))?;
+            engine.load(policies)
+        })
     })
 }
 
@@ -264,8 +263,10 @@ impl rego_engine {
                 format!("ABI {theirs} was asked for, this library has {REGO_ABI_VERSION}");
             return Err(Failure { status: REGO_STATUS_UNSUPPORTED, message });
         }
-        unused(options.reserved).map_err(|status| Failure::of(status, "options.reserved"))?;
-        let now = time(options.now).map_err(|status| Failure::of(status, "options.now"))?;
+        unused(options.reserved)
+            .map_err(|status| Failure::of(status, "options.reserved is not 0"))?;
+        let now =
+            time(options.now).map_err(|status| Failure::of(status, "options.now is no time"))?;
         let told = Told::new(now.as_nanos());
         let mut builder = Engine::builder().clock(told.clock());
         if options.seed != 0 {
@@ -288,7 +289,9 @@ impl rego_engine {
             0 => DEFAULT_KEYS,
             keys => keys,
         };
-        let refused = |status| Failure::of(status, "options.classifiers");
+        let refused = |status: rego_status| {
+            Failure::of(status, format_args!("options.classifiers, or one of them: {status:?}"))
+        };
         for custom in classifiers.map_err(refused)? {
             let Custom { name, classifier } = custom.map_err(refused)?;
             let classify =
@@ -315,60 +318,7 @@ fn number(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// What went wrong, with a text for people.
-struct Failure {
-    status: rego_status,
-    message: String,
-}
-
-impl Failure {
-    fn invalid(message: &impl Display) -> Self {
-        Self::of(REGO_STATUS_INVALID, message)
-    }
-
-    fn of(status: rego_status, message: impl Display) -> Self {
-        Self { status, message: message.to_string() }
-    }
-}
-
-/// Where the caller wants to read what went wrong, if anywhere.
-struct Explained(Option<Out<rego_error>>);
-
-impl Explained {
-    /// # Safety
-    ///
-    /// `to` is NULL, or as its type says.
-    unsafe fn new(to: *mut rego_error) -> Checked<Self> {
-        if to.is_null() {
-            return Ok(Self(None));
-        }
-        // SAFETY: because the caller promises as much.
-        Ok(Self(Some(unsafe { Out::sized(to) }?)))
-    }
-
-    fn tell(self, failure: &Failure) -> rego_status {
-        if let Some(mut out) = self.0 {
-            out.with(|out| out.tell(failure));
-        }
-        failure.status
-    }
-}
-
-impl rego_error {
-    fn tell(&mut self, failure: &Failure) {
-        self.status = failure.status as i32;
-        let room = self.message.len() - 1;
-        let kept = failure.message.floor_char_boundary(room);
-        let bytes = failure.message.bytes().take(kept);
-        self.message.fill(0);
-        for (to, byte) in self.message.iter_mut().zip(bytes) {
-            *to = c_char::from_ne_bytes([byte]);
-        }
-    }
-}
-
 const _: () = {
     const fn any_thread<T: Send + Sync>() {}
     any_thread::<rego_engine>();
-    assert!(REGO_STATUS_OK as i32 == 0);
 };

@@ -43,8 +43,8 @@ pub(crate) use tasks::OURS;
 /// if there is no such time. That clock must be the one that the engine is told the time of.
 /// `executor` may be NULL.
 ///
-/// Whatever is answered, `drop` of the work and of the executor is called once, unless the struct
-/// itself cannot be read.
+/// Whatever is answered, `drop` of the work and of the executor is called once, of each whose struct
+/// can be read.
 ///
 /// `REGO_STATUS_BUSY` in a `notify`, where nobody may wait.
 ///
@@ -159,6 +159,11 @@ pub(crate) fn cancel(engine: &rego_engine, call: rego_call) -> Checked<()> {
     });
     share.flatten().ok_or(REGO_STATUS_STALE)?.cancel();
     Ok(())
+}
+
+/// All that is left to do for calls of the engine is nobody's any more. For the child of a fork.
+pub(crate) fn forget(engine: &rego_engine) {
+    TASKS.forget(|task| task.share().is_of(engine));
 }
 
 fn begin(work: &Work, executor: &Executor, deadline: rego_time) -> Checked<Begin> {

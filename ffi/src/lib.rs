@@ -37,6 +37,7 @@ pub mod userdata;
 
 pub mod classifiers;
 pub mod engine;
+pub mod error;
 
 pub mod call;
 pub mod facts;

@@ -13,8 +13,9 @@ pub enum rego_status {
     REGO_STATUS_OK = 0,
     /// A pointer that must not be NULL is.
     REGO_STATUS_NULL = -1,
-    /// An argument that is wrong in every version: a `struct_size` too small, a pointer that is not
-    /// aligned, text that is not UTF-8, a number out of its range, a policy that is wrong.
+    /// An argument that is wrong in every version: a `struct_size` too small or beyond 4,096, a
+    /// pointer that is not aligned, text that is not UTF-8, a number out of its range, a policy that
+    /// is wrong.
     REGO_STATUS_INVALID = -2,
     /// An argument that a newer version may understand: an unknown flag, kind or ABI version, a
     /// reserved field or an unknown tail of a struct that is not 0.

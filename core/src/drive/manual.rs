@@ -309,7 +309,7 @@ impl Manual {
     fn tell_of_queue(&self, attempt: AttemptRef, now: Nanos, mark: u64) -> Result<Step, Stale> {
         let (id, ticket) = match self.0.seal.meant(attempt)? {
             Meant::InFlight(meant) => meant,
-            Meant::PassThrough(id) => return self.0.plain.look_up(id).map(|()| Step::NOTHING),
+            Meant::PassThrough(id) => return self.tell_of_plain_queue(id, now),
         };
         let slot = self.slot(id)?;
         slot.tell_of_queue(id, ticket, mark)?;

@@ -41,9 +41,14 @@ pub(crate) fn run<T, E>(
         let attempt = Attempt::in_place(launch, &host.clock, signal, false);
         op(&attempt).map_err(|error| (Verdict::PassThrough, Some(error)))
     };
-    let verdict = result.as_ref().map_or_else(|(verdict, _)| *verdict, |_| Verdict::Success);
-    let made = !matches!(verdict, Verdict::Cancelled | Verdict::DeadlineExceeded);
     let ended = host.clock.now();
+    let made = !matches!(result, Err((_, None)));
+    // As of any call: what fails past the deadline is the deadline's.
+    let result = result.map_err(|(verdict, last)| match last {
+        Some(_) if ended >= deadline => (Verdict::DeadlineExceeded, last),
+        _ => (verdict, last),
+    });
+    let verdict = result.as_ref().map_or_else(|(verdict, _)| *verdict, |_| Verdict::Success);
     if verdict.is_success() {
         site.counters.win(AttemptKind::First, true, ended - started);
     }

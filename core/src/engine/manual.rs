@@ -19,7 +19,7 @@ impl Manual {
     /// nanoseconds keep a step, and [begin into it](Self::begin_into).
     ///
     /// Where all slots are taken, the call [passes through](CallId::is_pass_through): it is one
-    /// plain attempt with the policy's deadline, counted.
+    /// plain attempt, which has until the call's deadline, counted.
     pub fn begin(&self, site: &CallSite, begin: Begin) -> (CallId, Step) {
         self.begin_at(&site.site, begin)
     }

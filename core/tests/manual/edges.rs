@@ -82,7 +82,7 @@ fn a_clean_kept_call_has_a_timeline_too() {
 
 #[test]
 fn a_call_without_room_passes_through() {
-    let policy = policy().attempt_timeout(of_ms(40)).build().unwrap();
+    let policy = policy().attempt_timeout(of_ms(40)).overall_timeout(of_ms(400)).build().unwrap();
     let engine = Engine::builder().policy("svc.Get", policy).max_flights(2).build().unwrap();
     let (manual, _, first) = begin(&engine, Begin::new(T0));
     let (_, _, second) = begin(&engine, Begin::new(T0));
@@ -93,7 +93,8 @@ fn a_call_without_room_passes_through() {
     let Some(Action::Start { deadline, cookie: 5, .. }) = step.actions().next() else {
         panic!("a start, not {step:?}")
     };
-    assert_eq!(deadline, T0 + ms(40), "the deadline is kept");
+    assert_eq!(deadline, step.wake_at, "it is given up then, and not before");
+    assert_eq!(deadline, T0 + ms(400), "the policy's deadline");
     assert!(!manual.is_cancelled(attempt));
     assert_eq!(manual.unfinished(), 3);
     assert_eq!(manual.poll(call, T0).unwrap().actions().count(), 0);
@@ -241,6 +242,51 @@ fn a_plain_call_ends_by_its_deadline_or_when_it_is_cancelled() {
         let step = manual.finish(only_start(&step), T0, &facts, 0).unwrap();
         assert_eq!(step.verdict(), Some(verdict));
     }
+}
+
+/// What the host says of its queue changes nothing of a plain attempt's time.
+#[test]
+fn a_plain_attempt_that_was_queued_has_its_deadline_still() {
+    let policy = policy().build().unwrap();
+    let engine = Engine::builder().policy("svc.Get", policy).max_flights(1).build().unwrap();
+    let _there = begin(&engine, Begin::new(T0));
+    let (manual, call, step) = begin(&engine, Begin::new(T0).deadline(T0 + ms(20)));
+    let attempt = only_start(&step);
+    assert!(call.is_pass_through());
+    for step in [manual.queued(attempt, T0 + ms(1)), manual.started(attempt, T0 + ms(2))] {
+        let step = step.unwrap();
+        assert_eq!((step.actions().count(), step.wake_at), (0, T0 + ms(20)));
+    }
+    let step = manual.started(attempt, T0 + ms(20)).unwrap();
+    assert_eq!(cancelled(&step), [(attempt, CancelReason::Deadline)]);
+    assert_eq!(step.verdict(), Some(Verdict::DeadlineExceeded));
+    let step = manual.queued(attempt, T0 + ms(21)).unwrap();
+    assert_eq!((step.actions().count(), step.wake_at), (0, Nanos::NEVER), "it runs, and no more");
+}
+
+/// As of any call: past the deadline only a success is an answer.
+#[test]
+fn a_plain_attempt_that_fails_past_the_deadline_is_deadline_exceeded() {
+    let policy = policy().build().unwrap();
+    let engine = Engine::builder().policy("svc.Get", policy).max_flights(1).build().unwrap();
+    let _there = begin(&engine, Begin::new(T0));
+    for (status, at, verdict) in [
+        (503, ms(19), Verdict::PassThrough),
+        (503, ms(20), Verdict::DeadlineExceeded),
+        (200, ms(20), Verdict::Success),
+    ] {
+        let (manual, _, step) = begin(&engine, Begin::new(T0).deadline(T0 + ms(20)));
+        let attempt = only_start(&step);
+        let step = manual.finish(attempt, T0 + at, &Completion::http(status), 9).unwrap();
+        let Some(Action::Done { verdict: told, answer, result: 9, .. }) = step.actions().next()
+        else {
+            panic!("done, not {step:?}")
+        };
+        assert_eq!((told, answer), (verdict, Some(attempt)));
+    }
+    let (manual, _, step) = begin(&engine, Begin::new(T0).deadline(T0 + ms(20)));
+    let step = manual.reject(only_start(&step), T0 + ms(20)).unwrap();
+    assert_eq!(step.verdict(), Some(Verdict::DeadlineExceeded));
 }
 
 /// A plain attempt is judged as any other of its key.

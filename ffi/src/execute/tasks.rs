@@ -46,6 +46,15 @@ pub(super) enum Task {
     Call(Share),
 }
 
+impl Task {
+    pub(super) const fn share(&self) -> &Share {
+        match self {
+            Self::Attempt(share, _) | Self::Timer(share) => share,
+            Self::Deliver(share) | Self::Call(share) => share,
+        }
+    }
+}
+
 /// Those of the process.
 pub(super) static TASKS: Tasks<Task> = Tasks::new();
 
@@ -141,6 +150,21 @@ impl<T> Tasks<T> {
             drop(self.empty(index, place, generation));
         }
         answer
+    }
+
+    /// Forgets those that are meant, without dropping them. For a process with one thread, in which
+    /// nobody looks at one.
+    pub(super) fn forget(&self, is_meant: impl Fn(&T) -> bool) {
+        // Relaxed: there is one thread.
+        for index in 0..self.made.load(Ordering::Relaxed) {
+            let Some(place) = self.place(index) else { continue };
+            // Relaxed: as above.
+            let generation = place.word.load(Ordering::Relaxed) >> 8;
+            let id = u64::from(index) << 32 | OURS | generation;
+            if self.lend(id, &is_meant) == Some(true) {
+                std::mem::forget(self.take(id));
+            }
+        }
     }
 
     fn empty(&self, index: u32, place: &Place<T>, generation: u64) -> Option<T> {
@@ -269,6 +293,23 @@ mod tests {
         assert_eq!(looked, Some(2));
         assert_eq!(Arc::strong_count(&task), 1);
         assert_eq!(TABLE.take(id), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_dropped_and_its_number_is_none() {
+        static TABLE: Tasks<Arc<u32>> = Tasks::new();
+        let [mine, other] = [Arc::new(1), Arc::new(2)];
+        let insert = |task: &Arc<u32>| TABLE.insert(Arc::clone(task)).expect("there is room");
+        let [first, theirs, second] = [&mine, &other, &mine].map(insert);
+        let gone = insert(&mine);
+        assert!(TABLE.take(gone).is_some());
+        TABLE.forget(|task| **task == 1);
+        assert_eq!((Arc::strong_count(&mine), Arc::strong_count(&other)), (3, 2));
+        for id in [first, second, gone] {
+            assert!(TABLE.lend(id, |_| ()).is_none() && TABLE.take(id).is_none());
+        }
+        assert!(insert(&mine) >> 32 < 4, "their places are free");
+        assert!(TABLE.take(theirs).is_some());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use rego::Idempotent;
 
 use crate::{
     constants::{rego_attempt, rego_call, rego_time},
-    crossing::{Checked, Sized32, read, unused},
+    crossing::{Checked, Sized32, read_handed, unused},
     facts::rego_completion,
     status::rego_status::{REGO_STATUS_INVALID, REGO_STATUS_NULL, REGO_STATUS_UNSUPPORTED},
     userdata::{Userdata, rego_drop_fn},
@@ -156,7 +156,7 @@ pub struct rego_work {
     /// Tells the end of a submitted call. Not NULL for `rego_submit`, not looked at otherwise.
     pub on_done: rego_done_fn,
     /// Called once, after everything else, by the last attempt's thread; also where the work is
-    /// refused.
+    /// refused, unless this struct cannot be read.
     pub drop: rego_drop_fn,
 }
 
@@ -181,8 +181,8 @@ pub struct rego_executor {
     pub schedule: rego_schedule_fn,
     /// The host's clock, in nanoseconds, which runs as fast as any. NULL for CLOCK_MONOTONIC.
     pub now: rego_now_fn,
-    /// Called once for each call that was executed by it, after everything else, also where the
-    /// call is refused. May be NULL.
+    /// Called once for each call that was executed by it, after everything else; also where the
+    /// call is refused, unless this struct cannot be read. May be NULL.
     pub drop: rego_drop_fn,
 }
 
@@ -225,9 +225,10 @@ impl Work {
     /// `work` is NULL or as its type says.
     pub(super) unsafe fn adopt(work: *const rego_work) -> Checked<Self> {
         // SAFETY: because the caller promises as much.
-        let given = unsafe { read(work) }?;
+        let (given, tail) = unsafe { read_handed(work) }?;
         // SAFETY: because the host hands it over.
         let userdata = unsafe { Userdata::new(given.userdata, given.drop) };
+        tail?;
         unused(given.flags & !(INLINE_FIRST | WAIT_LOSERS | KEEP))?;
         if given.idempotent > 2 {
             return Err(REGO_STATUS_UNSUPPORTED);
@@ -301,13 +302,14 @@ impl Executor {
     ///
     /// `executor` is NULL or as its type says.
     pub(super) unsafe fn adopt(executor: *const rego_executor) -> Checked<Self> {
-        let given = match executor.is_null() {
-            true => rego_executor::NONE,
+        let (given, tail) = match executor.is_null() {
+            true => (rego_executor::NONE, Ok(())),
             // SAFETY: because the caller promises as much.
-            false => unsafe { read(executor) }?,
+            false => unsafe { read_handed(executor) }?,
         };
         // SAFETY: because the host hands it over.
         let userdata = unsafe { Userdata::new(given.userdata, given.drop) };
+        tail?;
         unused(given.reserved)?;
         Ok(Self { given, userdata })
     }

@@ -296,13 +296,24 @@ static void calls_beyond_the_limit_pass_through(void) {
   CHECK(step.n_actions == 2 && step.actions[1].reason == REGO_VERDICT_CANCELLED);
   OK(rego_attempt_finish(engine, left, T0, &facts, &step));
   CHECK(step.n_actions == 0);
+  /* When its attempt must be over it is given up, also where the host has a queue. */
+  begin.deadline = T0 + 50 * MS;
+  OK(rego_call_begin(engine, key, &begin, &call, &step));
+  CHECK(step.wake_at == T0 + 50 * MS && step.actions[0].deadline == step.wake_at);
+  rego_attempt late = only_start(&step);
+  OK(rego_attempt_queued(engine, late, T0, &step));
+  CHECK(step.n_actions == 0 && step.wake_at == T0 + 50 * MS);
+  OK(rego_attempt_started(engine, late, T0, &step));
+  CHECK(step.n_actions == 0 && step.wake_at == T0 + 50 * MS);
+  OK(rego_attempt_finish(engine, late, T0 + 51 * MS, &facts, &step));
+  CHECK(step.n_actions == 1 && step.actions[0].reason == REGO_VERDICT_DEADLINE_EXCEEDED);
   for (uint64_t i = 1; i < 2000; i++) {
     ANSWERS(REGO_STATUS_STALE, rego_attempt_finish(engine, plain + i, T0, &facts, &step));
   }
   static char text[1 << 16];
   size_t len = 0;
   OK(rego_metrics_write(engine, text, sizeof text, &len));
-  CHECK(strstr(text, "rego_calls_passed_through_total{key=\"svc.Get\"} 2") != NULL);
+  CHECK(strstr(text, "rego_calls_passed_through_total{key=\"svc.Get\"} 3") != NULL);
   CHECK(strstr(text, "rego_call_stops_total{key=\"svc.Get\",stop=\"pass_through\"} 1") != NULL);
   OK(rego_attempt_finish(engine, kept, T0, &facts, &step));
   CHECK(step.n_actions == 0);

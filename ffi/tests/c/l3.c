@@ -563,7 +563,9 @@ static void wait_in_notify(void *userdata) {
   rego_key key = 0;
   busy += rego_execute(engine, known, 0, &work, NULL, &result) == REGO_STATUS_BUSY;
   busy += rego_key_intern(engine, REGO_STR("svc.Get"), &key) == REGO_STATUS_BUSY;
-  busy += rego_engine_load_policies(engine, REGO_STR("schema = 1"), NULL) == REGO_STATUS_BUSY;
+  rego_error error = REGO_ERROR_INIT;
+  busy += rego_engine_load_policies(engine, REGO_STR("schema = 1"), &error) == REGO_STATUS_BUSY;
+  busy += error.status == REGO_STATUS_BUSY && strstr(error.message, "notify") != NULL;
 }
 
 static void arguments_are_checked(void) {
@@ -589,6 +591,27 @@ static void arguments_are_checked(void) {
   work.attempt = NULL;
   CHECK(rego_execute(engine, key, 0, &work, NULL, &result) == REGO_STATUS_NULL && log.drops == 8);
   CHECK(log.attempts == 0);
+  /* What is handed over by a struct of a newer header is dropped, too; by one that is none, not. */
+  struct {
+    rego_work known;
+    uint64_t newer;
+  } newer_work = {.known = work_of(&log), .newer = 1};
+  struct {
+    rego_executor known;
+    uint64_t newer;
+  } newer_executor = {.known = REGO_EXECUTOR_INIT, .newer = 1};
+  newer_work.known.struct_size = sizeof newer_work;
+  newer_executor.known.struct_size = sizeof newer_executor;
+  newer_executor.known.userdata = &log;
+  newer_executor.known.drop = drop;
+  rego_status status = rego_execute(engine, key, 0, &newer_work.known, NULL, &result);
+  CHECK(status == REGO_STATUS_UNSUPPORTED && log.drops == 9);
+  status = rego_submit(engine, key, 0, &newer_work.known, &newer_executor.known, &call);
+  CHECK(status == REGO_STATUS_UNSUPPORTED && log.drops == 11);
+  work = work_of(&log);
+  work.struct_size = 4097;
+  status = rego_execute(engine, key, 0, &work, NULL, &result);
+  CHECK(status == REGO_STATUS_INVALID && log.drops == 11);
   /* Nobody may wait where a loop is woken. */
   rego_loop *events = NULL;
   rego_begin begin = REGO_BEGIN_INIT;
@@ -599,7 +622,7 @@ static void arguments_are_checked(void) {
   known = key;
   OK(rego_loop_begin(events, key, &begin, &call, &step));
   OK(rego_attempt_finish(engine, step.actions[0].attempt, begin.now, &facts, &step));
-  CHECK(busy == 3 && log.drops == 9);
+  CHECK(busy == 4 && log.drops == 12);
   rego_loop_free(events);
   tear_down();
 }

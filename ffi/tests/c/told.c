@@ -157,6 +157,63 @@ static void userdata_is_dropped_where_the_engine_is_not_made(void) {
   CHECK(engine == NULL);
 }
 
+/* A tail that is refused is no reason to keep what the known part hands over. */
+static void what_a_newer_struct_hands_over_is_dropped(void) {
+  struct {
+    rego_classifier known;
+    uint64_t newer;
+  } odder = {.known = classifier_of("own", own), .newer = 1};
+  struct {
+    rego_options known;
+    uint64_t newer;
+  } newer = {.known = REGO_OPTIONS_INIT, .newer = 1};
+  const rego_classifier mine = classifier_of("mine", own);
+  const rego_classifier *all[] = {&odder.known}, *good[] = {&mine};
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_engine *engine = NULL;
+  rego_error error = REGO_ERROR_INIT;
+  odder.known.struct_size = sizeof odder;
+  newer.known.struct_size = sizeof newer;
+  options.classifiers = all;
+  newer.known.classifiers = good;
+  options.n_classifiers = newer.known.n_classifiers = 1;
+  dropped = 0;
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_UNSUPPORTED && dropped == 1);
+  CHECK(error.status == REGO_STATUS_UNSUPPORTED && strstr(error.message, "classifiers") != NULL);
+  CHECK(rego_engine_new(&newer.known, &engine, &error) == REGO_STATUS_UNSUPPORTED && dropped == 2);
+  odder.known.struct_size = 4097;
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_INVALID && dropped == 2);
+}
+
+static bool tells(const rego_error *error, rego_status status, const char *what) {
+  return error->status == status && strstr(error->message, what) != NULL;
+}
+
+static void every_failure_is_explained(void) {
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_engine *engine = NULL;
+  rego_error error = REGO_ERROR_INIT;
+  const rego_str nothing = {NULL, 4};
+  CHECK(rego_engine_new(NULL, &engine, &error) == REGO_STATUS_NULL);
+  CHECK(tells(&error, REGO_STATUS_NULL, "options is NULL"));
+  CHECK(rego_engine_new(&options, NULL, &error) == REGO_STATUS_NULL);
+  CHECK(tells(&error, REGO_STATUS_NULL, "engine_out is NULL"));
+  options.struct_size = 4;
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_INVALID);
+  CHECK(tells(&error, REGO_STATUS_INVALID, "options"));
+  options.struct_size = sizeof options;
+  setenv("REGO_MODE", "sideways", 1);
+  CHECK(rego_engine_new(&options, &engine, &error) == REGO_STATUS_INVALID);
+  CHECK(tells(&error, REGO_STATUS_INVALID, "REGO_MODE"));
+  unsetenv("REGO_MODE");
+  CHECK(rego_engine_load_policies(NULL, text_of("schema = 1"), &error) == REGO_STATUS_NULL);
+  CHECK(tells(&error, REGO_STATUS_NULL, "engine is NULL"));
+  OK(rego_engine_new(&options, &engine, &error));
+  CHECK(rego_engine_load_policies(engine, nothing, &error) == REGO_STATUS_NULL);
+  CHECK(tells(&error, REGO_STATUS_NULL, "policies is NULL"));
+  rego_engine_release(engine);
+}
+
 static void a_timeline_is_told_in_structs_and_json(void) {
   rego_engine *engine = engine_with(NULL, 0);
   rego_completion unavailable = REGO_COMPLETION_INIT, ok = REGO_COMPLETION_INIT;
@@ -319,6 +376,71 @@ static void a_child_has_jitter_of_its_own_and_no_calls(uint64_t seed) {
   rego_engine_release(engine);
 }
 
+static struct {
+  rego_run_fn run;
+  uint64_t task;
+} later[4];
+static int waiting, attempted, told;
+
+/* Threads that are slow to come. */
+static int32_t spawn_later(void *userdata, rego_run_fn run, uint64_t task) {
+  (void)userdata;
+  later[waiting].run = run;
+  later[waiting++].task = task;
+  return 0;
+}
+
+static int32_t schedule_later(void *userdata, rego_time at, rego_run_fn run, uint64_t task) {
+  (void)at;
+  return spawn_later(userdata, run, task);
+}
+
+static void attempt_it(void *userdata, const rego_attempt_info *info, rego_completion *completion) {
+  (void)userdata, (void)info, (void)completion;
+  attempted++;
+}
+
+static void be_told(void *userdata, const rego_result *result) {
+  (void)userdata;
+  told += result->verdict == REGO_VERDICT_SUCCESS;
+}
+
+static void run_what_waits(void) {
+  for (int i = 0; i < waiting; i++) later[i].run(later[i].task);
+}
+
+/* In the child its id is stale, and its tasks are none; in the parent it goes on. */
+static void a_submitted_call_is_its_parents(void) {
+  rego_engine *engine = engine_with(NULL, 0);
+  rego_work work = REGO_WORK_INIT;
+  rego_executor executor = REGO_EXECUTOR_INIT;
+  rego_key key = 0;
+  rego_call call = 0;
+  int status = 0;
+  work.attempt = attempt_it;
+  work.on_done = be_told;
+  work.drop = executor.drop = count_drop;
+  executor.spawn = spawn_later;
+  executor.schedule = schedule_later;
+  OK(rego_key_intern(engine, text_of("svc.Get"), &key));
+  dropped = 0;
+  OK(rego_submit(engine, key, 0, &work, &executor, &call));
+  pid_t child = fork();
+  if (child == 0) {
+    failures = 0;
+    rego_engine_after_fork_child(engine);
+    CHECK(rego_call_cancel(engine, call) == REGO_STATUS_STALE);
+    run_what_waits();
+    CHECK(attempted == 0 && told == 0 && dropped == 0);
+    _exit(failures == 0 ? 0 : 1);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  run_what_waits();
+  CHECK(attempted == 1 && told == 1 && dropped == 2);
+  CHECK(rego_call_cancel(engine, call) == REGO_STATUS_STALE);
+  rego_engine_release(engine);
+}
+
 /* What only a document can say, from C as from any front. */
 static void documents_say_it_all(void) {
   rego_options options = REGO_OPTIONS_INIT;
@@ -346,10 +468,13 @@ int main(void) {
   step.struct_size = sizeof step;
   a_classifier_of_ones_own_decides();
   userdata_is_dropped_where_the_engine_is_not_made();
+  what_a_newer_struct_hands_over_is_dropped();
+  every_failure_is_explained();
   a_timeline_is_told_in_structs_and_json();
   a_release_tells_what_is_unfinished();
   losers_are_reported_and_finish_late();
   a_child_has_jitter_of_its_own_and_no_calls(0);
   a_child_has_jitter_of_its_own_and_no_calls(7); /* the control: draws that are meant to repeat */
+  a_submitted_call_is_its_parents();
   return failures == 0 ? 0 : 1;
 }

@@ -48,8 +48,7 @@ impl Manual {
     ) -> CallId {
         site.counters.add(Counter::PassThrough, 1);
         let terms = site.terms();
-        let retry = &terms.policy.retry;
-        let deadline = begin.deadline.min(begin.now + retry.overall_timeout);
+        let deadline = begin.deadline.min(begin.now + terms.policy.retry.overall_timeout);
         let idempotent = begin.idempotent_by(&terms.policy);
         let kept = Kept { site: Shared::clone(site), idempotent, started: begin.now };
         let id = self.0.plain.open(kept, begin.cookie, deadline);
@@ -69,7 +68,8 @@ impl Manual {
                 number: 0,
                 retry_index: 0,
                 hedge_index: 0,
-                deadline: deadline.min(begin.now + retry.attempt_timeout),
+                // Its call's: at an earlier time nobody would give it up.
+                deadline,
             }
         };
         step.push(action);
@@ -96,6 +96,9 @@ impl Manual {
         let verdict = match outcome.map(|outcome| outcome.kind) {
             Some(OutcomeKind::Success) => Verdict::Success,
             _ if closed.as_ref().is_some_and(|closed| closed.taken_back) => Verdict::Cancelled,
+            _ if closed.as_ref().is_some_and(|closed| now >= closed.deadline) => {
+                Verdict::DeadlineExceeded
+            }
             Some(_) => Verdict::PassThrough,
             None => Verdict::ExecutorRejected,
         };
@@ -140,6 +143,15 @@ impl Manual {
             }
         }
         Ok(step)
+    }
+
+    /// The host has put a plain attempt into a queue, or taken it out: of its time, which is its
+    /// call's, nothing changes by that. Else as a poll.
+    #[cold]
+    pub(super) fn tell_of_plain_queue(&self, id: FlightId, now: Nanos) -> Result<Step, Stale> {
+        self.0.plain.look_up(id)?;
+        // The call may be over while the attempt is not: then there is nothing to do.
+        Ok(self.poll_plain(id, now).unwrap_or(Step::NOTHING))
     }
 }
 

@@ -82,6 +82,7 @@ pub(super) enum Looked {
 pub(super) struct Closed {
     pub(super) kept: Kept,
     pub(super) cookie: u64,
+    pub(super) deadline: Nanos,
     /// How the call had ended before: for its metrics, which were left to this.
     pub(super) ended: Option<Verdict>,
     /// Its end was asked for, and nobody had seen to it.
@@ -146,15 +147,16 @@ impl PlainCalls {
         let found = plain.change(id, RUNNING, |word| word & !FLAGS)?;
         // SAFETY: because only one exchange takes RUNNING away, and the slot is not given back before.
         let kept = plain.kept.with_mut(|cell| unsafe { (*cell).take() });
-        // Relaxed: the exchange orders it.
+        // Relaxed, both: the exchange orders them.
         let cookie = plain.cookie.load(Ordering::Relaxed);
+        let deadline = Nanos::from_nanos(plain.deadline.load(Ordering::Relaxed));
         self.slab.release(id.slot());
         let ended = (found & LIVE == 0).then_some(match found & TOO_LATE {
             0 => Verdict::Cancelled,
             _ => Verdict::DeadlineExceeded,
         });
         let taken_back = ended.is_none() && found & CANCELLED != 0;
-        Ok(kept.map(|kept| Closed { kept, cookie, ended, taken_back }))
+        Ok(kept.map(|kept| Closed { kept, cookie, deadline, ended, taken_back }))
     }
 
     /// The end of the call is asked for, of one that is known.

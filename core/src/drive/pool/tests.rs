@@ -134,7 +134,16 @@ fn a_site_whose_engine_panics_again_and_again_makes_plain_attempts() {
     let within = Options { within: Some(Nanos::ZERO), ..Options::default() };
     let late = crate::drive::inline::run(&host, &yard.site, &within, fails, None);
     assert_eq!(late.expect_err("no time").verdict, Verdict::DeadlineExceeded);
-    assert_eq!(yard.site.counters.get(Counter::PassThrough), 2);
+    let within = Options { within: Some(Nanos::from_millis(5)), ..Options::default() };
+    let fails_late = |attempt: &Attempt<'_>| {
+        clock.advance(Nanos::from_millis(5));
+        fails(attempt)
+    };
+    let late = crate::drive::inline::run(&host, &yard.site, &within, fails_late, None);
+    let error = late.expect_err("it fails past its deadline");
+    assert_eq!((error.verdict, error.attempts), (Verdict::DeadlineExceeded, 1));
+    assert!(error.last.is_some());
+    assert_eq!(yard.site.counters.get(Counter::PassThrough), 3);
 
     clock.advance(Nanos::from_secs(61));
     let retried = crate::drive::inline::run(&host, &yard.site, &Options::default(), fails, None);
