@@ -98,6 +98,20 @@ fn inline_first_without_a_timer_is_told_once() {
     assert_eq!(metric(&engine, series), Some(3.0));
 }
 
+/// Its thread may have yet to start: it is there from the first race on all the same.
+#[test]
+fn a_timer_of_the_engines_own_is_never_missing() {
+    for _ in 0..50 {
+        let policy = hedging().build().expect("valid");
+        let builder = Engine::builder().executor(Workers::new(1)).inline_first(TimerThread::Own);
+        let (engine, told) = watched(builder.policy("svc.Get", policy));
+        engine.race("svc.Get", |_| Ok::<_, io::Error>(())).expect("it works");
+        assert_eq!(heard(&engine, &told), []);
+        let series = r#"rego_hedges_total{key="svc.Get",result="impossible"}"#;
+        assert_eq!(metric(&engine, series).unwrap_or(0.0), 0.0);
+    }
+}
+
 #[test]
 fn a_clock_that_panics_costs_no_call_and_is_counted() {
     let mut readings = 0_u64;

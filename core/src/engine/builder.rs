@@ -294,10 +294,13 @@ pub enum TimerThread {
 
 fn start_timer_thread(host: &Host) -> Result<(), BuildError> {
     let (Some(alarms), clock) = (host.alarms.clone(), host.clock.clone()) else { return Ok(()) };
+    // Before there is a thread: the first race is hedged though its timer has yet to start.
+    let elected = alarms.elect();
+    debug_assert!(elected, "nobody else can have them yet");
     let thread = std::thread::Builder::new().name("rego-timer".to_owned());
     let started = {
         #[expect(clippy::disallowed_methods, reason = "the one thread, and only where asked for")]
-        thread.spawn(move || alarms.run(&clock))
+        thread.spawn(move || alarms.drive(&clock))
     };
     started.map(drop).map_err(|error| BuildError::TimerThread { reason: error.to_string() })
 }
