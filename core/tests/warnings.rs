@@ -8,8 +8,8 @@ use std::{
 };
 
 use rego::{
-    Clock, Engine, EngineBuilder, EventRecord, Nanos, Observer, Policy, PolicyBuilder, TimerThread,
-    Told, Warned, Warning, Workers,
+    CancelToken, Clock, Engine, EngineBuilder, EventRecord, Nanos, Observer, Policy, PolicyBuilder,
+    TimerThread, Told, Verdict, Warned, Warning, Workers,
 };
 
 #[derive(Default)]
@@ -110,6 +110,21 @@ fn a_timer_of_the_engines_own_is_never_missing() {
         let series = r#"rego_hedges_total{key="svc.Get",result="impossible"}"#;
         assert_eq!(metric(&engine, series).unwrap_or(0.0), 0.0);
     }
+}
+
+#[test]
+fn a_race_that_was_taken_back_before_it_began_misses_no_executor() {
+    let policy = hedging().build().expect("valid");
+    let (engine, told) =
+        watched(Engine::builder().executor(Workers::new(1)).policy("svc.Get", policy));
+    let token = CancelToken::new();
+    token.cancel();
+    let site = engine.site("svc.Get");
+    let result = site.call().cancel(&token).race(|_| Ok::<_, io::Error>(()));
+    assert_eq!(result.expect_err("taken back").verdict, Verdict::Cancelled);
+    assert_eq!(heard(&engine, &told), []);
+    let series = r#"rego_hedges_total{key="svc.Get",result="impossible"}"#;
+    assert_eq!(metric(&engine, series).unwrap_or(0.0), 0.0);
 }
 
 #[test]

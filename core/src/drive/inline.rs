@@ -226,7 +226,7 @@ fn with<'a>(
 ) -> With<'a> {
     let shard = Shard::current();
     if terms.policy.hedge.enabled {
-        cannot_hedge(host, site, shard, started);
+        cannot_hedge(host, site, options, shard, started);
     }
     With {
         site,
@@ -244,8 +244,13 @@ fn with<'a>(
     }
 }
 
+/// No call on its caller's thread is hedged. One that was taken back before it began, as a race may
+/// have been, makes no attempt that could be.
 #[cold]
-fn cannot_hedge(host: &Host, site: &Site, shard: Shard, now: Nanos) {
+fn cannot_hedge(host: &Host, site: &Site, options: &Options, shard: Shard, now: Nanos) {
+    if options.is_cancelled() {
+        return;
+    }
     site.counters.could_not_hedge(shard);
     host.warn(site, now, Warning::NoExecutor);
 }
