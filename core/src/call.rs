@@ -293,6 +293,8 @@ impl Call {
         if let State::Over(_) = self.state {
             return;
         }
+        self.see(now);
+        let now = self.now;
         self.state = State::Over(verdict);
         self.answer = answer.map_or(NO_ANSWER, AttemptId::get);
         let via = answer.map(|answer| AttemptKind::of(answer.get().min(1), 0));

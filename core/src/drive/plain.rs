@@ -43,7 +43,7 @@ pub(crate) fn run<T, E>(
     };
     let verdict = result.as_ref().map_or_else(|(verdict, _)| *verdict, |_| Verdict::Success);
     let made = !matches!(verdict, Verdict::Cancelled | Verdict::DeadlineExceeded);
-    let ended = host.clock.now();
+    let ended = host.clock.now().max(started);
     if verdict.is_success() {
         site.counters.win(AttemptKind::First, true, ended - started);
     }
