@@ -187,6 +187,7 @@ impl Book {
         };
         Terms {
             mode: policy.mode.stricter(self.mode),
+            asks_to_hedge: policy.hedge.enabled || policy.hedging_refused,
             policy: policy.clone(),
             source,
             classifier,

@@ -146,3 +146,46 @@ fn a_clock_that_panics_costs_no_call_and_is_counted() {
     let panics = metric(&engine, r#"rego_contained_panics_total{place="clock"}"#);
     assert!(panics.is_some_and(|panics| panics >= 5.0), "{panics:?}");
 }
+
+/// What is in force otherwise than a document has it is told of every key it is in force for, once;
+/// and again where another document does so.
+#[cfg(feature = "documents")]
+#[test]
+fn a_policy_that_is_in_force_otherwise_than_it_was_written_is_told() {
+    fn load(engine: &Engine, text: &str) {
+        let text = format!("schema = 1\n[policies]\n{text}");
+        engine.load_text(text, rego::Format::Toml, "p.toml").expect("valid");
+    }
+    const REFUSED: &str = "\"svc.*\".hedge = { enabled = true, delay = \"5ms\" }\n";
+    let (engine, told) = watched(Engine::builder().executor(rego::testing::threads));
+    let race = |key: &str| engine.race(key, |_| Ok::<_, io::Error>(())).expect("it works");
+    let refused = |key: &str| (key.to_owned(), Warning::NotIdempotent);
+    race("svc.Old");
+    assert_eq!(heard(&engine, &told), []);
+    load(&engine, REFUSED);
+    assert_eq!(heard(&engine, &told), [refused("svc.Old")]);
+    for key in ["svc.New", "svc.Old", "svc.New"] {
+        race(key);
+    }
+    engine.run("svc.New", |_| Ok::<_, io::Error>(())).expect("it works");
+    let (_, timeline) = engine
+        .site("svc.New")
+        .call()
+        .idempotent(true)
+        .race_with_timeline(|_| Ok::<_, io::Error>(()));
+    assert_eq!(timeline.attempts().len(), 1);
+    assert_eq!(timeline.hedges_skipped().collect::<Vec<_>>(), [rego::HedgeReason::NotIdempotent]);
+    let impossible =
+        |key| metric(&engine, &format!(r#"rego_hedges_total{{key="{key}",result="impossible"}}"#));
+    assert_eq!((impossible("svc.Old"), impossible("svc.New")), (Some(1.0), Some(4.0)));
+    load(&engine, REFUSED);
+    engine.set_mode(rego::Mode::Observe);
+    assert_eq!(heard(&engine, &told), [refused("svc.New")], "the same policy is told once");
+
+    let clamped = "\"svc.New\".retry.max_attempts = 12\n";
+    load(&engine, &format!("{REFUSED}{clamped}"));
+    let expected = [refused("svc.New"), ("svc.New".to_owned(), Warning::PolicyClamped)];
+    assert_eq!(heard(&engine, &told), expected);
+    load(&engine, clamped);
+    assert_eq!(heard(&engine, &told), [("svc.New".to_owned(), Warning::PolicyClamped)]);
+}

@@ -222,8 +222,8 @@ fn with<'a>(
     notes: &'a mut Notes,
 ) -> With<'a> {
     let shard = Shard::current();
-    if terms.policy.hedge.enabled {
-        cannot_hedge(host, site, options, shard, started);
+    if terms.asks_to_hedge {
+        cannot_hedge(host, site, terms, options, started);
     }
     With {
         site,
@@ -244,12 +244,14 @@ fn with<'a>(
 /// No call on its caller's thread is hedged. One that was taken back before it began, as a race may
 /// have been, makes no attempt that could be.
 #[cold]
-fn cannot_hedge(host: &Host, site: &Site, options: &Options, shard: Shard, now: Nanos) {
+fn cannot_hedge(host: &Host, site: &Site, terms: &Terms, options: &Options, now: Nanos) {
     if options.is_cancelled() {
         return;
     }
-    site.counters.could_not_hedge(shard);
-    host.warn(site, now, Warning::NoExecutor);
+    site.counters.could_not_hedge(Shard::current());
+    if terms.policy.hedge.enabled {
+        host.warn(site, now, Warning::NoExecutor);
+    }
 }
 
 /// A plain success: facts and outcome are constants.

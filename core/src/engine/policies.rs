@@ -130,11 +130,16 @@ impl Engine {
 
     /// Changes a copy of the book and swaps it in, or leaves all as it was.
     fn revise<E>(&self, change: impl FnOnce(&mut Book) -> Result<(), E>) -> Result<(), E> {
-        let _one_at_a_time = self.0.revising.lock();
-        let mut book = Book::clone(&self.0.book.load());
-        change(&mut book)?;
-        self.0.book.store(Shared::new(book));
-        self.0.install_everywhere();
+        let doubtful = {
+            let _one_at_a_time = self.0.revising.lock();
+            let mut book = Book::clone(&self.0.book.load());
+            change(&mut book)?;
+            self.0.book.store(Shared::new(book));
+            self.0.install_everywhere()
+        };
+        for (site, doubt) in doubtful {
+            self.0.warn(site.name(), doubt);
+        }
         Ok(())
     }
 }

@@ -39,8 +39,9 @@ where
     let parker = Parker::new();
     let terms = site.shared_terms();
     let idempotent = options.idempotent(&terms);
-    let no_timer = host.alarms.as_ref().is_some_and(|alarms| !alarms.is_running());
-    if no_timer && terms.policy.hedge.enabled {
+    let no_timer = terms.policy.hedge.enabled
+        && host.alarms.as_ref().is_some_and(|alarms| !alarms.is_running());
+    if no_timer {
         site.counters.hedge_skipped(HedgeReason::NoTimer);
         host.warn(site, now, Warning::NoTimer);
     }
