@@ -995,6 +995,17 @@ enum rego_warning
    * passes through as one plain attempt.
    */
   REGO_WARNING_NO_ROOM = 3,
+  /**
+   * The key's policy asks for hedges and does not declare that its requests are idempotent: it is
+   * in force without them. This one and the next are told of every such policy that comes into
+   * force for the key.
+   */
+  REGO_WARNING_NOT_IDEMPOTENT = 4,
+  /**
+   * Values of the key's policy are out of their range, and the nearest ones within it are in
+   * force.
+   */
+  REGO_WARNING_POLICY_CLAMPED = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -37,6 +37,7 @@ var (
 	warnings = [...]string{
 		C.REGO_WARNING_KEYS_FULL: "keys_full", C.REGO_WARNING_NO_EXECUTOR: "no_executor",
 		C.REGO_WARNING_NO_TIMER: "no_timer", C.REGO_WARNING_NO_ROOM: "no_room",
+		C.REGO_WARNING_NOT_IDEMPOTENT: "not_idempotent", C.REGO_WARNING_POLICY_CLAMPED: "policy_clamped",
 	}
 	cancelReasons = [...]string{
 		C.REGO_CANCEL_LOST_RACE: "lost_race", C.REGO_CANCEL_TERMINAL: "terminal",

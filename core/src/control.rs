@@ -21,13 +21,19 @@ use crate::{
     verdict::PolicySource,
 };
 
-/// One consistent set of policies: those the program was built with, and over them those of the
-/// document that was loaded last.
+/// One consistent set of policies: those the program has put in, over them those of the document
+/// that was loaded last, and over these what the program has put in since.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Book {
     built: Layer,
     loaded: Layer,
+    /// Since the last load.
+    set: Layer,
     built_in: Arc<Policy>,
+    /// The budgets that the program defines: a document may redefine them, as long as it is in
+    /// force.
+    #[cfg_attr(not(feature = "documents"), allow(dead_code, reason = "for documents"))]
+    defined: HashMap<Box<str>, Budget>,
     budgets: HashMap<Box<str>, Arc<BudgetState>>,
     classifiers: Classifiers,
     mode: Mode,
@@ -44,19 +50,23 @@ struct Layer {
 }
 
 impl Layer {
+    /// Of the program itself.
+    fn of_program() -> Self {
+        Self { source: PolicySource::Static, ..Self::default() }
+    }
+
     fn insert(&mut self, key: &Key, policy: Arc<Policy>) {
-        if key.name() == "*" && !key.namespace().is_empty() {
-            self.namespaces.insert(key.namespace().into(), policy);
-        } else {
-            self.exact.insert(key.as_str().into(), policy);
-        }
+        match key.as_namespace() {
+            Some(namespace) => self.namespaces.insert(namespace.into(), policy),
+            None => self.exact.insert(key.as_str().into(), policy),
+        };
     }
 }
 
 impl Book {
     pub(crate) fn new(classifiers: Classifiers, mode: Mode) -> Self {
-        let built = Layer { source: PolicySource::Static, ..Layer::default() };
-        Self { built, classifiers, mode, ..Self::default() }
+        let (built, set) = (Layer::of_program(), Layer::of_program());
+        Self { built, set, classifiers, mode, ..Self::default() }
     }
 
     /// Puts a policy in for `svc.Method` or for all of `svc.*`.
@@ -64,12 +74,20 @@ impl Book {
         self.built.insert(key, Arc::new(policy));
     }
 
+    /// As [`insert`](Self::insert), and in place of what a document says of it, until the next one
+    /// is loaded.
+    pub(crate) fn set(&mut self, key: &Key, policy: Policy) {
+        let policy = Arc::new(policy);
+        self.built.insert(key, Arc::clone(&policy));
+        self.set.insert(key, policy);
+    }
+
     pub(crate) fn set_default(&mut self, policy: Policy) {
         self.built.default = Some(Arc::new(policy));
     }
 
-    /// Replaces what was loaded before by this document: all of it, or nothing. Budgets that keep
-    /// their name and kind keep their balance.
+    /// Replaces what was loaded before by this document: all of it, or nothing. Nothing that only
+    /// an earlier document says is left: it is as after a restart, but for balances.
     #[cfg(feature = "documents")]
     pub(crate) fn load(
         &mut self,
@@ -77,7 +95,7 @@ impl Book {
         source: PolicySource,
         now: Nanos,
     ) -> Result<(), PolicyErrors> {
-        let budgets: Vec<&str> = self.budgets.keys().map(|name| &**name).collect();
+        let budgets: Vec<&str> = self.defined.keys().map(|name| &**name).collect();
         let classifiers: Vec<&str> = self.classifiers.names().collect();
         document.validate_names(&budgets, &classifiers)?;
         let mut loaded = Layer { source, ..Layer::default() };
@@ -87,14 +105,23 @@ impl Book {
         }
         loaded.default = document.own_defaults().map(|policy| Arc::new((**policy).clone()));
         self.loaded = loaded;
-        for (name, definition) in document.budgets() {
-            let kept = self.budgets.get(name).is_some_and(|live| live.reconfigure(definition, now));
-            if !kept {
-                let state = BudgetState::new(name, definition, Deposits::PerCall, now);
-                self.budgets.insert(name.into(), Arc::new(state));
-            }
-        }
+        self.set = Layer::of_program();
+        self.budgets = self.budgets_with(document, now);
         Ok(())
+    }
+
+    /// The program's budgets, and over them those of a document. Those that keep their name and
+    /// kind keep their balance.
+    #[cfg(feature = "documents")]
+    fn budgets_with(&self, document: &Document, now: Nanos) -> HashMap<Box<str>, Arc<BudgetState>> {
+        let program = self.defined.iter().map(|(name, definition)| (&**name, definition));
+        let definitions: HashMap<&str, &Budget> = program.chain(document.budgets()).collect();
+        let states = definitions.into_iter().map(|(name, definition)| {
+            let live = self.budgets.get(name).filter(|live| live.reconfigure(definition, now));
+            let new = || BudgetState::new(name, definition, Deposits::PerCall, now);
+            (name.into(), live.map_or_else(|| Arc::new(new()), Arc::clone))
+        });
+        states.collect()
     }
 
     pub(crate) fn set_mode(&mut self, mode: Mode) {
@@ -106,8 +133,11 @@ impl Book {
         self.mode
     }
 
-    pub(crate) fn insert_budget(&mut self, name: &str, budget: Arc<BudgetState>) {
-        self.budgets.insert(name.into(), budget);
+    /// The program defines a budget.
+    pub(crate) fn define(&mut self, name: &str, definition: &Budget, now: Nanos) {
+        let state = BudgetState::new(name, definition, Deposits::PerCall, now);
+        self.defined.insert(name.into(), definition.clone());
+        self.budgets.insert(name.into(), Arc::new(state));
     }
 
     pub(crate) fn budgets(&self) -> impl Iterator<Item = &Arc<BudgetState>> {
@@ -123,9 +153,9 @@ impl Book {
     }
 
     /// The most particular policy: of the key, of its namespace, of all keys; of two that are
-    /// equally particular, the loaded one.
+    /// equally particular, the one that was put in force last.
     fn find(&self, key: &Key) -> (&Policy, PolicySource) {
-        let layers = [&self.loaded, &self.built];
+        let layers = [&self.set, &self.loaded, &self.built];
         let exact = |layer: &&'_ Layer| layer.exact.contains_key(key.as_str());
         let namespace = |layer: &&'_ Layer| layer.namespaces.contains_key(key.namespace());
         if let Some(layer) = layers.into_iter().find(exact) {
@@ -157,6 +187,7 @@ impl Book {
         };
         Terms {
             mode: policy.mode.stricter(self.mode),
+            asks_to_hedge: policy.hedge.enabled || policy.hedging_refused,
             policy: policy.clone(),
             source,
             classifier,

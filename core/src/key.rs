@@ -44,6 +44,25 @@ impl Key {
         Ok(Self { text: text.into(), name_at: name_at(text) })
     }
 
+    /// Parses what a policy is for: a key, or `namespace.*` for all names of a namespace.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), and a star that stands for anything else.
+    pub(crate) fn parse_pattern(text: &str) -> Result<Self, KeyError> {
+        let key = Self::parse(text)?;
+        let stars = match key.as_namespace() {
+            Some(namespace) => namespace,
+            None => key.as_str(),
+        };
+        if stars.contains('*') { Err(KeyError::Star) } else { Ok(key) }
+    }
+
+    /// Of `namespace.*`: the namespace.
+    pub(crate) fn as_namespace(&self) -> Option<&str> {
+        (self.name() == "*" && !self.namespace().is_empty()).then(|| self.namespace())
+    }
+
     /// What comes before the first dot; empty without one.
     #[must_use]
     pub fn namespace(&self) -> &str {
@@ -138,6 +157,8 @@ pub enum KeyError {
         /// Where it stands, in bytes from the start of the trimmed text.
         at: usize,
     },
+    /// A star, in the key of a policy, that does not stand for all names of a namespace.
+    Star,
 }
 
 impl fmt::Display for KeyError {
@@ -150,6 +171,9 @@ impl fmt::Display for KeyError {
             Self::ControlCharacter { at } => {
                 write!(f, "a key must not hold control characters, this one has one at byte {at}")
             }
+            Self::Star => f.write_str(
+                "a star stands for all names of a namespace, as in `svc.*`, and for nothing else",
+            ),
         }
     }
 }

@@ -25,7 +25,8 @@ pub(crate) trait Listener: Send + Sync + fmt::Debug {
 }
 
 /// Something about an engine that its owner should know and that fails no call. Each is told once
-/// for a key: to [`Observer::on_warning`](crate::Observer::on_warning) and into the event ring.
+/// for a key, and what is said of a policy whenever the key gets another one: to
+/// [`Observer::on_warning`](crate::Observer::on_warning) and into the event ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -44,11 +45,25 @@ pub enum Warning {
     /// found no room: each passes through as one plain attempt. `rego_calls_passed_through_total`
     /// counts these, and those for which the engine stands aside after a defect of its own.
     NoRoom = 3,
+    /// The key's policy asks for hedges and does not declare that its requests are idempotent: it is
+    /// in force without them. Told when it comes into force for a key that is known, and else when
+    /// the key is first seen; so is the next.
+    NotIdempotent = 4,
+    /// Values of the key's policy are out of their range, and the nearest ones within it are in
+    /// force: [`Policy::normalized`](crate::Policy::normalized).
+    PolicyClamped = 5,
 }
 
 impl Warning {
     /// Every warning.
-    pub const ALL: [Self; 4] = [Self::KeysFull, Self::NoExecutor, Self::NoTimer, Self::NoRoom];
+    pub const ALL: [Self; 6] = [
+        Self::KeysFull,
+        Self::NoExecutor,
+        Self::NoTimer,
+        Self::NoRoom,
+        Self::NotIdempotent,
+        Self::PolicyClamped,
+    ];
 
     /// The name used in records.
     #[must_use]
@@ -58,6 +73,8 @@ impl Warning {
             Self::NoExecutor => "no_executor",
             Self::NoTimer => "no_timer",
             Self::NoRoom => "no_room",
+            Self::NotIdempotent => "not_idempotent",
+            Self::PolicyClamped => "policy_clamped",
         }
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Terms {
     pub(crate) policy: Policy,
     /// The stricter of the policy's mode and the engine's.
     pub(crate) mode: Mode,
+    /// The policy hedges, or would if it were declared idempotent.
+    pub(crate) asks_to_hedge: bool,
     pub(crate) source: PolicySource,
     pub(crate) classifier: classify::Named,
     /// `None`: nothing limits retries, by name.

@@ -5,9 +5,17 @@
     reason = "a test may use what it likes"
 )]
 
-use std::{io, sync::Barrier, thread, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Barrier, Mutex},
+    thread,
+    time::Duration,
+};
 
-use rego::{Budget, CancelToken, Engine, Policy, PolicyBuilder, Rejected, Task, Verdict};
+use rego::{
+    Budget, CallEnded, CancelToken, Engine, Nanos, Observer, Policy, PolicyBuilder, Rejected, Task,
+    Verdict, testing,
+};
 
 fn threads(task: Task) -> Result<(), Rejected> {
     thread::spawn(move || task.run());
@@ -84,5 +92,33 @@ fn no_policy_is_lost_on_a_site_that_is_being_made() {
             let site = engine.site(&format!("svc.Get{key}"));
             assert_eq!(site.policy().max_attempts(), 7, "round {round}, key {key}");
         }
+    }
+}
+
+/// Time that goes back changes nothing: no call ends before it started.
+#[test]
+fn a_clock_that_goes_back_ends_no_call_before_its_start() {
+    #[derive(Default)]
+    struct Ends(Mutex<Vec<(Nanos, Nanos)>>);
+    impl Observer for Ends {
+        fn on_success(&self, call: &CallEnded<'_>) {
+            self.0.lock().unwrap().push((call.started, call.at));
+        }
+        fn on_failure(&self, call: &CallEnded<'_>) {
+            self.on_success(call);
+        }
+    }
+    let ends = Arc::new(Ends::default());
+    let (builder, clock) = testing::engine();
+    let engine = builder.observer(Arc::clone(&ends)).build().unwrap();
+    for result in [Ok(()), Err("no luck")] {
+        clock.set(Nanos::from_secs(100));
+        let (_, timeline) = engine.run_with_timeline("svc.Get", |_| {
+            clock.set(Nanos::from_secs(90));
+            result
+        });
+        let ended = (Nanos::from_secs(100), timeline.call.ended);
+        assert!(ended.0 <= ended.1, "{timeline}");
+        assert_eq!(ends.0.lock().unwrap().pop(), Some(ended));
     }
 }

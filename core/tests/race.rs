@@ -10,7 +10,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
         mpsc,
     },
     thread,
@@ -18,8 +18,8 @@ use std::{
 };
 
 use rego::{
-    AttemptKind, CancelToken, Engine, Outcome, Policy, PolicyBuilder, Rejected, Task, TimerThread,
-    Verdict, Workers,
+    AttemptKind, CancelToken, Clock, Engine, Nanos, Outcome, Policy, PolicyBuilder, Rejected, Task,
+    TimerThread, Verdict, Workers,
 };
 
 fn threads(task: Task) -> Result<(), Rejected> {
@@ -264,8 +264,6 @@ fn inline_first(policy: Policy) -> Engine {
 #[test]
 fn inline_first_runs_the_primary_here_and_the_hedge_there() {
     let engine = inline_first(hedging(ms(20)).build().unwrap());
-    // The timer's thread may not have started yet; a call it misses is not hedged.
-    thread::sleep(ms(50));
     let caller = thread::current().id();
     let (result, timeline) = engine.site("svc.Get").call().race_with_timeline(move |attempt| {
         assert_eq!(thread::current().id() == caller, !attempt.is_hedge());
@@ -302,4 +300,30 @@ fn an_executor_that_panics_leaves_the_primary_to_the_caller() {
         .build()
         .unwrap();
     assert_eq!(engine.race("svc.Get", |_| Ok::<_, io::Error>(1)).unwrap(), 1);
+}
+
+#[test]
+fn a_race_ends_no_earlier_than_what_happens_in_it() {
+    let readings = AtomicU64::new(1);
+    // The executor runs each attempt before the machine has heard of its launch, whose time is a
+    // later reading than that of the attempt's end.
+    let clock = Clock::host(move || Nanos::from_micros(readings.fetch_add(1, Ordering::SeqCst)));
+    let engine = Engine::builder()
+        .clock(clock)
+        .policy("svc.Get", Policy::constant(Duration::from_micros(10)).build().unwrap())
+        .executor(|task: Task| {
+            task.run();
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    for fails in [1, 10] {
+        let (_, timeline) = engine.site("svc.Get").call().race_with_timeline(move |attempt| {
+            if attempt.number() < fails { Err("not yet") } else { Ok(()) }
+        });
+        let mut times = timeline.notes.iter().map(|note| note.at).collect::<Vec<_>>();
+        assert!(times.len() > 2, "{timeline}");
+        times.push(timeline.call.ended);
+        assert!(times.is_sorted(), "{times:?}\n{timeline}");
+    }
 }

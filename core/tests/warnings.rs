@@ -8,8 +8,8 @@ use std::{
 };
 
 use rego::{
-    Clock, Engine, EngineBuilder, EventRecord, Nanos, Observer, Policy, PolicyBuilder, TimerThread,
-    Told, Warned, Warning, Workers,
+    CancelToken, Clock, Engine, EngineBuilder, EventRecord, Nanos, Observer, Policy, PolicyBuilder,
+    TimerThread, Told, Verdict, Warned, Warning, Workers,
 };
 
 #[derive(Default)]
@@ -98,6 +98,35 @@ fn inline_first_without_a_timer_is_told_once() {
     assert_eq!(metric(&engine, series), Some(3.0));
 }
 
+/// Its thread may have yet to start: it is there from the first race on all the same.
+#[test]
+fn a_timer_of_the_engines_own_is_never_missing() {
+    for _ in 0..50 {
+        let policy = hedging().build().expect("valid");
+        let builder = Engine::builder().executor(Workers::new(1)).inline_first(TimerThread::Own);
+        let (engine, told) = watched(builder.policy("svc.Get", policy));
+        engine.race("svc.Get", |_| Ok::<_, io::Error>(())).expect("it works");
+        assert_eq!(heard(&engine, &told), []);
+        let series = r#"rego_hedges_total{key="svc.Get",result="impossible"}"#;
+        assert_eq!(metric(&engine, series).unwrap_or(0.0), 0.0);
+    }
+}
+
+#[test]
+fn a_race_that_was_taken_back_before_it_began_misses_no_executor() {
+    let policy = hedging().build().expect("valid");
+    let (engine, told) =
+        watched(Engine::builder().executor(Workers::new(1)).policy("svc.Get", policy));
+    let token = CancelToken::new();
+    token.cancel();
+    let site = engine.site("svc.Get");
+    let result = site.call().cancel(&token).race(|_| Ok::<_, io::Error>(()));
+    assert_eq!(result.expect_err("taken back").verdict, Verdict::Cancelled);
+    assert_eq!(heard(&engine, &told), []);
+    let series = r#"rego_hedges_total{key="svc.Get",result="impossible"}"#;
+    assert_eq!(metric(&engine, series).unwrap_or(0.0), 0.0);
+}
+
 #[test]
 fn a_clock_that_panics_costs_no_call_and_is_counted() {
     let mut readings = 0_u64;
@@ -116,4 +145,47 @@ fn a_clock_that_panics_costs_no_call_and_is_counted() {
     }
     let panics = metric(&engine, r#"rego_contained_panics_total{place="clock"}"#);
     assert!(panics.is_some_and(|panics| panics >= 5.0), "{panics:?}");
+}
+
+/// What is in force otherwise than a document has it is told of every key it is in force for, once;
+/// and again where another document does so.
+#[cfg(feature = "documents")]
+#[test]
+fn a_policy_that_is_in_force_otherwise_than_it_was_written_is_told() {
+    fn load(engine: &Engine, text: &str) {
+        let text = format!("schema = 1\n[policies]\n{text}");
+        engine.load_text(text, rego::Format::Toml, "p.toml").expect("valid");
+    }
+    const REFUSED: &str = "\"svc.*\".hedge = { enabled = true, delay = \"5ms\" }\n";
+    let (engine, told) = watched(Engine::builder().executor(rego::testing::threads));
+    let race = |key: &str| engine.race(key, |_| Ok::<_, io::Error>(())).expect("it works");
+    let refused = |key: &str| (key.to_owned(), Warning::NotIdempotent);
+    race("svc.Old");
+    assert_eq!(heard(&engine, &told), []);
+    load(&engine, REFUSED);
+    assert_eq!(heard(&engine, &told), [refused("svc.Old")]);
+    for key in ["svc.New", "svc.Old", "svc.New"] {
+        race(key);
+    }
+    engine.run("svc.New", |_| Ok::<_, io::Error>(())).expect("it works");
+    let (_, timeline) = engine
+        .site("svc.New")
+        .call()
+        .idempotent(true)
+        .race_with_timeline(|_| Ok::<_, io::Error>(()));
+    assert_eq!(timeline.attempts().len(), 1);
+    assert_eq!(timeline.hedges_skipped().collect::<Vec<_>>(), [rego::HedgeReason::NotIdempotent]);
+    let impossible =
+        |key| metric(&engine, &format!(r#"rego_hedges_total{{key="{key}",result="impossible"}}"#));
+    assert_eq!((impossible("svc.Old"), impossible("svc.New")), (Some(1.0), Some(4.0)));
+    load(&engine, REFUSED);
+    engine.set_mode(rego::Mode::Observe);
+    assert_eq!(heard(&engine, &told), [refused("svc.New")], "the same policy is told once");
+
+    let clamped = "\"svc.New\".retry.max_attempts = 12\n";
+    load(&engine, &format!("{REFUSED}{clamped}"));
+    let expected = [refused("svc.New"), ("svc.New".to_owned(), Warning::PolicyClamped)];
+    assert_eq!(heard(&engine, &told), expected);
+    load(&engine, clamped);
+    assert_eq!(heard(&engine, &told), [("svc.New".to_owned(), Warning::PolicyClamped)]);
 }

@@ -369,4 +369,11 @@ pub enum rego_warning {
     /// `max_live_calls` are in the air, and this key's calls are among those that found no room: each
     /// passes through as one plain attempt.
     REGO_WARNING_NO_ROOM = 3,
+    /// The key's policy asks for hedges and does not declare that its requests are idempotent: it is
+    /// in force without them. This one and the next are told of every such policy that comes into
+    /// force for the key.
+    REGO_WARNING_NOT_IDEMPOTENT = 4,
+    /// Values of the key's policy are out of their range, and the nearest ones within it are in
+    /// force.
+    REGO_WARNING_POLICY_CLAMPED = 5,
 }

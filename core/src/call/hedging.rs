@@ -15,18 +15,19 @@ impl Call {
     #[inline]
     pub(super) fn arm_hedge(&mut self, with: &mut With<'_>) {
         self.wake = Nanos::NEVER;
-        if with.terms.policy.hedge.enabled {
-            self.arm_enabled_hedge(with);
+        if with.terms.asks_to_hedge {
+            self.arm_hedge_asked_for(with);
         }
     }
 
     #[inline(never)]
-    fn arm_enabled_hedge(&mut self, with: &mut With<'_>) {
+    fn arm_hedge_asked_for(&mut self, with: &mut With<'_>) {
         if with.rules.no_hedging.is_some() || with.terms.mode == Mode::Off {
             return;
         }
-        // The call's own word outranks its policy's.
-        if with.rules.idempotent != Idempotent::Yes {
+        // The call's own word outranks its policy's, but what was refused stays off.
+        let refused = !with.terms.policy.hedge.enabled;
+        if refused || with.rules.idempotent != Idempotent::Yes {
             return self.skip_hedge(with, HedgeReason::NotIdempotent);
         }
         self.wake = self.now + self.hedge_delay(with);

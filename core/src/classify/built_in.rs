@@ -8,12 +8,13 @@ use crate::{
 
 /// A classifier that is always there, under the name a policy picks it by.
 ///
-/// All but `always` keep the idempotency rule: after a failure that proves that the request was
-/// not processed ([`not_sent`](Completion::not_sent), connection refused, host unreachable, HTTP
-/// 425 and 429) another attempt is made for any call. After one that does not (a reset, a timeout,
-/// HTTP 5xx, gRPC UNAVAILABLE) none is made for a call declared not idempotent, nor, whatever was
-/// declared, for a POST or PATCH without an idempotency key. Facts that a classifier does not
-/// understand are not retryable, for the reason [`Reason::ClassifierTypeMismatch`].
+/// All but `always` keep the idempotency rule: after a failure that says that the request was not
+/// processed ([`not_sent`](Completion::not_sent), connection refused, host unreachable, HTTP 425
+/// and 429, gRPC UNAVAILABLE and RESOURCE_EXHAUSTED) another attempt is made for any call. After one
+/// that does not (a reset, a timeout, HTTP 5xx, gRPC DEADLINE_EXCEEDED) none is made for a call
+/// declared not idempotent, nor, whatever was declared, for a POST or PATCH without an idempotency
+/// key. Facts that a classifier does not understand are not retryable, for the reason
+/// [`Reason::ClassifierTypeMismatch`].
 ///
 /// ```
 /// use rego::{BuiltInClassifier, Classifier, Completion, Context, Method, OutcomeKind};
@@ -35,8 +36,8 @@ pub enum BuiltInClassifier {
     Always,
     /// `http`: [`HttpClassifier`] as it is by default.
     Http,
-    /// `grpc`: UNAVAILABLE, RESOURCE_EXHAUSTED and DEADLINE_EXCEEDED are retryable under the rule,
-    /// CANCELLED ends the call.
+    /// `grpc`: UNAVAILABLE and RESOURCE_EXHAUSTED are retryable, whatever was declared;
+    /// DEADLINE_EXCEEDED is under the rule, CANCELLED ends the call.
     Grpc,
     /// `io`: passing faults of the network and the system are retryable under the rule. It
     /// understands error kinds and numbers.

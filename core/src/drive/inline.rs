@@ -52,7 +52,7 @@ where
     let unread = !teller.listens() && timeline.is_none();
     let driver = Driver { host, site, options, terms: &terms, teller };
     let Step::Launch(first) = step else {
-        return driver.rest(call, &mut with, step, Kept::Nothing, started, op, timeline);
+        return driver.rest(call, &mut with, step, Kept::Nothing, op, timeline);
     };
     // The first turn of the loop in `rest`: most calls end with it. The value is taken apart at once
     // and not moved: what was written piece by piece is read as a whole only with a stall.
@@ -67,12 +67,12 @@ where
             if unread && step == Step::Done(Verdict::Success) {
                 return Ok(value);
             }
-            driver.rest(call, &mut with, step, Kept::Result(Ok(value)), now, op, timeline)
+            driver.rest(call, &mut with, step, Kept::Result(Ok(value)), op, timeline)
         }
         result => {
             let ran = Ran { result: Kept::of(result), report: attempt.reported() };
             let step = driver.settle_judged(&mut call, &mut with, first.attempt, &ran, now);
-            driver.rest(call, &mut with, step, ran.result, now, op, timeline)
+            driver.rest(call, &mut with, step, ran.result, op, timeline)
         }
     }
 }
@@ -87,14 +87,14 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Runs an attempt and tells the machine how it ended, and when.
+    /// Runs an attempt and tells the machine how it ended.
     fn turn<T, E, F>(
         &self,
         call: &mut Call,
         with: &mut With<'_>,
         launch: Launch,
         op: &mut F,
-    ) -> (Step, Kept<T, E>, Nanos)
+    ) -> (Step, Kept<T, E>)
     where
         F: FnMut(&Attempt<'_>) -> Result<T, E>,
         E: 'static,
@@ -103,20 +103,18 @@ impl Driver<'_> {
         let now = self.host.clock.now();
         release(self.terms, launch.reserved);
         let step = self.settle(call, with, launch.attempt, &ran, now);
-        (step, ran.result, now)
+        (step, ran.result)
     }
 
     /// The loop, from what the first attempt led to.
     #[cold]
     #[inline(never)]
-    #[expect(clippy::too_many_arguments, reason = "where the first turn left off")]
     fn rest<T, E, F>(
         mut self,
         mut call: Call,
         with: &mut With<'_>,
         mut step: Step,
         first: Kept<T, E>,
-        mut now: Nanos,
         mut op: F,
         timeline: Option<&mut Option<Timeline>>,
     ) -> Result<T, Error<E>>
@@ -129,15 +127,14 @@ impl Driver<'_> {
         let verdict = loop {
             step = match step {
                 Step::Launch(launch) => {
-                    let (step, ran, then) = self.turn(&mut call, with, launch, &mut op);
-                    now = then;
+                    let (step, ran) = self.turn(&mut call, with, launch, &mut op);
                     if call.answer() == Some(launch.attempt) {
                         discard(self.site, std::mem::replace(&mut kept, ran));
                     }
                     step
                 }
                 Step::Wait(until) => {
-                    now = wait(self.host, self.options, until);
+                    let now = wait(self.host, self.options, until);
                     match self.options.is_cancelled() {
                         true => call.on_cancel(with, now),
                         false => call.on_time(with, now),
@@ -157,7 +154,7 @@ impl Driver<'_> {
                 verdict,
                 started: with.started,
                 first_started: with.started,
-                ended: now,
+                ended: call.now(),
             };
             self.teller.end(&ended);
             if let Some(timeline) = timeline {
@@ -225,8 +222,8 @@ fn with<'a>(
     notes: &'a mut Notes,
 ) -> With<'a> {
     let shard = Shard::current();
-    if terms.policy.hedge.enabled {
-        cannot_hedge(host, site, shard, started);
+    if terms.asks_to_hedge {
+        cannot_hedge(host, site, terms, options, started);
     }
     With {
         site,
@@ -244,10 +241,17 @@ fn with<'a>(
     }
 }
 
+/// No call on its caller's thread is hedged. One that was taken back before it began, as a race may
+/// have been, makes no attempt that could be.
 #[cold]
-fn cannot_hedge(host: &Host, site: &Site, shard: Shard, now: Nanos) {
-    site.counters.could_not_hedge(shard);
-    host.warn(site, now, Warning::NoExecutor);
+fn cannot_hedge(host: &Host, site: &Site, terms: &Terms, options: &Options, now: Nanos) {
+    if options.is_cancelled() {
+        return;
+    }
+    site.counters.could_not_hedge(Shard::current());
+    if terms.policy.hedge.enabled {
+        host.warn(site, now, Warning::NoExecutor);
+    }
 }
 
 /// A plain success: facts and outcome are constants.

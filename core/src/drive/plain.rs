@@ -41,7 +41,7 @@ pub(crate) fn run<T, E>(
         let attempt = Attempt::in_place(launch, &host.clock, signal, false);
         op(&attempt).map_err(|error| (Verdict::PassThrough, Some(error)))
     };
-    let ended = host.clock.now();
+    let ended = host.clock.now().max(started);
     let made = !matches!(result, Err((_, None)));
     // As of any call: what fails past the deadline is the deadline's.
     let result = result.map_err(|(verdict, last)| match last {

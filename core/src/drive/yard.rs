@@ -25,6 +25,7 @@ impl Yard {
         let budgets = [budget(), budget()];
         let terms = Arc::new(Terms {
             mode: policy.mode,
+            asks_to_hedge: policy.hedge.enabled,
             policy,
             source: PolicySource::Static,
             classifier: Named::default(),

@@ -5,11 +5,11 @@ use std::{error, fmt};
 use super::builder::MODE_VARIABLE;
 use crate::{classify::ClassifierError, key::KeyError, policy::PolicyErrors};
 
-/// Why an engine cannot be built.
+/// Why an engine cannot be built, or a policy not be put in force.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A policy's key is no key.
+    /// A policy's key is no key, nor `namespace.*`.
     Key {
         /// What was given.
         key: String,

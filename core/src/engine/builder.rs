@@ -4,7 +4,6 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use super::{BuildError, Engine, Inner, OTHER, metrics::Loads, sites::make_site};
 use crate::{
-    budget::{BudgetState, Deposits},
     classify::{Classifier, Classifiers},
     clock::Clock,
     control::Book,
@@ -229,15 +228,16 @@ impl EngineBuilder {
         let mut book = Book::new(classifiers, mode);
         for (name, definition) in &self.budgets {
             let wrong = |source| BuildError::Budget { name: name.clone(), source };
+            if let Some(fault) = Budget::name_fault(name) {
+                return Err(wrong([fault].into_iter().collect()));
+            }
             definition.validate().map_err(wrong)?;
-            let state = BudgetState::new(name, definition, Deposits::PerCall, now);
-            book.insert_budget(name, Shared::new(state));
+            book.define(name, definition, now);
         }
         for (key, policy) in std::mem::take(&mut self.policies) {
-            let parsed =
-                Key::parse(&key).map_err(|source| BuildError::Key { key: key.clone(), source })?;
+            let pattern = pattern(&key)?;
             check_names(&book, &key, &policy)?;
-            book.insert(&parsed, policy);
+            book.insert(&pattern, policy);
         }
         if let Some(policy) = self.default_policy.take() {
             check_names(&book, "the default policy", &policy)?;
@@ -294,10 +294,13 @@ pub enum TimerThread {
 
 fn start_timer_thread(host: &Host) -> Result<(), BuildError> {
     let (Some(alarms), clock) = (host.alarms.clone(), host.clock.clone()) else { return Ok(()) };
+    // Before there is a thread: the first race is hedged though its timer has yet to start.
+    let elected = alarms.elect();
+    debug_assert!(elected, "nobody else can have them yet");
     let thread = std::thread::Builder::new().name("rego-timer".to_owned());
     let started = {
         #[expect(clippy::disallowed_methods, reason = "the one thread, and only where asked for")]
-        thread.spawn(move || alarms.run(&clock))
+        thread.spawn(move || alarms.drive(&clock))
     };
     started.map(drop).map_err(|error| BuildError::TimerThread { reason: error.to_string() })
 }
@@ -311,7 +314,12 @@ impl fmt::Debug for EngineBuilder {
     }
 }
 
-fn check_names(book: &Book, key: &str, policy: &Policy) -> Result<(), BuildError> {
+/// What a policy is for.
+pub(super) fn pattern(key: &str) -> Result<Key, BuildError> {
+    Key::parse_pattern(key).map_err(|source| BuildError::Key { key: key.to_owned(), source })
+}
+
+pub(super) fn check_names(book: &Book, key: &str, policy: &Policy) -> Result<(), BuildError> {
     let missing = |name: &str| name != UNLIMITED && book.budget(name).is_none();
     for name in [policy.retry_budget(), policy.hedge_budget()].into_iter().flatten() {
         if missing(name) {

@@ -2,35 +2,54 @@
 
 use std::convert::Infallible;
 
-use super::Engine;
+use super::{
+    BuildError, Engine,
+    builder::{check_names, pattern},
+};
 #[cfg(feature = "documents")]
 use crate::policy::{Document, Format, Origin, PolicyErrors};
 #[cfg(feature = "documents")]
 use crate::verdict::PolicySource;
 use crate::{
     control::Book,
-    key::{Key, KeyError},
     policy::{Mode, Policy},
     sync::Arc as Shared,
 };
 
 impl Engine {
-    /// Puts a policy in force for `svc.Method` or `svc.*`, for calls that start from now on.
+    /// Puts a policy in force for `svc.Method` or `svc.*`, for calls that start from now on: in place
+    /// of what the loaded document says of it, until another one is loaded. From then on it is as if
+    /// it had been given to the builder.
+    ///
+    /// A key that has a policy of its own, whoever put that in force and when, does not take that of
+    /// its namespace. For all keys at once there is [`set_mode`](Self::set_mode).
+    ///
+    /// ```
+    /// use rego::{Engine, Policy};
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// engine.set_policy("svc.Get", Policy::builder().max_attempts(1).build()?)?;
+    /// assert_eq!(engine.site("svc.Get").policy().max_attempts(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`Key::parse`].
-    pub fn set_policy(&self, key: &str, policy: Policy) -> Result<(), KeyError> {
-        let key = Key::parse(key)?;
+    /// As [`EngineBuilder::build`](crate::EngineBuilder::build): a key that is none, a budget or a
+    /// classifier that is named and not defined. What was in force stays so.
+    pub fn set_policy(&self, key: &str, policy: Policy) -> Result<(), BuildError> {
+        let pattern = pattern(key)?;
         self.revise(|book| {
-            book.insert(&key, policy);
+            check_names(book, key, &policy)?;
+            book.set(&pattern, policy);
             Ok(())
         })
     }
 
-    /// Puts a document in force, in place of the one loaded before: all of it, or nothing. Calls in
-    /// the air keep the terms they started with; budgets that keep their name and kind keep their
-    /// balance; latency keeps its samples.
+    /// Puts a document in force, in place of the one loaded before: all of it, or nothing. Of the one
+    /// before nothing is left: a budget that only it defined is undefined, and one of the builder's
+    /// that it redefined is the builder's again. Calls in the air keep the terms they started with;
+    /// budgets that keep their name and kind keep their balance; latency keeps its samples.
     ///
     /// ```
     /// use rego::{Document, Engine, Format};
@@ -111,11 +130,16 @@ impl Engine {
 
     /// Changes a copy of the book and swaps it in, or leaves all as it was.
     fn revise<E>(&self, change: impl FnOnce(&mut Book) -> Result<(), E>) -> Result<(), E> {
-        let _one_at_a_time = self.0.revising.lock();
-        let mut book = Book::clone(&self.0.book.load());
-        change(&mut book)?;
-        self.0.book.store(Shared::new(book));
-        self.0.install_everywhere();
+        let doubtful = {
+            let _one_at_a_time = self.0.revising.lock();
+            let mut book = Book::clone(&self.0.book.load());
+            change(&mut book)?;
+            self.0.book.store(Shared::new(book));
+            self.0.install_everywhere()
+        };
+        for (site, doubt) in doubtful {
+            self.0.warn(site.name(), doubt);
+        }
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     control::{self, Book},
     key::{self, Key},
     listener::Warning,
+    policy::Policy,
     registry::{Entry, Named},
     site::Site,
     sync::{Arc as Shared, Ordering},
@@ -35,26 +36,58 @@ impl Inner {
             self.refuse(key);
             return self.sites.overflow();
         }
-        let _no_revision = self.revising.lock();
-        self.sites
-            .get_or_insert_with(key, || make_site(&self.book.load(), key, self.host.clock.now()))
+        let mut made = None;
+        let entry = {
+            let _no_revision = self.revising.lock();
+            self.sites.get_or_insert_with(key, || {
+                let site = make_site(&self.book.load(), key, self.host.clock.now());
+                made = Some(site.terms().policy.clone());
+                site
+            })
+        };
+        for doubt in made.iter().flat_map(doubts) {
+            self.warn(key, doubt);
+        }
+        entry
     }
 
     fn refuse(&self, key: &str) {
         // Relaxed: a count.
         self.keys_refused.fetch_add(1, Ordering::Relaxed);
-        let first = self.sites.overflow().value().warn_once(Warning::KeysFull);
-        if first && let Some(listener) = &self.host.listener {
-            listener.warned(key, self.host.clock.now(), Warning::KeysFull);
+        if self.sites.overflow().value().warn_once(Warning::KeysFull) {
+            self.warn(key, Warning::KeysFull);
         }
     }
 
-    pub(super) fn install_everywhere(&self) {
+    /// Puts the book in force for every site. What is doubtful of the policies that come with it is
+    /// for the caller to tell, once it holds no lock.
+    pub(super) fn install_everywhere(&self) -> Vec<(&Site, Warning)> {
         let (book, now) = (self.book.load(), self.host.clock.now());
-        for site in self.sites.iter().chain([self.sites.overflow()]) {
-            install(&book, site.value(), now);
+        let mut doubtful = Vec::new();
+        for entry in self.sites.iter().chain([self.sites.overflow()]) {
+            let site = entry.value();
+            let before = site.shared_terms();
+            install(&book, site, now);
+            let terms = site.terms();
+            if terms.policy != before.policy {
+                doubtful.extend(doubts(&terms.policy).map(|doubt| (site, doubt)));
+            }
+        }
+        doubtful
+    }
+
+    pub(super) fn warn(&self, key: &str, warning: Warning) {
+        if let Some(listener) = &self.host.listener {
+            listener.warned(key, self.host.clock.now(), warning);
         }
     }
+}
+
+/// Where a policy is in force otherwise than it was written.
+fn doubts(policy: &Policy) -> impl Iterator<Item = Warning> + use<> {
+    let refused = policy.hedging_refused().then_some(Warning::NotIdempotent);
+    let clamped = (!policy.normalized().is_empty()).then_some(Warning::PolicyClamped);
+    refused.into_iter().chain(clamped)
 }
 
 pub(super) fn make_site(book: &Book, key: &str, now: Nanos) -> Shared<Site> {

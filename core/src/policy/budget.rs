@@ -2,7 +2,8 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{PolicyErrorKind, PolicyErrors, error::Fault, normalize::per_cent};
+use super::{PolicyErrorKind, PolicyErrors, UNLIMITED, error::Fault, normalize::per_cent};
+use crate::key::Key;
 
 const MAX_COUNT: u32 = 1_000_000;
 const MAX_RATE: f64 = 1e6;
@@ -179,6 +180,16 @@ impl Budget {
     pub fn validate(&self) -> Result<(), PolicyErrors> {
         let faults = self.faults();
         if faults.is_empty() { Ok(()) } else { Err(faults.into_iter().collect()) }
+    }
+
+    /// What is wrong with the name that one is defined under.
+    pub(crate) fn name_fault(name: &str) -> Option<Fault> {
+        let fault = |message| Fault::new(PolicyErrorKind::InvalidValue, "", message);
+        if name == UNLIMITED {
+            return Some(fault("this budget is built in and allows all".to_owned()));
+        }
+        let error = Key::parse(name).err()?;
+        Some(fault(error.to_string().replace("a key", "the name of a budget")))
     }
 
     pub(super) fn faults(&self) -> Vec<Fault> {

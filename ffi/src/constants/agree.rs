@@ -106,6 +106,8 @@ agree! {
         REGO_WARNING_NO_EXECUTOR = Warning::NoExecutor,
         REGO_WARNING_NO_TIMER = Warning::NoTimer,
         REGO_WARNING_NO_ROOM = Warning::NoRoom,
+        REGO_WARNING_NOT_IDEMPOTENT = Warning::NotIdempotent,
+        REGO_WARNING_POLICY_CLAMPED = Warning::PolicyClamped,
     }
     rego_hedge::{
         REGO_HEDGE_TRIGGER_COLD = HedgeReason::TriggerCold,
@@ -131,7 +133,7 @@ mod tests {
         assert_eq!(rego_verdict::REGO_VERDICT_PASS_THROUGH as usize + 1, Verdict::ALL.len());
         assert_eq!(rego_budget::REGO_BUDGET_PANIC as usize + 1, BudgetDecision::ALL.len());
         assert_eq!(rego_hedge::REGO_HEDGE_ABANDONED_LIMIT as usize + 1, HedgeReason::ALL.len());
-        assert_eq!(rego_warning::REGO_WARNING_NO_ROOM as usize + 1, Warning::ALL.len());
+        assert_eq!(rego_warning::REGO_WARNING_POLICY_CLAMPED as usize + 1, Warning::ALL.len());
         assert_eq!(rego_io::REGO_IO_INTERRUPTED as usize + 1, IoKind::ALL.len());
         assert!(IoKind::ALL.iter().enumerate().all(|(at, kind)| *kind as usize == at));
     }

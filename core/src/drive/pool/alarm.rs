@@ -127,12 +127,22 @@ impl Alarms {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Drives the timers on this thread until they are closed; at once if another thread does.
+    /// Drives the timers on this thread until they are closed; returns at once if another does.
     pub(crate) fn run(&self, clock: &Clock) {
-        // AcqRel: elects one driver, which comes after the one before it.
-        if self.running.swap(true, Ordering::AcqRel) {
-            return;
+        if self.elect() {
+            self.drive(clock);
         }
+    }
+
+    /// Whether the caller is to drive them, or a thread that it starts: nobody does so far. They
+    /// count as running from here on: what is armed before the thread has started waits for it.
+    pub(crate) fn elect(&self) -> bool {
+        // AcqRel: elects one driver, which comes after the one before it.
+        !self.running.swap(true, Ordering::AcqRel)
+    }
+
+    /// As [`run`](Self::run), for whoever was [elected](Self::elect).
+    pub(crate) fn drive(&self, clock: &Clock) {
         let parker = Parker::new();
         *self.driver.lock() = Some(parker.unparker());
         // Acquire: pairs with the Release of `close`, which unparks after it.
@@ -141,7 +151,7 @@ impl Alarms {
             clock.park_until(&parker, next);
         }
         *self.driver.lock() = None;
-        // Release: pairs with the AcqRel above.
+        // Release: pairs with the AcqRel of `elect`.
         self.running.store(false, Ordering::Release);
     }
 

@@ -64,7 +64,6 @@ where
         };
         let success = outcome.kind == OutcomeKind::Success;
         machine.in_hand = Some(InHand { attempt, success, result });
-        machine.ended = machine.ended.max(at);
         let taken_back = self.flight.is_cancelled(self.generation);
         let step = self.with(machine, raised, |call, with| {
             with.facts = facts;

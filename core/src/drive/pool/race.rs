@@ -67,7 +67,6 @@ pub(super) struct Machine<T, E> {
     pub(super) given_up: AttemptSet,
     pub(super) told: usize,
     pub(super) first_started: Option<Nanos>,
-    pub(super) ended: Nanos,
     /// What the machine is being told of, while it is.
     pub(super) in_hand: Option<InHand<T, E>>,
     /// The engine stands aside …
@@ -131,7 +130,6 @@ where
             given_up: AttemptSet::EMPTY,
             told: 0,
             first_started: None,
-            ended: start.now,
             in_hand: None,
             aside: false,
             answered_aside: None,

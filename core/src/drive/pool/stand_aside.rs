@@ -104,8 +104,7 @@ where
         if machine.given_up.remove(attempt) {
             self.site.abandoned_ended();
         }
-        let End::Ran { outcome, result, at, .. } = end else { return false };
-        machine.ended = machine.ended.max(at);
+        let End::Ran { outcome, result, .. } = end else { return false };
         let success = outcome.kind == OutcomeKind::Success;
         self.keep(machine, InHand { attempt, success, result })
     }

@@ -15,7 +15,7 @@ use crate::{
     notes::Timeline,
     site::Site,
     sync::{Arc as Shared, Backoff, Parker, Shard},
-    verdict::{HedgeReason, Verdict},
+    verdict::HedgeReason,
 };
 
 /// Runs a call on the executor's threads and waits for its answer.
@@ -39,8 +39,9 @@ where
     let parker = Parker::new();
     let terms = site.shared_terms();
     let idempotent = options.idempotent(&terms);
-    let no_timer = host.alarms.as_ref().is_some_and(|alarms| !alarms.is_running());
-    if no_timer && terms.policy.hedge.enabled {
+    let no_timer = terms.policy.hedge.enabled
+        && host.alarms.as_ref().is_some_and(|alarms| !alarms.is_running());
+    if no_timer {
         site.counters.hedge_skipped(HedgeReason::NoTimer);
         host.warn(site, now, Warning::NoTimer);
     }
@@ -101,11 +102,7 @@ where
     F: Fn(&Attempt<'_>) -> Result<T, E> + Send + Sync + 'static,
 {
     let (verdict, call, kept) = race.after(|machine| {
-        let verdict: Verdict = machine.verdict();
-        let ended = match verdict {
-            Verdict::Success => machine.ended,
-            _ => race.host.clock.now(),
-        };
+        let verdict = machine.verdict();
         let facts = Ended {
             site: &race.site,
             terms: &race.terms,
@@ -114,7 +111,7 @@ where
             verdict,
             started: race.started,
             first_started: machine.first_started.unwrap_or(race.started),
-            ended,
+            ended: machine.call.now(),
         };
         if let Some(listener) = &race.host.listener {
             facts.tell(&**listener, race.number, machine.told);

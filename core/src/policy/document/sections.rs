@@ -119,13 +119,10 @@ fn pattern(text: &str) -> Result<String, Wrong> {
         Wrong { kind, message, suggestion }
     };
     let key = Key::parse(text).map_err(|error| invalid(error.to_string(), None))?;
-    if !key.as_str().contains('*') {
+    if Key::parse_pattern(text).is_ok() {
         return Ok(key.as_str().to_owned());
     }
     let namespace = key.namespace();
-    if key.name() == "*" && !namespace.is_empty() && !namespace.contains('*') {
-        return Ok(key.as_str().to_owned());
-    }
     if namespace.is_empty() {
         let message = "a star stands for the names of a namespace".to_owned();
         return Err(invalid(message, (key.name() == "*").then(|| "defaults".to_owned())));
@@ -277,16 +274,14 @@ fn budgets(reader: &mut Reader<'_>, node: &Node, found: &mut BTreeMap<String, Bu
 }
 
 fn budget_name(name: &str, found: &BTreeMap<String, Budget>) -> Result<(), Wrong> {
-    if name == UNLIMITED {
-        return Err(Wrong::value("this budget is built in and allows all"));
+    if let Some(fault) = Budget::name_fault(name) {
+        return Err(fault.into());
     }
     if found.contains_key(name) {
         let (kind, suggestion) = (PolicyErrorKind::Duplicate, None);
         return Err(Wrong { kind, message: "is there twice".to_owned(), suggestion });
     }
-    Key::parse(name)
-        .map(|_| ())
-        .map_err(|error| Wrong::value(error.to_string().replace("a key", "the name of a budget")))
+    Ok(())
 }
 
 pub(super) const KINDS: [&str; 6] =
