@@ -1361,8 +1361,9 @@ typedef struct rego_action {
    */
   uint64_t result;
   /**
-   * DONE: for how many nanoseconds the server wants to be left alone, if it said so last, else
-   * 0.
+   * DONE: for how many nanoseconds the server wants to be left alone, if the failure that is told
+   * said so, or a ready outcome of the host's asked to wait; else 0. At most 34 years, and rounded
+   * up by less than a millionth.
    */
   uint64_t retry_after;
   /**

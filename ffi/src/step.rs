@@ -34,8 +34,9 @@ pub struct rego_action {
     pub deadline: rego_time,
     /// DONE: what was handed in with the answer's finish.
     pub result: u64,
-    /// DONE: for how many nanoseconds the server wants to be left alone, if it said so last, else
-    /// 0.
+    /// DONE: for how many nanoseconds the server wants to be left alone, if the failure that is told
+    /// said so, or a ready outcome of the host's asked to wait; else 0. At most 34 years, and rounded
+    /// up by less than a millionth.
     pub retry_after: u64,
     /// START: the attempt's number in its call, in launch order from 0. DONE: how many attempts
     /// were launched.
