@@ -22,6 +22,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <locale>
 #include <memory>
@@ -105,6 +106,25 @@ namespace detail {
 [[noreturn]] inline void fail(const error &why);
 
 inline ::rego_str str(std::string_view text) noexcept { return ::rego_str{text.data(), text.size()}; }
+
+/// What the library hands to a callback: it may know less of it than this header, and its size says how much.
+/// What is not there is 0.
+template <class T>
+T handed(const T *from) noexcept {
+  const std::size_t size = from->struct_size;
+  T it{};
+  std::memcpy(&it, from, size < sizeof(T) ? size : sizeof(T));
+  it.struct_size = sizeof(T);
+  return it;
+}
+
+/// Writes `it` over what the library handed out to be written, as far as that goes.
+template <class T>
+void hand_back(const T &it, T *to) noexcept {
+  const std::uint32_t size = to->struct_size;
+  std::memcpy(to, &it, size < sizeof(T) ? size : sizeof(T));
+  to->struct_size = size;
+}
 
 /// What a `void` callable returns.
 struct unit {};
@@ -458,12 +478,13 @@ struct job {
 
   static void run(void *at, const ::rego_attempt_info *info, ::rego_completion *out) noexcept {
     job &self = *static_cast<job *>(at);
+    const ::rego_attempt_info told = handed(info);
     completion facts;
     std::unique_ptr<typename job::left> left;
 #if REGO_HPP_EXCEPTIONS
     try {
       left = std::make_unique<typename job::left>();
-      self.make(attempt(self.engine, *info, facts), *left);
+      self.make(attempt(self.engine, told, facts), *left);
     } catch (...) {
       // Where there was no memory for what it leaves, it was not called, and leaves nothing.
       if (left) left->thrown = std::current_exception();
@@ -471,10 +492,10 @@ struct job {
     }
 #else
     left = std::make_unique<typename job::left>();
-    self.make(attempt(self.engine, *info, facts), *left);
+    self.make(attempt(self.engine, told, facts), *left);
 #endif
-    *out = facts.raw();
-    out->result = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(left.release()));
+    facts.raw().result = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(left.release()));
+    hand_back(facts.raw(), out);
   }
 
   void make(const attempt &it, left &to) {
@@ -527,7 +548,8 @@ struct submitted : job<F> {
 
   static void done(void *at, const ::rego_result *raw) noexcept {
     submitted &self = *static_cast<submitted *>(static_cast<job<F> *>(at));
-    outcome<typename job<F>::returned> it(*raw, job<F>::claim(raw->result));
+    const ::rego_result told = handed(raw);
+    outcome<typename job<F>::returned> it(told, job<F>::claim(told.result));
     detail::contained([&] { static_cast<void>(self.then(std::move(it))); }, [] {});
   }
   static void drop(void *at) noexcept { delete static_cast<submitted *>(static_cast<job<F> *>(at)); }
@@ -814,7 +836,13 @@ class classifier {
     raw_.userdata = lent_;
     raw_.classify = [](void *at, const ::rego_completion *facts, const ::rego_context *context,
                        ::rego_outcome *out) noexcept {
-      detail::contained([&] { *out = callable::of(at).f(*facts, *context, *out); }, [&] { out->kind = UINT32_MAX; });
+      const auto classify = [&] {
+        const ::rego_completion how = detail::handed(facts);
+        const ::rego_context known = detail::handed(context);
+        ::rego_outcome usual = detail::handed(out);
+        detail::hand_back<::rego_outcome>(callable::of(at).f(how, known, usual), out);
+      };
+      detail::contained(classify, [&] { out->kind = UINT32_MAX; });
     };
     raw_.drop = callable::drop;
   }

@@ -1,6 +1,7 @@
 //! `test`: every test there is, language by language, and one closing line.
 
 mod mixed;
+mod newer;
 mod tally;
 
 use std::fs;
@@ -212,9 +213,11 @@ fn cpp(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     });
     // All of them, and then what became of them.
     let ran: Vec<_> = ran.collect();
-    let mixed = mixed::dialects(root);
-    *tally += Tally { passed: mixed.is_ok().into(), failed: mixed.is_err().into(), skipped: 0 };
-    ran.into_iter().chain([mixed]).collect()
+    let more = [mixed::dialects(root), newer::header(root)];
+    for one in &more {
+        *tally += Tally { passed: one.is_ok().into(), failed: one.is_err().into(), skipped: 0 };
+    }
+    ran.into_iter().chain(more).collect()
 }
 
 /// Both ends of what `rego.hpp` is for, and what is in between.
