@@ -50,6 +50,8 @@ pub(crate) fn into(root: &Root, prefix: &Path, profile: Profile) -> Result<(), F
     let lib = folder(prefix, "lib")?;
     copy(&shared, &lib.join(&library))?;
     copy(&archive, &lib.join("librego.a"))?;
+    // A name that is no shared library's, by which linkers and CMake find it with `-l`.
+    link("librego.a", &lib.join("librego-static.a"))?;
     link(&library, &lib.join(format!("librego.so.{SOVERSION}")))?;
     link(&format!("librego.so.{SOVERSION}"), &lib.join("librego.so"))?;
     let include = folder(prefix, "include")?;
