@@ -107,6 +107,20 @@ namespace detail {
 
 inline ::rego_str str(std::string_view text) noexcept { return ::rego_str{text.data(), text.size()}; }
 
+/// A pointer as a number that comes back, and what it was: as bytes, for systems whose pointers are shorter.
+template <class T>
+std::uint64_t number_of(T *at) noexcept {
+  std::uint64_t number = 0;
+  std::memcpy(&number, &at, sizeof at);
+  return number;
+}
+template <class T>
+T *pointer_of(std::uint64_t number) noexcept {
+  T *at = nullptr;
+  std::memcpy(&at, &number, sizeof at);
+  return at;
+}
+
 /// What the library hands to a callback: it may know less of it than this header, and its size says how much.
 /// What is not there is 0.
 template <class T>
@@ -494,7 +508,7 @@ struct job {
     left = std::make_unique<typename job::left>();
     self.make(attempt(self.engine, told, facts), *left);
 #endif
-    facts.raw().result = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(left.release()));
+    facts.raw().result = number_of(left.release());
     hand_back(facts.raw(), out);
   }
 
@@ -508,7 +522,7 @@ struct job {
   }
 
   static std::unique_ptr<left> claim(std::uint64_t result) noexcept {
-    return std::unique_ptr<left>(reinterpret_cast<left *>(static_cast<std::uintptr_t>(result)));
+    return std::unique_ptr<left>(pointer_of<left>(result));
   }
   static void discard(void *, std::uint64_t result) noexcept { claim(result); }
   static void drop(void *at) noexcept { delete static_cast<job *>(at); }
@@ -567,7 +581,8 @@ class call {
   static call adopt(::rego_engine *engine, ::rego_call raw) noexcept { return call(engine, raw); }
   call(call &&other) noexcept : engine_(other.engine_), raw_(std::exchange(other.raw_, 0)) {}
   call &operator=(call &&other) noexcept {
-    call(std::move(other)).swap(*this);
+    call taken(std::move(other));
+    taken.swap(*this);
     return *this;
   }
   call(const call &) = delete;
@@ -635,7 +650,8 @@ class loop {
   static loop adopt(::rego_loop *raw, ::rego_engine *engine = nullptr) noexcept { return loop(raw, engine); }
   loop(loop &&other) noexcept { swap(other); }
   loop &operator=(loop &&other) noexcept {
-    loop(std::move(other)).swap(*this);
+    loop taken(std::move(other));
+    taken.swap(*this);
     return *this;
   }
   loop(const loop &) = delete;
@@ -741,15 +757,15 @@ inline std::string quoted(std::string_view text) {
 /// A budget that policies can name, put together line by line, among those that `engine::load_policies` takes.
 class budget {
  public:
-  explicit budget(std::string_view name) : text_("[budgets." + detail::quoted(name) + "]\n") {}
+  explicit budget(std::string_view name) : text_(std::string("[budgets.") + detail::quoted(name) + "]\n") {}
   /// Extra attempts are a share of the calls that servers answer.
-  budget &ratio(double share) { return line("kind = \"ratio\"\nratio = " + detail::number(share)); }
+  budget &ratio(double share) { return line("kind = \"ratio\"").set("ratio", detail::number(share)); }
   /// What a ratio starts with.
-  budget &start(unsigned attempts) { return line("start = " + std::to_string(attempts)); }
+  budget &start(unsigned attempts) { return set("start", std::to_string(attempts)); }
   /// What comes on top of a ratio each second while the site is healthy.
-  budget &min_per_sec(double attempts) { return line("min_per_sec = " + detail::number(attempts)); }
+  budget &min_per_sec(double attempts) { return set("min_per_sec", detail::number(attempts)); }
   /// So many extra attempts at a time.
-  budget &concurrency(unsigned max) { return line("kind = \"concurrency\"\nmax = " + std::to_string(max)); }
+  budget &concurrency(unsigned max) { return line("kind = \"concurrency\"").set("max", std::to_string(max)); }
   /// Any other line of the budget's table.
   budget &line(std::string_view line) {
     text_.append(line).push_back('\n');
@@ -758,6 +774,10 @@ class budget {
   const std::string &raw() const noexcept { return text_; }
 
  private:
+  budget &set(std::string_view name, std::string_view value) {
+    text_.append(name).append(" = ");
+    return line(value);
+  }
   std::string text_;
 };
 
@@ -765,24 +785,24 @@ class budget {
 class policy {
  public:
   /// The policies of a key or, with ".*" at its end, of a namespace.
-  explicit policy(std::string_view key) : text_("[policies." + detail::quoted(key) + "]\n") {}
+  explicit policy(std::string_view key) : text_(std::string("[policies.") + detail::quoted(key) + "]\n") {}
   policy &idempotent(bool yes = true) { return line(yes ? "idempotent = true" : "idempotent = false"); }
-  policy &max_attempts(unsigned n) { return line("retry.max_attempts = " + std::to_string(n)); }
-  policy &initial_backoff(std::chrono::nanoseconds d) { return line("retry.initial_backoff = " + text(d)); }
-  policy &max_backoff(std::chrono::nanoseconds d) { return line("retry.max_backoff = " + text(d)); }
-  policy &attempt_timeout(std::chrono::nanoseconds d) { return line("retry.attempt_timeout = " + text(d)); }
-  policy &overall_timeout(std::chrono::nanoseconds d) { return line("retry.overall_timeout = " + text(d)); }
-  policy &classifier(std::string_view name) { return line("retry.classifier = " + detail::quoted(name)); }
-  policy &retry_budget(std::string_view name) { return line("retry.budget = " + detail::quoted(name)); }
-  policy &hedge_budget(std::string_view name) { return line("hedge.budget = " + detail::quoted(name)); }
+  policy &max_attempts(unsigned n) { return set("retry.max_attempts", std::to_string(n)); }
+  policy &initial_backoff(std::chrono::nanoseconds d) { return set("retry.initial_backoff", text(d)); }
+  policy &max_backoff(std::chrono::nanoseconds d) { return set("retry.max_backoff", text(d)); }
+  policy &attempt_timeout(std::chrono::nanoseconds d) { return set("retry.attempt_timeout", text(d)); }
+  policy &overall_timeout(std::chrono::nanoseconds d) { return set("retry.overall_timeout", text(d)); }
+  policy &classifier(std::string_view name) { return set("retry.classifier", detail::quoted(name)); }
+  policy &retry_budget(std::string_view name) { return set("retry.budget", detail::quoted(name)); }
+  policy &hedge_budget(std::string_view name) { return set("hedge.budget", detail::quoted(name)); }
   policy &hedge_after(std::chrono::nanoseconds d) {
-    return line("hedge.enabled = true\nhedge.trigger = \"fixed\"\nhedge.delay = " + text(d));
+    return line("hedge.enabled = true\nhedge.trigger = \"fixed\"").set("hedge.delay", text(d));
   }
   /// Hedges so that they add `share` of the calls' own load, where that shortens most the percentile `objective`
   /// of requests that make `fan_out` calls each.
   policy &hedge_load(double share, double objective = 0.99, unsigned fan_out = 1) {
-    line("hedge.enabled = true\nhedge.trigger = { load = " + detail::number(share) + " }");
-    return line("hedge.objective = " + detail::number(objective) + "\nhedge.fan_out = " + std::to_string(fan_out));
+    line("hedge.enabled = true").set("hedge.trigger", std::string("{ load = ") + detail::number(share) + " }");
+    return set("hedge.objective", detail::number(objective)).set("hedge.fan_out", std::to_string(fan_out));
   }
   /// Any other line of the document's.
   policy &line(std::string_view line) {
@@ -795,7 +815,11 @@ class policy {
 
  private:
   policy(std::string text, detail::unit) noexcept : text_(std::move(text)) {}
-  static std::string text(std::chrono::nanoseconds d) { return "\"" + std::to_string(d.count()) + "ns\""; }
+  policy &set(std::string_view name, std::string_view value) {
+    text_.append(name).append(" = ");
+    return line(value);
+  }
+  static std::string text(std::chrono::nanoseconds d) { return std::string("\"") + std::to_string(d.count()) + "ns\""; }
   std::string text_;
 };
 

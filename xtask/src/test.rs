@@ -207,8 +207,7 @@ fn c(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
 
 fn cpp(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     let ran = CPP_DIALECTS.iter().map(|dialect| {
-        let strict = ["-Wpedantic", "-Wconversion", "-Wshadow", "-pthread"];
-        let compiler = [&["c++"], *dialect, &strict].concat();
+        let compiler = [&["c++"], *dialect, CPP_STRICT, &["-pthread"]].concat();
         programs(root, "bindings/cpp/tests", "cpp", &compiler, tally)
     });
     // All of them, and then what became of them.
@@ -223,9 +222,22 @@ fn cpp(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
 /// Both ends of what `rego.hpp` is for, and what is in between.
 const CPP_DIALECTS: &[&[&str]] = &[
     &["-std=c++17"],
-    &["-std=c++20"],
+    // What is inline only then is warned of only then.
+    &["-std=c++20", "-O3"],
     &["-std=c++23"],
     &["-std=c++17", "-fno-exceptions", "-fno-rtti"],
+];
+
+/// What those may want to know who include the header by `-I`.
+const CPP_STRICT: &[&str] = &[
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wshadow",
+    "-Wold-style-cast",
+    "-Wzero-as-null-pointer-constant",
+    "-Wuseless-cast",
+    // Not every compiler has all of them.
+    "-Wno-unknown-warning-option",
 ];
 
 /// How a program is linked to the library.
