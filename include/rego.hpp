@@ -81,9 +81,10 @@ static_assert(REGO_VERSION_MAJOR == 0 && REGO_VERSION_MINOR == 1, "rego.hpp is o
 /// clock on every system the library knows.
 using time = rego_time;
 
+/// A point at the clock's epoch or before it is 1: as a deadline it is past, where 0 would be none.
 inline time to_time(std::chrono::steady_clock::time_point at) noexcept {
-  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch());
-  return static_cast<time>(since.count());
+  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+  return static_cast<time>(since > 0 ? since : 1);
 }
 inline time now() noexcept { return to_time(std::chrono::steady_clock::now()); }
 
@@ -318,10 +319,13 @@ class attempt {
   bool is_hedge() const noexcept { return info_->kind == REGO_ATTEMPT_HEDGE; }
   /// When it must be over; `REGO_TIME_NEVER` if there is no such time.
   time deadline() const noexcept { return info_->deadline; }
+  /// How long that is from now: 0 if it is past, and never more than a year, also where there is no such time. So it
+  /// can be added to now, as whoever waits so long does.
   std::chrono::nanoseconds remaining() const noexcept {
+    constexpr std::chrono::nanoseconds longest = std::chrono::hours(365 * 24);
     const time at = now();
     const time left = deadline() > at ? deadline() - at : 0;
-    return std::chrono::nanoseconds(static_cast<std::int64_t>(left < INT64_MAX ? left : INT64_MAX));
+    return left < static_cast<time>(longest.count()) ? std::chrono::nanoseconds(static_cast<std::int64_t>(left)) : longest;
   }
   /// Whether it should stop.
   bool cancelled() const noexcept { return ::rego_attempt_cancelled(engine_, info_->attempt); }
