@@ -184,9 +184,15 @@ template <class T>
 using result = std::expected<T, error>;
 using unexpected = std::unexpected<error>;
 #else
-struct unexpected {
-  error why;
-  explicit unexpected(error e) : why(std::move(e)) {}
+class unexpected {
+ public:
+  explicit unexpected(rego::error e) : error_(std::move(e)) {}
+  rego::error &error() & noexcept { return error_; }
+  const rego::error &error() const & noexcept { return error_; }
+  rego::error &&error() && noexcept { return std::move(error_); }
+
+ private:
+  rego::error error_;
 };
 
 /// A value, or why there is none: the part of `std::expected` that is used here.
@@ -195,7 +201,7 @@ class [[nodiscard]] result {
  public:
   using value_type = T;
   result(T value) : value_(std::move(value)) {}
-  result(unexpected e) : error_(std::move(e.why)) {}
+  result(unexpected e) : error_(std::move(e).error()) {}
   bool has_value() const noexcept { return value_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
   T &value() & { return check(), *value_; }
@@ -208,6 +214,8 @@ class [[nodiscard]] result {
   const T *operator->() const noexcept { return &*value_; }
   template <class U>
   T value_or(U &&other) const & { return has_value() ? *value_ : static_cast<T>(std::forward<U>(other)); }
+  template <class U>
+  T value_or(U &&other) && { return has_value() ? std::move(*value_) : static_cast<T>(std::forward<U>(other)); }
   const rego::error &error() const noexcept { return *error_; }
 
  private:
@@ -223,7 +231,7 @@ class [[nodiscard]] result<void> {
  public:
   using value_type = void;
   result() = default;
-  result(unexpected e) : error_(std::move(e.why)) {}
+  result(unexpected e) : error_(std::move(e).error()) {}
   bool has_value() const noexcept { return !error_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
   void value() const {

@@ -112,6 +112,16 @@ static void what_remains_can_be_waited_for() {
   CHECK(attempt.remaining() > 50min && attempt.remaining() <= 1h);
 }
 
+static void results_hand_over_what_they_have() {
+  rego::result<std::unique_ptr<int>> there = std::make_unique<int>(3);
+  CHECK(*std::move(there).value_or(nullptr) == 3);
+  rego::unexpected why{rego::error(REGO_STATUS_STALE)};
+  const rego::unexpected &same = why;
+  CHECK(why.error().status() == REGO_STATUS_STALE && same.error().status() == REGO_STATUS_STALE);
+  rego::result<std::unique_ptr<int>> none = std::move(why);
+  CHECK(!none && none.error().status() == REGO_STATUS_STALE && std::move(none).value_or(nullptr) == nullptr);
+}
+
 static void errors_are_told() {
   rego::engine engine = make();
   const auto wrong = engine.load_policies("schema = 1\n[policies.\"a.b\"]\nretry.max_atempts = 3\n");
@@ -358,6 +368,7 @@ int main() {
   budgets_and_loads_are_put_together();
   a_deadline_that_is_past_is_no_absent_one();
   what_remains_can_be_waited_for();
+  results_hand_over_what_they_have();
   errors_are_told();
   hedges_run_on_the_pool();
   a_submitted_call_tells_its_end();
