@@ -422,7 +422,14 @@ namespace detail {
 template <class Pool, class = void>
 struct has_schedule : std::false_type {};
 template <class Pool>
-struct has_schedule<Pool, std::void_t<decltype(std::declval<Pool &>().schedule(time{}, std::declval<task>()))>>
+struct has_schedule<Pool, std::void_t<decltype(std::declval<Pool &>().schedule(time{}, std::declval<task>()) ? 0 : 1)>>
+    : std::true_type {};
+
+/// Whether it has something of that name for a time and a task, whatever that wants and answers.
+template <class Pool, class Task, class = void>
+struct names_schedule : std::false_type {};
+template <class Pool, class Task>
+struct names_schedule<Pool, Task, std::void_t<decltype(std::declval<Pool &>().schedule(time{}, std::declval<Task>()))>>
     : std::true_type {};
 
 template <class Pool, class = void>
@@ -444,6 +451,8 @@ std::int32_t refused_unless(F accepted) noexcept {
 template <class Pool>
 ::rego_executor executor(Pool &pool) noexcept {
   static_assert(has_spawn<Pool>::value, "a pool has `bool spawn(rego::task)`");
+  constexpr bool times = names_schedule<Pool, task>::value || names_schedule<Pool, task &>::value;
+  static_assert(has_schedule<Pool>::value || !times, "a pool that is the timer has `bool schedule(rego::time, rego::task)`");
   ::rego_executor raw = REGO_EXECUTOR_INIT;
   raw.userdata = const_cast<void *>(static_cast<const void *>(std::addressof(pool)));
   raw.spawn = [](void *at, ::rego_run_fn run, std::uint64_t id) noexcept -> std::int32_t {
@@ -526,10 +535,10 @@ struct job {
 
   void make(const attempt &it, left &to) {
     if constexpr (std::is_void_v<returned>) {
-      op(it);
+      std::invoke(op, it);
       to.value.emplace();
     } else {
-      to.value.emplace(op(it));
+      to.value.emplace(std::invoke(op, it));
     }
   }
 
@@ -576,7 +585,7 @@ struct submitted : job<F> {
     submitted &self = *static_cast<submitted *>(static_cast<job<F> *>(at));
     const ::rego_result told = handed(raw);
     outcome<typename job<F>::returned> it(told, job<F>::claim(told.result));
-    detail::contained([&] { static_cast<void>(self.then(std::move(it))); }, [] {});
+    detail::contained([&] { static_cast<void>(std::invoke(self.then, std::move(it))); }, [] {});
   }
   static void drop(void *at) noexcept { delete static_cast<submitted *>(static_cast<job<F> *>(at)); }
 };
@@ -708,7 +717,7 @@ class loop {
     for (bool more = true;;) {
       while (next_ < count_) {
         const ::rego_action action = batch_[next_++];
-        static_cast<void>(act(action));
+        static_cast<void>(std::invoke(act, action));
       }
       if (!more) return {};
       std::size_t count = 0;
@@ -876,7 +885,7 @@ class classifier {
         const ::rego_completion how = detail::handed(facts);
         const ::rego_context known = detail::handed(context);
         ::rego_outcome usual = detail::handed(out);
-        detail::hand_back<::rego_outcome>(callable::of(at).f(how, known, usual), out);
+        detail::hand_back<::rego_outcome>(std::invoke(callable::of(at).f, how, known, usual), out);
       };
       detail::contained(classify, [&] { out->kind = UINT32_MAX; });
     };

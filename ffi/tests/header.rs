@@ -176,6 +176,58 @@ fn an_initialiser_that_is_too_short_is_noticed() {
     }
 }
 
+/// What is handed to `rego.hpp` and cannot be, with the reason that it tells.
+const REFUSED: &[(&str, &str)] = &[
+    ("e.run(k, [] { return 1; });", "an operation is called with a `const rego::attempt &`"),
+    (
+        "struct { void spawn(rego::task) {} } p; e.call(k, p, op);",
+        "a pool has `bool spawn(rego::task)`",
+    ),
+    (
+        "struct { bool spawn(rego::task) { return false; } void schedule(rego::time, rego::task) {} } p; \
+         e.call(k, p, op);",
+        "a pool that is the timer has `bool schedule(rego::time, rego::task)`",
+    ),
+    (
+        "struct { bool spawn(rego::task) { return false; } \
+         bool schedule(rego::time, rego::task &) { return false; } } p; e.call(k, p, op);",
+        "a pool that is the timer has `bool schedule(rego::time, rego::task)`",
+    ),
+];
+
+#[test]
+fn the_cpp_front_says_why_it_refuses() {
+    let Some(cpp) = Compiler::cpp() else { return };
+    let compile = |body: &str| {
+        let source = format!(
+            "#include <rego.hpp>\nvoid f(rego::engine e, rego::key k);\n\
+             void f(rego::engine e, rego::key k) {{\n\
+             const auto op = [](const rego::attempt &it) {{ return it.number(); }};\n\
+             e.run(k, op).value();\n{body}\n}}\n"
+        );
+        cpp.compile(&["-std=c++17"], &source)
+    };
+    for (body, why) in REFUSED {
+        let errors = compile(body).expect_err(body);
+        assert!(errors.contains(why), "{body}: {errors}");
+        // Nothing before that, from deep inside.
+        let first = errors.lines().find(|line| line.contains("error:")).unwrap_or_default();
+        assert!(first.contains(why), "{body}: {first}");
+    }
+    // What is said in another way is taken.
+    for body in [
+        "e.run(k, &rego::attempt::number).value();",
+        "struct { bool spawn(rego::task) { return false; } } p; e.call(k, p, op).value();",
+        "struct { bool spawn(rego::task) { return false; } \
+         bool schedule(rego::time, rego::task) { return false; } } p; \
+         e.submit(k, p, &rego::attempt::is_hedge, &rego::outcome<bool>::ok).value();",
+        "struct { int spawn(rego::task) { return 0; } int schedule(rego::time, rego::task) { return 0; } } p; \
+         e.call(k, p, op).value();",
+    ] {
+        compile(body).unwrap_or_else(|errors| panic!("{body}: {errors}"));
+    }
+}
+
 /// The control of them, too, and of the attribute.
 #[test]
 fn a_status_that_is_thrown_away_is_noticed() {

@@ -122,6 +122,12 @@ static void results_hand_over_what_they_have() {
   CHECK(!none && none.error().status() == REGO_STATUS_STALE && std::move(none).value_or(nullptr) == nullptr);
 }
 
+static void members_are_callables() {
+  rego::engine engine = make();
+  const rego::key get = engine.key("svc.Get").value();
+  CHECK(engine.run(get, &rego::attempt::number).value().value() == 0);
+}
+
 static void errors_are_told() {
   rego::engine engine = make();
   const auto wrong = engine.load_policies("schema = 1\n[policies.\"a.b\"]\nretry.max_atempts = 3\n");
@@ -369,6 +375,7 @@ int main() {
   a_deadline_that_is_past_is_no_absent_one();
   what_remains_can_be_waited_for();
   results_hand_over_what_they_have();
+  members_are_callables();
   errors_are_told();
   hedges_run_on_the_pool();
   a_submitted_call_tells_its_end();
