@@ -22,6 +22,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <locale>
 #include <memory>
@@ -80,9 +81,10 @@ static_assert(REGO_VERSION_MAJOR == 0 && REGO_VERSION_MINOR == 1, "rego.hpp is o
 /// clock on every system the library knows.
 using time = rego_time;
 
+/// A point at the clock's epoch or before it is 1: as a deadline it is past, where 0 would be none.
 inline time to_time(std::chrono::steady_clock::time_point at) noexcept {
-  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch());
-  return static_cast<time>(since.count());
+  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+  return static_cast<time>(since > 0 ? since : 1);
 }
 inline time now() noexcept { return to_time(std::chrono::steady_clock::now()); }
 
@@ -105,6 +107,39 @@ namespace detail {
 [[noreturn]] inline void fail(const error &why);
 
 inline ::rego_str str(std::string_view text) noexcept { return ::rego_str{text.data(), text.size()}; }
+
+/// A pointer as a number that comes back, and what it was: as bytes, for systems whose pointers are shorter.
+template <class T>
+std::uint64_t number_of(T *at) noexcept {
+  std::uint64_t number = 0;
+  std::memcpy(&number, &at, sizeof at);
+  return number;
+}
+template <class T>
+T *pointer_of(std::uint64_t number) noexcept {
+  T *at = nullptr;
+  std::memcpy(&at, &number, sizeof at);
+  return at;
+}
+
+/// What the library hands to a callback: it may know less of it than this header, and its size says how much.
+/// What is not there is 0.
+template <class T>
+T handed(const T *from) noexcept {
+  const std::size_t size = from->struct_size;
+  T it{};
+  std::memcpy(&it, from, size < sizeof(T) ? size : sizeof(T));
+  it.struct_size = sizeof(T);
+  return it;
+}
+
+/// Writes `it` over what the library handed out to be written, as far as that goes.
+template <class T>
+void hand_back(const T &it, T *to) noexcept {
+  const std::uint32_t size = to->struct_size;
+  std::memcpy(to, &it, size < sizeof(T) ? size : sizeof(T));
+  to->struct_size = size;
+}
 
 /// What a `void` callable returns.
 struct unit {};
@@ -149,9 +184,15 @@ template <class T>
 using result = std::expected<T, error>;
 using unexpected = std::unexpected<error>;
 #else
-struct unexpected {
-  error why;
-  explicit unexpected(error e) : why(std::move(e)) {}
+class unexpected {
+ public:
+  explicit unexpected(rego::error e) : error_(std::move(e)) {}
+  rego::error &error() & noexcept { return error_; }
+  const rego::error &error() const & noexcept { return error_; }
+  rego::error &&error() && noexcept { return std::move(error_); }
+
+ private:
+  rego::error error_;
 };
 
 /// A value, or why there is none: the part of `std::expected` that is used here.
@@ -160,7 +201,7 @@ class [[nodiscard]] result {
  public:
   using value_type = T;
   result(T value) : value_(std::move(value)) {}
-  result(unexpected e) : error_(std::move(e.why)) {}
+  result(unexpected e) : error_(std::move(e).error()) {}
   bool has_value() const noexcept { return value_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
   T &value() & { return check(), *value_; }
@@ -173,6 +214,8 @@ class [[nodiscard]] result {
   const T *operator->() const noexcept { return &*value_; }
   template <class U>
   T value_or(U &&other) const & { return has_value() ? *value_ : static_cast<T>(std::forward<U>(other)); }
+  template <class U>
+  T value_or(U &&other) && { return has_value() ? std::move(*value_) : static_cast<T>(std::forward<U>(other)); }
   const rego::error &error() const noexcept { return *error_; }
 
  private:
@@ -188,7 +231,7 @@ class [[nodiscard]] result<void> {
  public:
   using value_type = void;
   result() = default;
-  result(unexpected e) : error_(std::move(e.why)) {}
+  result(unexpected e) : error_(std::move(e).error()) {}
   bool has_value() const noexcept { return !error_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
   void value() const {
@@ -284,10 +327,13 @@ class attempt {
   bool is_hedge() const noexcept { return info_->kind == REGO_ATTEMPT_HEDGE; }
   /// When it must be over; `REGO_TIME_NEVER` if there is no such time.
   time deadline() const noexcept { return info_->deadline; }
+  /// How long that is from now: 0 if it is past, and never more than a year, also where there is no such time. So it
+  /// can be added to now, as whoever waits so long does.
   std::chrono::nanoseconds remaining() const noexcept {
+    constexpr std::chrono::nanoseconds longest = std::chrono::hours(365 * 24);
     const time at = now();
     const time left = deadline() > at ? deadline() - at : 0;
-    return std::chrono::nanoseconds(static_cast<std::int64_t>(left < INT64_MAX ? left : INT64_MAX));
+    return left < static_cast<time>(longest.count()) ? std::chrono::nanoseconds(static_cast<std::int64_t>(left)) : longest;
   }
   /// Whether it should stop.
   bool cancelled() const noexcept { return ::rego_attempt_cancelled(engine_, info_->attempt); }
@@ -376,7 +422,14 @@ namespace detail {
 template <class Pool, class = void>
 struct has_schedule : std::false_type {};
 template <class Pool>
-struct has_schedule<Pool, std::void_t<decltype(std::declval<Pool &>().schedule(time{}, std::declval<task>()))>>
+struct has_schedule<Pool, std::void_t<decltype(std::declval<Pool &>().schedule(time{}, std::declval<task>()) ? 0 : 1)>>
+    : std::true_type {};
+
+/// Whether it has something of that name for a time and a task, whatever that wants and answers.
+template <class Pool, class Task, class = void>
+struct names_schedule : std::false_type {};
+template <class Pool, class Task>
+struct names_schedule<Pool, Task, std::void_t<decltype(std::declval<Pool &>().schedule(time{}, std::declval<Task>()))>>
     : std::true_type {};
 
 template <class Pool, class = void>
@@ -398,6 +451,8 @@ std::int32_t refused_unless(F accepted) noexcept {
 template <class Pool>
 ::rego_executor executor(Pool &pool) noexcept {
   static_assert(has_spawn<Pool>::value, "a pool has `bool spawn(rego::task)`");
+  constexpr bool times = names_schedule<Pool, task>::value || names_schedule<Pool, task &>::value;
+  static_assert(has_schedule<Pool>::value || !times, "a pool that is the timer has `bool schedule(rego::time, rego::task)`");
   ::rego_executor raw = REGO_EXECUTOR_INIT;
   raw.userdata = const_cast<void *>(static_cast<const void *>(std::addressof(pool)));
   raw.spawn = [](void *at, ::rego_run_fn run, std::uint64_t id) noexcept -> std::int32_t {
@@ -458,12 +513,13 @@ struct job {
 
   static void run(void *at, const ::rego_attempt_info *info, ::rego_completion *out) noexcept {
     job &self = *static_cast<job *>(at);
+    const ::rego_attempt_info told = handed(info);
     completion facts;
     std::unique_ptr<typename job::left> left;
 #if REGO_HPP_EXCEPTIONS
     try {
       left = std::make_unique<typename job::left>();
-      self.make(attempt(self.engine, *info, facts), *left);
+      self.make(attempt(self.engine, told, facts), *left);
     } catch (...) {
       // Where there was no memory for what it leaves, it was not called, and leaves nothing.
       if (left) left->thrown = std::current_exception();
@@ -471,23 +527,23 @@ struct job {
     }
 #else
     left = std::make_unique<typename job::left>();
-    self.make(attempt(self.engine, *info, facts), *left);
+    self.make(attempt(self.engine, told, facts), *left);
 #endif
-    *out = facts.raw();
-    out->result = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(left.release()));
+    facts.raw().result = number_of(left.release());
+    hand_back(facts.raw(), out);
   }
 
   void make(const attempt &it, left &to) {
     if constexpr (std::is_void_v<returned>) {
-      op(it);
+      std::invoke(op, it);
       to.value.emplace();
     } else {
-      to.value.emplace(op(it));
+      to.value.emplace(std::invoke(op, it));
     }
   }
 
   static std::unique_ptr<left> claim(std::uint64_t result) noexcept {
-    return std::unique_ptr<left>(reinterpret_cast<left *>(static_cast<std::uintptr_t>(result)));
+    return std::unique_ptr<left>(pointer_of<left>(result));
   }
   static void discard(void *, std::uint64_t result) noexcept { claim(result); }
   static void drop(void *at) noexcept { delete static_cast<job *>(at); }
@@ -527,8 +583,9 @@ struct submitted : job<F> {
 
   static void done(void *at, const ::rego_result *raw) noexcept {
     submitted &self = *static_cast<submitted *>(static_cast<job<F> *>(at));
-    outcome<typename job<F>::returned> it(*raw, job<F>::claim(raw->result));
-    detail::contained([&] { static_cast<void>(self.then(std::move(it))); }, [] {});
+    const ::rego_result told = handed(raw);
+    outcome<typename job<F>::returned> it(told, job<F>::claim(told.result));
+    detail::contained([&] { static_cast<void>(std::invoke(self.then, std::move(it))); }, [] {});
   }
   static void drop(void *at) noexcept { delete static_cast<submitted *>(static_cast<job<F> *>(at)); }
 };
@@ -545,7 +602,8 @@ class call {
   static call adopt(::rego_engine *engine, ::rego_call raw) noexcept { return call(engine, raw); }
   call(call &&other) noexcept : engine_(other.engine_), raw_(std::exchange(other.raw_, 0)) {}
   call &operator=(call &&other) noexcept {
-    call(std::move(other)).swap(*this);
+    call taken(std::move(other));
+    taken.swap(*this);
     return *this;
   }
   call(const call &) = delete;
@@ -613,7 +671,8 @@ class loop {
   static loop adopt(::rego_loop *raw, ::rego_engine *engine = nullptr) noexcept { return loop(raw, engine); }
   loop(loop &&other) noexcept { swap(other); }
   loop &operator=(loop &&other) noexcept {
-    loop(std::move(other)).swap(*this);
+    loop taken(std::move(other));
+    taken.swap(*this);
     return *this;
   }
   loop(const loop &) = delete;
@@ -658,7 +717,7 @@ class loop {
     for (bool more = true;;) {
       while (next_ < count_) {
         const ::rego_action action = batch_[next_++];
-        static_cast<void>(act(action));
+        static_cast<void>(std::invoke(act, action));
       }
       if (!more) return {};
       std::size_t count = 0;
@@ -719,15 +778,15 @@ inline std::string quoted(std::string_view text) {
 /// A budget that policies can name, put together line by line, among those that `engine::load_policies` takes.
 class budget {
  public:
-  explicit budget(std::string_view name) : text_("[budgets." + detail::quoted(name) + "]\n") {}
+  explicit budget(std::string_view name) : text_(std::string("[budgets.") + detail::quoted(name) + "]\n") {}
   /// Extra attempts are a share of the calls that servers answer.
-  budget &ratio(double share) { return line("kind = \"ratio\"\nratio = " + detail::number(share)); }
+  budget &ratio(double share) { return line("kind = \"ratio\"").set("ratio", detail::number(share)); }
   /// What a ratio starts with.
-  budget &start(unsigned attempts) { return line("start = " + std::to_string(attempts)); }
+  budget &start(unsigned attempts) { return set("start", std::to_string(attempts)); }
   /// What comes on top of a ratio each second while the site is healthy.
-  budget &min_per_sec(double attempts) { return line("min_per_sec = " + detail::number(attempts)); }
+  budget &min_per_sec(double attempts) { return set("min_per_sec", detail::number(attempts)); }
   /// So many extra attempts at a time.
-  budget &concurrency(unsigned max) { return line("kind = \"concurrency\"\nmax = " + std::to_string(max)); }
+  budget &concurrency(unsigned max) { return line("kind = \"concurrency\"").set("max", std::to_string(max)); }
   /// Any other line of the budget's table.
   budget &line(std::string_view line) {
     text_.append(line).push_back('\n');
@@ -736,6 +795,10 @@ class budget {
   const std::string &raw() const noexcept { return text_; }
 
  private:
+  budget &set(std::string_view name, std::string_view value) {
+    text_.append(name).append(" = ");
+    return line(value);
+  }
   std::string text_;
 };
 
@@ -743,24 +806,24 @@ class budget {
 class policy {
  public:
   /// The policies of a key or, with ".*" at its end, of a namespace.
-  explicit policy(std::string_view key) : text_("[policies." + detail::quoted(key) + "]\n") {}
+  explicit policy(std::string_view key) : text_(std::string("[policies.") + detail::quoted(key) + "]\n") {}
   policy &idempotent(bool yes = true) { return line(yes ? "idempotent = true" : "idempotent = false"); }
-  policy &max_attempts(unsigned n) { return line("retry.max_attempts = " + std::to_string(n)); }
-  policy &initial_backoff(std::chrono::nanoseconds d) { return line("retry.initial_backoff = " + text(d)); }
-  policy &max_backoff(std::chrono::nanoseconds d) { return line("retry.max_backoff = " + text(d)); }
-  policy &attempt_timeout(std::chrono::nanoseconds d) { return line("retry.attempt_timeout = " + text(d)); }
-  policy &overall_timeout(std::chrono::nanoseconds d) { return line("retry.overall_timeout = " + text(d)); }
-  policy &classifier(std::string_view name) { return line("retry.classifier = " + detail::quoted(name)); }
-  policy &retry_budget(std::string_view name) { return line("retry.budget = " + detail::quoted(name)); }
-  policy &hedge_budget(std::string_view name) { return line("hedge.budget = " + detail::quoted(name)); }
+  policy &max_attempts(unsigned n) { return set("retry.max_attempts", std::to_string(n)); }
+  policy &initial_backoff(std::chrono::nanoseconds d) { return set("retry.initial_backoff", text(d)); }
+  policy &max_backoff(std::chrono::nanoseconds d) { return set("retry.max_backoff", text(d)); }
+  policy &attempt_timeout(std::chrono::nanoseconds d) { return set("retry.attempt_timeout", text(d)); }
+  policy &overall_timeout(std::chrono::nanoseconds d) { return set("retry.overall_timeout", text(d)); }
+  policy &classifier(std::string_view name) { return set("retry.classifier", detail::quoted(name)); }
+  policy &retry_budget(std::string_view name) { return set("retry.budget", detail::quoted(name)); }
+  policy &hedge_budget(std::string_view name) { return set("hedge.budget", detail::quoted(name)); }
   policy &hedge_after(std::chrono::nanoseconds d) {
-    return line("hedge.enabled = true\nhedge.trigger = \"fixed\"\nhedge.delay = " + text(d));
+    return line("hedge.enabled = true\nhedge.trigger = \"fixed\"").set("hedge.delay", text(d));
   }
   /// Hedges so that they add `share` of the calls' own load, where that shortens most the percentile `objective`
   /// of requests that make `fan_out` calls each.
   policy &hedge_load(double share, double objective = 0.99, unsigned fan_out = 1) {
-    line("hedge.enabled = true\nhedge.trigger = { load = " + detail::number(share) + " }");
-    return line("hedge.objective = " + detail::number(objective) + "\nhedge.fan_out = " + std::to_string(fan_out));
+    line("hedge.enabled = true").set("hedge.trigger", std::string("{ load = ") + detail::number(share) + " }");
+    return set("hedge.objective", detail::number(objective)).set("hedge.fan_out", std::to_string(fan_out));
   }
   /// Any other line of the document's.
   policy &line(std::string_view line) {
@@ -773,7 +836,11 @@ class policy {
 
  private:
   policy(std::string text, detail::unit) noexcept : text_(std::move(text)) {}
-  static std::string text(std::chrono::nanoseconds d) { return "\"" + std::to_string(d.count()) + "ns\""; }
+  policy &set(std::string_view name, std::string_view value) {
+    text_.append(name).append(" = ");
+    return line(value);
+  }
+  static std::string text(std::chrono::nanoseconds d) { return std::string("\"") + std::to_string(d.count()) + "ns\""; }
   std::string text_;
 };
 
@@ -814,7 +881,13 @@ class classifier {
     raw_.userdata = lent_;
     raw_.classify = [](void *at, const ::rego_completion *facts, const ::rego_context *context,
                        ::rego_outcome *out) noexcept {
-      detail::contained([&] { *out = callable::of(at).f(*facts, *context, *out); }, [&] { out->kind = UINT32_MAX; });
+      const auto classify = [&] {
+        const ::rego_completion how = detail::handed(facts);
+        const ::rego_context known = detail::handed(context);
+        ::rego_outcome usual = detail::handed(out);
+        detail::hand_back<::rego_outcome>(std::invoke(callable::of(at).f, how, known, usual), out);
+      };
+      detail::contained(classify, [&] { out->kind = UINT32_MAX; });
     };
     raw_.drop = callable::drop;
   }

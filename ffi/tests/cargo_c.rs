@@ -1,4 +1,5 @@
-//! What cargo-c is told of the library is what `cargo xtask install` makes of it.
+//! What cargo-c is told of the library is what `cargo xtask install` makes of it: libraries, headers
+//! and rego.pc, where cargo-c lets itself be told.
 
 use std::path::Path;
 
@@ -48,7 +49,7 @@ fn differences(manifest: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn cargo_c_makes_the_same_package() {
+fn cargo_c_is_told_of_the_same_package() {
     assert_eq!(differences(MANIFEST), [""; 0]);
     // The controls.
     let other = |was: &str, is: &str| differences(&MANIFEST.replace(was, is));

@@ -99,6 +99,9 @@ rego_str text(void);
 rego_str text(void) { return REGO_STR("svc.Get"); }
 uint32_t version(void);
 uint32_t version(void) { return REGO_VERSION_NUMBER; }
+#if REGO_VERSION_NUMBER / 1000000 != REGO_VERSION_MAJOR
+#  error "no number"
+#endif
 int is_done(const rego_action *action);
 int is_done(const rego_action *action) {
   switch (action->kind) {
@@ -130,6 +133,15 @@ fn program(initialisers: &[(&str, String)]) -> String {
 
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
 
+/// Those of C++ besides: a program may include the header by `-I`, and then they are of it as well.
+const STRICT_CPP: &[&str] = &[
+    "-Wold-style-cast",
+    "-Wzero-as-null-pointer-constant",
+    "-Wuseless-cast",
+    // Not every compiler has all of them.
+    "-Wno-unknown-warning-option",
+];
+
 #[test]
 fn every_dialect_of_c_takes_it() {
     let (cc, program) = (Compiler::c(), program(&initialisers()));
@@ -144,7 +156,7 @@ fn every_dialect_of_cpp_takes_it() {
     let Some(cpp) = Compiler::cpp() else { return };
     let program = program(&initialisers());
     for dialect in ["c++11", "c++14", "c++17", "c++20", "c++23"] {
-        cpp.compile(&[STRICT, &[&format!("-std={dialect}")]].concat(), &program)
+        cpp.compile(&[STRICT, STRICT_CPP, &[&format!("-std={dialect}")]].concat(), &program)
             .unwrap_or_else(|errors| panic!("{dialect}: {errors}"));
     }
 }
@@ -161,6 +173,58 @@ fn an_initialiser_that_is_too_short_is_noticed() {
         let wrong = program(one).replacen(&format!("{of} make_"), &format!("{short}{of} make_"), 1);
         let refused = cc.compile(STRICT, &wrong);
         assert!(refused.is_err_and(|e| e.contains("missing-field-initializers")), "{name}");
+    }
+}
+
+/// What is handed to `rego.hpp` and cannot be, with the reason that it tells.
+const REFUSED: &[(&str, &str)] = &[
+    ("e.run(k, [] { return 1; });", "an operation is called with a `const rego::attempt &`"),
+    (
+        "struct { void spawn(rego::task) {} } p; e.call(k, p, op);",
+        "a pool has `bool spawn(rego::task)`",
+    ),
+    (
+        "struct { bool spawn(rego::task) { return false; } void schedule(rego::time, rego::task) {} } p; \
+         e.call(k, p, op);",
+        "a pool that is the timer has `bool schedule(rego::time, rego::task)`",
+    ),
+    (
+        "struct { bool spawn(rego::task) { return false; } \
+         bool schedule(rego::time, rego::task &) { return false; } } p; e.call(k, p, op);",
+        "a pool that is the timer has `bool schedule(rego::time, rego::task)`",
+    ),
+];
+
+#[test]
+fn the_cpp_front_says_why_it_refuses() {
+    let Some(cpp) = Compiler::cpp() else { return };
+    let compile = |body: &str| {
+        let source = format!(
+            "#include <rego.hpp>\nvoid f(rego::engine e, rego::key k);\n\
+             void f(rego::engine e, rego::key k) {{\n\
+             const auto op = [](const rego::attempt &it) {{ return it.number(); }};\n\
+             e.run(k, op).value();\n{body}\n}}\n"
+        );
+        cpp.compile(&["-std=c++17"], &source)
+    };
+    for (body, why) in REFUSED {
+        let errors = compile(body).expect_err(body);
+        assert!(errors.contains(why), "{body}: {errors}");
+        // Nothing before that, from deep inside.
+        let first = errors.lines().find(|line| line.contains("error:")).unwrap_or_default();
+        assert!(first.contains(why), "{body}: {first}");
+    }
+    // What is said in another way is taken.
+    for body in [
+        "e.run(k, &rego::attempt::number).value();",
+        "struct { bool spawn(rego::task) { return false; } } p; e.call(k, p, op).value();",
+        "struct { bool spawn(rego::task) { return false; } \
+         bool schedule(rego::time, rego::task) { return false; } } p; \
+         e.submit(k, p, &rego::attempt::is_hedge, &rego::outcome<bool>::ok).value();",
+        "struct { int spawn(rego::task) { return 0; } int schedule(rego::time, rego::task) { return 0; } } p; \
+         e.call(k, p, op).value();",
+    ] {
+        compile(body).unwrap_or_else(|errors| panic!("{body}: {errors}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! `test`: every test there is, language by language, and one closing line.
 
 mod mixed;
+mod newer;
 mod tally;
 
 use std::fs;
@@ -206,23 +207,37 @@ fn c(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
 
 fn cpp(root: &Root, tally: &mut Tally) -> Result<(), Failure> {
     let ran = CPP_DIALECTS.iter().map(|dialect| {
-        let strict = ["-Wpedantic", "-Wconversion", "-Wshadow", "-pthread"];
-        let compiler = [&["c++"], *dialect, &strict].concat();
+        let compiler = [&["c++"], *dialect, CPP_STRICT, &["-pthread"]].concat();
         programs(root, "bindings/cpp/tests", "cpp", &compiler, tally)
     });
     // All of them, and then what became of them.
     let ran: Vec<_> = ran.collect();
-    let mixed = mixed::dialects(root);
-    *tally += Tally { passed: mixed.is_ok().into(), failed: mixed.is_err().into(), skipped: 0 };
-    ran.into_iter().chain([mixed]).collect()
+    let more = [mixed::dialects(root), newer::header(root)];
+    for one in &more {
+        *tally += Tally { passed: one.is_ok().into(), failed: one.is_err().into(), skipped: 0 };
+    }
+    ran.into_iter().chain(more).collect()
 }
 
 /// Both ends of what `rego.hpp` is for, and what is in between.
 const CPP_DIALECTS: &[&[&str]] = &[
     &["-std=c++17"],
-    &["-std=c++20"],
+    // What is inline only then is warned of only then.
+    &["-std=c++20", "-O3"],
     &["-std=c++23"],
     &["-std=c++17", "-fno-exceptions", "-fno-rtti"],
+];
+
+/// What those may want to know who include the header by `-I`.
+const CPP_STRICT: &[&str] = &[
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wshadow",
+    "-Wold-style-cast",
+    "-Wzero-as-null-pointer-constant",
+    "-Wuseless-cast",
+    // Not every compiler has all of them.
+    "-Wno-unknown-warning-option",
 ];
 
 /// How a program is linked to the library.

@@ -11,4 +11,4 @@ static void check(const char *file, int line, bool holds, const char *what) {
     failures++;
   }
 }
-#define CHECK(holds) check(__FILE__, __LINE__, static_cast<bool>(holds), #holds)
+#define CHECK(holds) check(__FILE__, __LINE__, (holds) ? true : false, #holds)

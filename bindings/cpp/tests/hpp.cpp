@@ -89,6 +89,45 @@ static void budgets_and_loads_are_put_together() {
   CHECK(!lines.has_value() && lines.error().message().find("name of a budget") != std::string::npos);
 }
 
+static void a_deadline_that_is_past_is_no_absent_one() {
+  using point = std::chrono::steady_clock::time_point;
+  CHECK(rego::to_time(point() + 7ns) == 7 && rego::to_time(point()) == 1 && rego::to_time(point() - 1h) == 1);
+  rego::engine engine = make();
+  rego::options how;
+  how.deadline = rego::to_time(point() - 1h);
+  const auto late = engine.run(engine.key("svc.Get").value(), [](const rego::attempt &) { return 1; }, how);
+  CHECK(late && late->verdict() == REGO_VERDICT_DEADLINE_EXCEEDED);
+}
+
+static void what_remains_can_be_waited_for() {
+  rego_attempt_info info{};
+  rego::completion facts;
+  const rego::attempt attempt(nullptr, info, facts);
+  CHECK(attempt.remaining() == 0ns);
+  info.deadline = REGO_TIME_NEVER;
+  CHECK(attempt.remaining() == 365 * 24h);
+  const auto now = std::chrono::steady_clock::now();
+  CHECK(now + attempt.remaining() > now);
+  info.deadline = rego::now() + 3600000000000;
+  CHECK(attempt.remaining() > 50min && attempt.remaining() <= 1h);
+}
+
+static void results_hand_over_what_they_have() {
+  rego::result<std::unique_ptr<int>> there = std::make_unique<int>(3);
+  CHECK(*std::move(there).value_or(nullptr) == 3);
+  rego::unexpected why{rego::error(REGO_STATUS_STALE)};
+  const rego::unexpected &same = why;
+  CHECK(why.error().status() == REGO_STATUS_STALE && same.error().status() == REGO_STATUS_STALE);
+  rego::result<std::unique_ptr<int>> none = std::move(why);
+  CHECK(!none && none.error().status() == REGO_STATUS_STALE && std::move(none).value_or(nullptr) == nullptr);
+}
+
+static void members_are_callables() {
+  rego::engine engine = make();
+  const rego::key get = engine.key("svc.Get").value();
+  CHECK(engine.run(get, &rego::attempt::number).value().value() == 0);
+}
+
 static void errors_are_told() {
   rego::engine engine = make();
   const auto wrong = engine.load_policies("schema = 1\n[policies.\"a.b\"]\nretry.max_atempts = 3\n");
@@ -333,6 +372,10 @@ int main() {
   a_value_comes_back();
   the_header_tells_how_it_begins();
   budgets_and_loads_are_put_together();
+  a_deadline_that_is_past_is_no_absent_one();
+  what_remains_can_be_waited_for();
+  results_hand_over_what_they_have();
+  members_are_callables();
   errors_are_told();
   hedges_run_on_the_pool();
   a_submitted_call_tells_its_end();

@@ -17,13 +17,14 @@
 /// How much memory is not to be had at once.
 static std::atomic<std::size_t> too_much{SIZE_MAX};
 
-void *operator new(std::size_t size) {
+// Not inline: GCC takes what it sees of one for another's.
+[[gnu::noinline]] void *operator new(std::size_t size) {
   void *const at = size < too_much ? std::malloc(size) : nullptr;
   if (at == nullptr) throw std::bad_alloc();
   return at;
 }
-void operator delete(void *at) noexcept { std::free(at); }
-void operator delete(void *at, std::size_t) noexcept { std::free(at); }
+[[gnu::noinline]] void operator delete(void *at) noexcept { std::free(at); }
+[[gnu::noinline]] void operator delete(void *at, std::size_t) noexcept { std::free(at); }
 #endif
 
 static constexpr unsigned ROOM = 8;

@@ -18,6 +18,8 @@ const CONSUMER: &str = "bindings/cpp/consumer";
 const PROGRAM: &str = "target/abi/consumer";
 /// One that looks at the version, and one that makes a call.
 const GO_TESTS: &str = "^(TestTheLibraryHasTheVersionOfTheHeader|Example)$";
+/// Each that is there finds the static library beside the shared one.
+const LINKERS: &[&str] = &["bfd", "gold", "lld", "mold"];
 /// No version of ours.
 const OTHER: &str = "0.999";
 
@@ -40,6 +42,10 @@ pub(super) fn consumers(root: &Root) -> Result<(), Failure> {
             build(root, language, link, package).go()?;
             program(root, shared).go()?;
         }
+    }
+    for linker in LINKERS.iter().filter(|linker| super::is_there(root, &format!("ld.{linker}"))) {
+        build(root, ("cc", "main.c"), &format!("-fuse-ld={linker}"), "rego-static").go()?;
+        program(root, "").go()?;
     }
     build(root, ("cc", "main.c"), "", "rego").go()?;
     let why = "error while loading shared libraries: librego.so";
