@@ -74,13 +74,13 @@ pub unsafe extern "C" fn rego_execute(
         let mode = match executor.has_threads() {
             true if work.is_inline_first() && executor.has_timer() => Mode::InlineFirst,
             _ if work.is_inline_first() => return Err(REGO_STATUS_INVALID),
-            true if site.policy().hedging() => Mode::Detached,
+            true if site.hedges() => Mode::Detached,
             _ => Mode::Inline,
         };
         let begin = begin(&work, &executor, deadline)?;
         engine.told.hear(begin.now);
-        let share = Share::new(Run::new(engine, work, executor, mode));
-        let result = share.execute(&site, begin)?;
+        let share = Share::new(Run::new(engine, site, (work, executor), mode));
+        let result = share.execute(begin)?;
         result_out.with(|out| *out = rego_result { struct_size: out.struct_size, ..result });
         Ok(())
     })
@@ -129,8 +129,8 @@ pub unsafe extern "C" fn rego_submit(
         let site = engine.keys.get(key).ok_or(REGO_STATUS_STALE)?.clone();
         let begin = begin(&work, &executor, deadline)?;
         engine.told.hear(begin.now);
-        let share = Share::new(Run::new(engine, work, executor, Mode::Submitted));
-        call_out.set(share.submit(&site, begin)?);
+        let share = Share::new(Run::new(engine, site, (work, executor), Mode::Submitted));
+        call_out.set(share.submit(begin)?);
         Ok(())
     })
 }

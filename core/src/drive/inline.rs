@@ -15,7 +15,6 @@ use crate::{
     call::{Call, Launch, Reserved, Rules, Step, With},
     clock::Nanos,
     completion::Completion,
-    listener::Warning,
     notes::{AttemptId, AttemptSet, Notes, Timeline},
     outcome::Outcome,
     site::{Site, Terms},
@@ -226,7 +225,7 @@ fn with<'a>(
 ) -> With<'a> {
     let shard = Shard::current();
     if terms.policy.hedge.enabled {
-        cannot_hedge(host, site, shard, started);
+        host.cannot_hedge(site, shard, started);
     }
     With {
         site,
@@ -242,12 +241,6 @@ fn with<'a>(
         facts: None,
         abandoned: AttemptSet::EMPTY,
     }
-}
-
-#[cold]
-fn cannot_hedge(host: &Host, site: &Site, shard: Shard, now: Nanos) {
-    site.counters.could_not_hedge(shard);
-    host.warn(site, now, Warning::NoExecutor);
 }
 
 /// A plain success: facts and outcome are constants.

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rego::{
-    Class, Completion, Nanos, Outcome, Reason,
+    CallSite, Class, Completion, Nanos, Outcome, Reason,
     manual::{Action, AttemptRef, Step},
 };
 
@@ -28,6 +28,7 @@ pub(super) struct Run {
     pub(super) work: Work,
     pub(super) executor: Executor,
     pub(super) engine: Arc<rego_engine>,
+    pub(super) site: CallSite,
     pub(super) mode: Mode,
     state: Mutex<State>,
     /// Rings whenever somebody may wait for what has changed.
@@ -50,12 +51,12 @@ pub(super) enum Mode {
 impl Run {
     pub(super) fn new(
         engine: Arc<rego_engine>,
-        work: Work,
-        executor: Executor,
+        site: CallSite,
+        (work, executor): (Work, Executor),
         mode: Mode,
     ) -> Self {
         let (state, bell) = (Mutex::new(State::new()), Condvar::new());
-        Self { work, executor, engine, mode, state, bell }
+        Self { work, executor, engine, site, mode, state, bell }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -146,7 +147,11 @@ impl Share {
             return;
         }
         let attempt = start.attempt;
-        self.state().seats.push(Seat { attempt, phase: Phase::Queued });
+        {
+            let mut state = self.state();
+            state.hedged |= start.info.hedge_index > 0;
+            state.seats.push(Seat { attempt, phase: Phase::Queued });
+        }
         if let Ok(step) = self.engine.manual.queued(attempt, self.time()) {
             self.carry_out(&step);
         }
@@ -319,21 +324,30 @@ impl Share {
             }
             self.executor.schedule(at, Some(rego_run_task), task) || TASKS.take(task).is_none()
         });
-        if set {
-            return;
+        if !set {
+            self.miss_timer();
         }
-        let stranded = {
+    }
+
+    /// The host's timer has refused.
+    fn miss_timer(&self) {
+        let (call, hedged, stranded) = {
             let mut state = self.state();
             state.armed = u64::MAX;
+            let hedged = std::mem::replace(&mut state.hedged, true);
             if self.mode == Mode::Submitted {
                 // Nobody else looks then, so the next event is to ask for a timer again.
                 state.wake_at = u64::MAX;
             }
-            self.mode == Mode::Submitted && state.seats.is_empty() && state.done.is_none()
+            let nobody = self.mode == Mode::Submitted && state.seats.is_empty();
+            (state.call, hedged, nobody && state.done.is_none())
         };
+        if !hedged {
+            let said = self.work.idempotent();
+            self.engine.manual.miss_timer((call, &self.site), said, self.time());
+        }
         if stranded {
             // Nothing runs and nobody would come back: better an end than none.
-            let call = self.state().call;
             let _over = self.engine.manual.cancel(call);
             self.look();
         }

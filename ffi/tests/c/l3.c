@@ -125,6 +125,7 @@ static void set_up(int threads) {
   rego_options options = REGO_OPTIONS_INIT;
   rego_str text = {policies, sizeof policies - 1};
   options.now = pool_now();
+  options.max_events = 256;
   OK(rego_engine_new(&options, &engine, NULL));
   OK(rego_engine_load_policies(engine, text, NULL));
   pool = pool_new(threads);
@@ -261,6 +262,10 @@ static int32_t refuse_all(void *userdata, rego_run_fn run, uint64_t task) {
   (void)userdata, (void)run, (void)task;
   return 1;
 }
+static int32_t refuse_later(void *userdata, rego_time at, rego_run_fn run, uint64_t task) {
+  (void)at;
+  return refuse_all(userdata, run, task);
+}
 static int32_t here(void *userdata, rego_run_fn run, uint64_t task) {
   (void)userdata;
   run(task);
@@ -298,6 +303,74 @@ static void strange_executors_do_no_harm(void) {
     rego_run_task(forged * UINT64_C(0x9E3779B97F4A7C15));
     rego_run_task(forged << 32 | UINT64_C(1) << 31 | 1);
   }
+  tear_down();
+}
+
+/* How many warnings there were since the last look, all of one sort, and calls that could not hedge. */
+static int warnings(uint32_t sort) {
+  rego_event told[64];
+  size_t n = 0;
+  uint64_t dropped = 0;
+  int warned = 0;
+  OK(rego_events_drain(engine, told, sizeof told[0], 64, &n, &dropped));
+  for (size_t i = 0; i < n; i++) {
+    if (told[i].kind == REGO_EVENT_WARNED) {
+      CHECK(told[i].reason == sort && strcmp(told[i].key, "svc.Hedged") == 0);
+      warned++;
+    }
+  }
+  return warned;
+}
+static int impossible(void) {
+  static char text[1 << 17];
+  static const char series[] = "rego_hedges_total{key=\"svc.Hedged\",result=\"impossible\"} ";
+  size_t len = 0;
+  OK(rego_metrics_write(engine, text, sizeof text, &len));
+  const char *line = strstr(text, series);
+  return line == NULL ? 0 : atoi(line + sizeof series - 1);
+}
+
+/* Calls that cannot be hedged are warned of once for their key, and counted. */
+static void impossible_hedges_are_told(void) {
+  set_up(2);
+  rego_executor threads = pool_executor(pool), none = REGO_EXECUTOR_INIT;
+  rego_result result = REGO_RESULT_INIT;
+  struct log log = {0}, logs_of_timers[3] = {{.heeds = 1}, {.heeds = 1}, {0}};
+  rego_work work = work_of(&log);
+  OK(rego_execute(engine, key_of("svc.Get"), 0, &work, NULL, &result));
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, NULL, &result));
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &none, &result));
+  work.idempotent = REGO_IDEMPOTENT_NO;
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &none, &result));
+  CHECK(warnings(REGO_WARNING_NO_EXECUTOR) == 1 && impossible() == 3);
+  tear_down();
+  /* A host's timer that refuses: a call is counted once, and not where it was not to be hedged. */
+  set_up(2);
+  threads = pool_executor(pool);
+  threads.schedule = refuse_later;
+  for (int i = 0; i < 2; i++) {
+    work = work_of(&logs_of_timers[i]);
+    work.flags = REGO_EXECUTE_INLINE_FIRST;
+    OK(rego_execute(engine, key_of("svc.Hedged"), pool_now() + 5000000, &work, &threads, &result));
+    OK(rego_execute(engine, key_of("svc.Get"), 0, &work, &threads, &result));
+    CHECK(logs_of_timers[i].hedges == 0);
+  }
+  CHECK(warnings(REGO_WARNING_NO_TIMER) == 1 && impossible() == 2);
+  work = work_of(&logs_of_timers[2]);
+  OK(rego_submit(engine, key_of("svc.Hedged"), 0, &work, &threads, &result.call));
+  WAIT_FOR(logs_of_timers[2].drops, 1);
+  CHECK(warnings(REGO_WARNING_NO_TIMER) == 0 && impossible() == 3);
+  tear_down();
+  /* Each call that says no is counted once, whatever it is executed by. */
+  set_up(2);
+  threads = pool_executor(pool);
+  threads.schedule = refuse_later;
+  struct log no = {.failing = 2};
+  work = work_of(&no);
+  work.idempotent = REGO_IDEMPOTENT_NO;
+  work.flags = REGO_EXECUTE_INLINE_FIRST;
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &threads, &result));
+  CHECK(no.hedges == 0 && warnings(REGO_WARNING_NO_TIMER) == 0 && impossible() == 1);
   tear_down();
 }
 
@@ -643,6 +716,7 @@ int main(void) {
   inline_first_costs_no_hand_off();
   deadlines_are_asked_for_where_there_is_a_timer();
   strange_executors_do_no_harm();
+  impossible_hedges_are_told();
   a_submitted_call_tells_its_end();
   an_executed_call_can_be_cancelled();
   what_is_too_late_to_begin_is_not_begun();

@@ -194,5 +194,9 @@ fn a_call_that_is_not_declared_idempotent_is_not_hedged() {
         let _ = bench.start(ms(0), FOREVER, 1);
         assert_eq!(bench.time(ms(100)), Step::Wait(Nanos::from_secs(30)));
         assert_eq!(bench.skipped(), [HedgeReason::NotIdempotent]);
+        // Another group of the same call is not told of again.
+        let Step::Wait(until) = bench.outcome(0, transient(), ms(200)) else { panic!("a backoff") };
+        assert_eq!(launched(bench.time(until)), 1);
+        assert_eq!(bench.skipped(), [HedgeReason::NotIdempotent]);
     }
 }
