@@ -474,7 +474,7 @@ enum rego_verdict
    */
   REGO_VERDICT_ABANDONED_LIMIT = 11,
   /**
-   * The host rejected the only attempt.
+   * The host rejected the only attempt, or its executor that of a submitted call.
    */
   REGO_VERDICT_EXECUTOR_REJECTED = 12,
   /**
@@ -1731,7 +1731,7 @@ typedef void (*rego_run_fn)(uint64_t task);
 
 /**
  * Has `run(task)` called once, by another thread, soon; answers 0. Or not at all, and answers
- * anything else.
+ * anything else: what becomes of the attempt, `rego_execute` and `rego_submit` say.
  */
 typedef int32_t (*rego_spawn_fn)(void *userdata, rego_run_fn run, uint64_t task);
 
@@ -2284,6 +2284,10 @@ REGO_API void rego_loop_free(struct rego_loop *loop) REGO_NOEXCEPT;
  * thread of the same pool can take for ever. For the other ways see `REGO_EXECUTE_INLINE_FIRST`
  * and `REGO_EXECUTE_WAIT_LOSERS`.
  *
+ * A first attempt or a retry that `spawn` refuses is run by the calling thread; meanwhile the timer
+ * is `schedule`, if there is one, and such an attempt that does not heed its cancel keeps the
+ * caller. A hedge that it refuses is not launched.
+ *
  * `deadline` is until when the caller will wait, on the executor's clock; 0 and `REGO_TIME_NEVER`
  * if there is no such time. That clock must be the one that the engine is told the time of.
  * `executor` may be NULL.
@@ -2315,6 +2319,9 @@ REGO_NOEXCEPT;
  * `rego_call_cancel` with the id ends the call; it is not async-signal-safe for such a call, and
  * may call `on_cancel`. The id is good until the call is done, and for nothing else: to all other
  * functions of calls it is stale, and what can be read after the end has the id `rego_result.call`.
+ *
+ * Nobody else runs an attempt that `spawn` refuses: one that is all there is ends the call as
+ * `REGO_VERDICT_EXECUTOR_REJECTED`.
  *
  * `REGO_STATUS_CAPACITY` if the executor takes nothing, or would not even tell the end: then
  * `on_done` is not called. Else as `rego_execute`.

@@ -131,7 +131,7 @@ pub enum rego_verdict {
     REGO_VERDICT_BUDGET_DENIED = 10,
     /// Too many abandoned attempts of this key still run.
     REGO_VERDICT_ABANDONED_LIMIT = 11,
-    /// The host rejected the only attempt.
+    /// The host rejected the only attempt, or its executor that of a submitted call.
     REGO_VERDICT_EXECUTOR_REJECTED = 12,
     /// The engine stood aside, and the last attempt there was failed: one plain attempt, as a rule.
     REGO_VERDICT_PASS_THROUGH = 13,

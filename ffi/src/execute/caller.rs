@@ -142,7 +142,7 @@ impl Share {
                 let start = state.hand.remove(0);
                 state.busy = true;
                 let at = state.wake_at;
-                let arm = self.mode == Mode::InlineFirst && at != u64::MAX && state.arm(at);
+                let arm = self.wants_timer(&state) && at != u64::MAX && state.arm(at);
                 drop(state);
                 if arm {
                     self.set_timer(at);

@@ -42,7 +42,8 @@ pub(super) enum Mode {
     Inline,
     /// The caller runs all but hedges; the host's timer looks after the call meanwhile.
     InlineFirst,
-    /// The executor runs all attempts; the caller is the timer.
+    /// The executor runs all attempts but the primaries that it refuses; the caller runs those, and
+    /// is the timer.
     Detached,
     /// The executor runs all attempts, the host's timer is the timer, and nobody waits.
     Submitted,
@@ -137,30 +138,44 @@ impl Share {
     }
 
     fn start(&self, start: Start) {
-        let here = match self.mode {
-            Mode::Inline | Mode::InlineFirst => start.info.hedge_index == 0,
-            Mode::Detached | Mode::Submitted => false,
-        };
-        if here {
-            self.state().hand.push(start);
-            self.bell.notify_all();
+        let (attempt, primary) = (start.attempt, start.info.hedge_index == 0);
+        if primary && matches!(self.mode, Mode::Inline | Mode::InlineFirst) {
+            if !self.leave_to_caller(start) {
+                self.reject(attempt);
+            }
             return;
         }
-        let attempt = start.attempt;
         {
             let mut state = self.state();
-            state.hedged |= start.info.hedge_index > 0;
+            state.hedged |= !primary;
             state.seats.push(Seat { attempt, phase: Phase::Queued });
         }
         if let Ok(step) = self.engine.manual.queued(attempt, self.time()) {
             self.carry_out(&step);
         }
-        let Some(task) = TASKS.insert(Task::Attempt(self.clone(), start)) else {
-            return self.reject(attempt);
-        };
-        if !self.executor.spawn(Some(rego_run_task), task) && TASKS.take(task).is_some() {
+        // One that the host has run, or runs, is not refused, whatever is answered.
+        let refused = TASKS.insert(Task::Attempt(self.clone(), start)).is_none_or(|task| {
+            !self.executor.spawn(Some(rego_run_task), task) && TASKS.take(task).is_some()
+        });
+        // A primary that nobody takes is run by the caller, who waits for it.
+        let run_here = primary && self.mode == Mode::Detached;
+        if refused && !(run_here && self.leave_to_caller(start)) {
             self.reject(attempt);
         }
+    }
+
+    /// Has the caller run an attempt. Whether it is there to do so: with the call done it may be gone.
+    fn leave_to_caller(&self, start: Start) -> bool {
+        let waits = {
+            let mut state = self.state();
+            let waits = state.done.is_none();
+            if waits {
+                state.hand.push(start);
+            }
+            waits
+        };
+        self.bell.notify_all();
+        waits
     }
 
     fn reject(&self, attempt: AttemptRef) {
@@ -306,10 +321,12 @@ impl Share {
         }
     }
 
-    fn wants_timer(&self, state: &State) -> bool {
+    pub(super) fn wants_timer(&self, state: &State) -> bool {
         match self.mode {
-            Mode::Inline | Mode::Detached => false,
+            Mode::Inline => false,
             Mode::InlineFirst => state.busy,
+            // It is, if the executor has refused what it runs.
+            Mode::Detached => state.busy && self.executor.has_timer(),
             Mode::Submitted => true,
         }
     }
