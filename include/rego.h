@@ -1427,11 +1427,12 @@ typedef struct rego_timeline {
    */
   uint32_t answer;
   /**
-   * How many attempts there were.
+   * How many attempts were launched.
    */
   uint32_t attempts;
   /**
-   * How many notes of what happened there was no room for.
+   * How many notes there was no room for: of hedges that were not launched, time and again. Of
+   * attempts none is left out.
    */
   uint32_t notes_dropped;
   /**
@@ -2146,7 +2147,7 @@ REGO_NOEXCEPT;
 /**
  * Tells the attempts of a call that was begun with `REGO_BEGIN_KEEP` and is done, in launch order,
  * at most `capacity`, into an array whose elements have `record_size` bytes:
- * `sizeof(rego_attempt_record)`. How many attempts there were goes to `count_out`, whether there
+ * `sizeof(rego_attempt_record)`. How many attempts were launched goes to `count_out`, whether there
  * was room for them or not. `records` may be NULL if `capacity` is 0.
  *
  * `REGO_STATUS_STALE` of any other call.
