@@ -491,7 +491,7 @@ enum rego_verdict
    */
   REGO_VERDICT_ABANDONED_LIMIT = 11,
   /**
-   * The host rejected the only attempt.
+   * The host rejected the only attempt, or its executor that of a submitted call.
    */
   REGO_VERDICT_EXECUTOR_REJECTED = 12,
   /**
@@ -856,7 +856,8 @@ typedef uint32_t rego_budget;
 #endif // __cplusplus
 
 /**
- * Why a hedge was not launched: `rego_event.reason` of `REGO_EVENT_HEDGE_SKIPPED`.
+ * Why a hedge was not launched: `rego_event.reason` of `REGO_EVENT_HEDGE_SKIPPED`, but for those of
+ * which it is said that they are no events.
  */
 enum rego_hedge
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -864,11 +865,12 @@ enum rego_hedge
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
   /**
-   * Too few samples yet: the fixed delay is used.
+   * Too few samples yet: the fixed delay is used. No event: hedges are launched all the same.
    */
   REGO_HEDGE_TRIGGER_COLD = 0,
   /**
-   * The trigger does not exist: the fixed delay is used.
+   * The trigger does not exist: the fixed delay is used. No event: a document that names one that
+   * does not is refused.
    */
   REGO_HEDGE_TRIGGER_NOT_FOUND = 1,
   /**
@@ -876,15 +878,19 @@ enum rego_hedge
    */
   REGO_HEDGE_SUSPENDED_OVERLOAD = 2,
   /**
-   * The key is not declared idempotent: hedging is off.
+   * The key's policy hedges, and the call says that it is not to be repeated: told once of a call.
+   * Where it is the document that hedges what it does not declare idempotent, hedging is off, and
+   * that is no event but the attribute `hedging_refused` of the calls' timelines.
    */
   REGO_HEDGE_NOT_IDEMPOTENT = 3,
   /**
-   * There is no executor, or the call runs on its caller's thread alone.
+   * There is no executor, or the call runs on its caller's thread alone. No event of a call but
+   * `REGO_WARNING_NO_EXECUTOR`, once for a key; each call is counted as `impossible`.
    */
   REGO_HEDGE_NO_EXECUTOR = 4,
   /**
-   * There is no timer to fire the hedge while the caller is busy.
+   * There is no timer to fire the hedge while the caller is busy. No event of a call but
+   * `REGO_WARNING_NO_TIMER`, once for a key; each call is counted as `impossible`.
    */
   REGO_HEDGE_NO_TIMER = 5,
   /**
@@ -996,11 +1002,12 @@ enum rego_warning
    */
   REGO_WARNING_KEYS_FULL = 0,
   /**
-   * The key's policy hedges, and its calls are made where no hedge is possible.
+   * The key's policy hedges, and its calls are made where no hedge is possible: by `rego_execute`
+   * without a `spawn`. Told once for a key.
    */
   REGO_WARNING_NO_EXECUTOR = 1,
   /**
-   * The key's policy hedges, and nobody fires the hedges.
+   * The key's policy hedges, and nobody fires the hedges: `schedule` refuses. Told once for a key.
    */
   REGO_WARNING_NO_TIMER = 2,
   /**
@@ -1454,11 +1461,12 @@ typedef struct rego_timeline {
    */
   uint32_t answer;
   /**
-   * How many attempts there were.
+   * How many attempts were launched.
    */
   uint32_t attempts;
   /**
-   * How many notes of what happened there was no room for.
+   * How many notes there was no room for: of hedges that were not launched, time and again. Of
+   * attempts none is left out.
    */
   uint32_t notes_dropped;
   /**
@@ -1759,7 +1767,7 @@ typedef void (*rego_run_fn)(uint64_t task);
 
 /**
  * Has `run(task)` called once, by another thread, soon; answers 0. Or not at all, and answers
- * anything else.
+ * anything else: what becomes of the attempt, `rego_execute` and `rego_submit` say.
  */
 typedef int32_t (*rego_spawn_fn)(void *userdata, rego_run_fn run, uint64_t task);
 
@@ -2176,7 +2184,7 @@ REGO_NOEXCEPT;
 /**
  * Tells the attempts of a call that was begun with `REGO_BEGIN_KEEP` and is done, in launch order,
  * at most `capacity`, into an array whose elements have `record_size` bytes:
- * `sizeof(rego_attempt_record)`. How many attempts there were goes to `count_out`, whether there
+ * `sizeof(rego_attempt_record)`. How many attempts were launched goes to `count_out`, whether there
  * was room for them or not. `records` may be NULL if `capacity` is 0.
  *
  * `REGO_STATUS_STALE` of any other call.
@@ -2314,6 +2322,10 @@ REGO_API void rego_loop_free(struct rego_loop *loop) REGO_NOEXCEPT;
  * thread of the same pool can take for ever. For the other ways see `REGO_EXECUTE_INLINE_FIRST`
  * and `REGO_EXECUTE_WAIT_LOSERS`.
  *
+ * A first attempt or a retry that `spawn` refuses is run by the calling thread; meanwhile the timer
+ * is `schedule`, if there is one, and such an attempt that does not heed its cancel keeps the
+ * caller. A hedge that it refuses is not launched.
+ *
  * `deadline` is until when the caller will wait, on the executor's clock; 0 and `REGO_TIME_NEVER`
  * if there is no such time. That clock must be the one that the engine is told the time of.
  * `executor` may be NULL.
@@ -2345,6 +2357,9 @@ REGO_NOEXCEPT;
  * `rego_call_cancel` with the id ends the call; it is not async-signal-safe for such a call, and
  * may call `on_cancel`. The id is good until the call is done, and for nothing else: to all other
  * functions of calls it is stale, and what can be read after the end has the id `rego_result.call`.
+ *
+ * Nobody else runs an attempt that `spawn` refuses: one that is all there is ends the call as
+ * `REGO_VERDICT_EXECUTOR_REJECTED`.
  *
  * `REGO_STATUS_CAPACITY` if the executor takes nothing, or would not even tell the end: then
  * `on_done` is not called. Else as `rego_execute`.

@@ -39,6 +39,8 @@ use crate::{
     outcome::Outcome,
     policy::Idempotent,
     site::{Site, Terms},
+    sync::Shard,
+    verdict::HedgeReason,
 };
 
 pub(crate) use ending::release;
@@ -81,6 +83,22 @@ impl Host {
         {
             listener.warned(site.name(), now, warning);
         }
+    }
+
+    /// A call that its policy would hedge is made where no hedge is possible.
+    #[cold]
+    fn cannot_hedge(&self, site: &Site, terms: &Terms, shard: Shard, now: Nanos) {
+        site.counters.could_not_hedge(shard);
+        if terms.policy.hedge.enabled {
+            self.warn(site, now, Warning::NoExecutor);
+        }
+    }
+
+    /// The hedges of a call are due at times that nobody looks at.
+    #[cold]
+    fn nobody_fires_hedges(&self, site: &Site, now: Nanos) {
+        site.counters.hedge_skipped(HedgeReason::NoTimer);
+        self.warn(site, now, Warning::NoTimer);
     }
 }
 

@@ -279,6 +279,13 @@ impl CallSite {
     pub fn policy(&self) -> Policy {
         self.site.terms().policy.clone()
     }
+
+    /// Whether that policy hedges, for hosts that ask at every call.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn hedges(&self) -> bool {
+        self.site.terms().policy.hedge.enabled
+    }
 }
 
 // A panic in an operation or a hook never leaves an engine half changed: what calls share is

@@ -15,6 +15,7 @@ pub use record::TimelineError;
 pub use record::{AttemptLine, NotDone, Paid, PolicyRecord, Remark, TimelineRecord};
 pub use timeline::{AttemptRecord, Attribute, CallFacts, Timeline};
 
+use self::attempt::{MAX_ATTEMPTS, MAX_GROUPS};
 use crate::{
     clock::Nanos,
     completion::Completion,
@@ -22,12 +23,20 @@ use crate::{
     verdict::{BudgetDecision, HedgeReason, Verdict},
 };
 
-/// The most notes a call keeps; later ones are counted. The last quarter is kept for what attempts
-/// and the call come to: hedges that are refused again and again do not write over the end.
-pub const MAX_NOTES: usize = 64;
+/// The most notes a call keeps; later ones are counted. Those that say that nothing was done, as of
+/// hedges that are refused again and again, leave room for all that attempts and the call can come to:
+/// of that nothing is ever left out.
+pub const MAX_NOTES: usize =
+    MAX_REFUSALS + MAX_ATTEMPTS as usize * NOTES_OF_ATTEMPT + NOTES_OF_CALL;
 
-/// How many of them may say that nothing was done.
-const MAX_REFUSALS: usize = MAX_NOTES - MAX_NOTES / 4;
+/// Where there are as many already, none is written that says that nothing was done.
+const MAX_REFUSALS: usize = 48;
+
+/// An attempt is paid for, launched, given up, and ends late.
+const NOTES_OF_ATTEMPT: usize = 4;
+
+/// A call backs off before each retry group, does not wait longer than it may, and is done.
+const NOTES_OF_CALL: usize = MAX_GROUPS - 1 + 2;
 
 /// One thing that happened, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -204,11 +213,11 @@ mod tests {
     #[test]
     fn notes_are_bounded_and_the_rest_is_counted() {
         let mut notes = Notes::new();
-        for at in 0..100 {
+        for at in 0..300 {
             notes.push(Nanos::from_nanos(at), Event::Done { verdict: Verdict::Success });
         }
-        assert_eq!((notes.as_slice().len(), notes.dropped()), (MAX_NOTES, 36));
-        assert_eq!(notes.as_slice()[63].at, Nanos::from_nanos(63));
+        assert_eq!((notes.as_slice().len(), notes.dropped()), (MAX_NOTES, 81));
+        assert_eq!(notes.as_slice()[218].at, Nanos::from_nanos(218));
     }
 
     #[test]

@@ -231,8 +231,13 @@ impl HedgeReason {
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
-            Self::TriggerCold => "Too few samples yet: the fixed delay is used.",
-            Self::TriggerNotFound => "The trigger does not exist: the fixed delay is used.",
+            Self::TriggerCold => {
+                "Too few samples yet: the fixed delay is used. Not recorded: hedges are launched."
+            }
+            Self::TriggerNotFound => {
+                "The trigger does not exist: the fixed delay is used. Not recorded: a document that \
+                 names one is refused."
+            }
             Self::SuspendedOverload => "Hedging is suspended: the backend is overloaded.",
             Self::NotIdempotent => "The key is not declared idempotent: hedging is off.",
             Self::NoExecutor => {

@@ -131,7 +131,7 @@ pub enum rego_verdict {
     REGO_VERDICT_BUDGET_DENIED = 10,
     /// Too many abandoned attempts of this key still run.
     REGO_VERDICT_ABANDONED_LIMIT = 11,
-    /// The host rejected the only attempt.
+    /// The host rejected the only attempt, or its executor that of a submitted call.
     REGO_VERDICT_EXECUTOR_REJECTED = 12,
     /// The engine stood aside, and the last attempt there was failed: one plain attempt, as a rule.
     REGO_VERDICT_PASS_THROUGH = 13,
@@ -313,21 +313,27 @@ pub enum rego_budget {
     REGO_BUDGET_PANIC = 4,
 }
 
-/// Why a hedge was not launched: `rego_event.reason` of `REGO_EVENT_HEDGE_SKIPPED`.
+/// Why a hedge was not launched: `rego_event.reason` of `REGO_EVENT_HEDGE_SKIPPED`, but for those of
+/// which it is said that they are no events.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 pub enum rego_hedge {
-    /// Too few samples yet: the fixed delay is used.
+    /// Too few samples yet: the fixed delay is used. No event: hedges are launched all the same.
     REGO_HEDGE_TRIGGER_COLD = 0,
-    /// The trigger does not exist: the fixed delay is used.
+    /// The trigger does not exist: the fixed delay is used. No event: a document that names one that
+    /// does not is refused.
     REGO_HEDGE_TRIGGER_NOT_FOUND = 1,
     /// Hedging is suspended: the backend is overloaded.
     REGO_HEDGE_SUSPENDED_OVERLOAD = 2,
-    /// The key is not declared idempotent: hedging is off.
+    /// The key's policy hedges, and the call says that it is not to be repeated: told once of a call.
+    /// Where it is the document that hedges what it does not declare idempotent, hedging is off, and
+    /// that is no event but the attribute `hedging_refused` of the calls' timelines.
     REGO_HEDGE_NOT_IDEMPOTENT = 3,
-    /// There is no executor, or the call runs on its caller's thread alone.
+    /// There is no executor, or the call runs on its caller's thread alone. No event of a call but
+    /// `REGO_WARNING_NO_EXECUTOR`, once for a key; each call is counted as `impossible`.
     REGO_HEDGE_NO_EXECUTOR = 4,
-    /// There is no timer to fire the hedge while the caller is busy.
+    /// There is no timer to fire the hedge while the caller is busy. No event of a call but
+    /// `REGO_WARNING_NO_TIMER`, once for a key; each call is counted as `impossible`.
     REGO_HEDGE_NO_TIMER = 5,
     /// The hedge budget does not pay: tried again after the same delay.
     REGO_HEDGE_DENIED = 6,
@@ -362,9 +368,10 @@ pub enum rego_warning {
     /// There are as many keys as there may be: this one, and all that come after it, share the
     /// policy, the budgets and the latency of "other". Told once, of the first such key.
     REGO_WARNING_KEYS_FULL = 0,
-    /// The key's policy hedges, and its calls are made where no hedge is possible.
+    /// The key's policy hedges, and its calls are made where no hedge is possible: by `rego_execute`
+    /// without a `spawn`. Told once for a key.
     REGO_WARNING_NO_EXECUTOR = 1,
-    /// The key's policy hedges, and nobody fires the hedges.
+    /// The key's policy hedges, and nobody fires the hedges: `schedule` refuses. Told once for a key.
     REGO_WARNING_NO_TIMER = 2,
     /// `max_live_calls` are in the air, and this key's calls are among those that found no room: each
     /// passes through as one plain attempt.

@@ -39,6 +39,10 @@ pub(crate) use tasks::OURS;
 /// thread of the same pool can take for ever. For the other ways see `REGO_EXECUTE_INLINE_FIRST`
 /// and `REGO_EXECUTE_WAIT_LOSERS`.
 ///
+/// A first attempt or a retry that `spawn` refuses is run by the calling thread; meanwhile the timer
+/// is `schedule`, if there is one, and such an attempt that does not heed its cancel keeps the
+/// caller. A hedge that it refuses is not launched.
+///
 /// `deadline` is until when the caller will wait, on the executor's clock; 0 and `REGO_TIME_NEVER`
 /// if there is no such time. That clock must be the one that the engine is told the time of.
 /// `executor` may be NULL.
@@ -74,13 +78,13 @@ pub unsafe extern "C" fn rego_execute(
         let mode = match executor.has_threads() {
             true if work.is_inline_first() && executor.has_timer() => Mode::InlineFirst,
             _ if work.is_inline_first() => return Err(REGO_STATUS_INVALID),
-            true if site.policy().hedging() => Mode::Detached,
+            true if site.hedges() => Mode::Detached,
             _ => Mode::Inline,
         };
         let begin = begin(&work, &executor, deadline)?;
         engine.told.hear(begin.now);
-        let share = Share::new(Run::new(engine, work, executor, mode));
-        let result = share.execute(&site, begin)?;
+        let share = Share::new(Run::new(engine, site, (work, executor), mode));
+        let result = share.execute(begin)?;
         result_out.with(|out| *out = rego_result { struct_size: out.struct_size, ..result });
         Ok(())
     })
@@ -95,6 +99,9 @@ pub unsafe extern "C" fn rego_execute(
 /// `rego_call_cancel` with the id ends the call; it is not async-signal-safe for such a call, and
 /// may call `on_cancel`. The id is good until the call is done, and for nothing else: to all other
 /// functions of calls it is stale, and what can be read after the end has the id `rego_result.call`.
+///
+/// Nobody else runs an attempt that `spawn` refuses: one that is all there is ends the call as
+/// `REGO_VERDICT_EXECUTOR_REJECTED`.
 ///
 /// `REGO_STATUS_CAPACITY` if the executor takes nothing, or would not even tell the end: then
 /// `on_done` is not called. Else as `rego_execute`.
@@ -129,8 +136,8 @@ pub unsafe extern "C" fn rego_submit(
         let site = engine.keys.get(key).ok_or(REGO_STATUS_STALE)?.clone();
         let begin = begin(&work, &executor, deadline)?;
         engine.told.hear(begin.now);
-        let share = Share::new(Run::new(engine, work, executor, Mode::Submitted));
-        call_out.set(share.submit(&site, begin)?);
+        let share = Share::new(Run::new(engine, site, (work, executor), Mode::Submitted));
+        call_out.set(share.submit(begin)?);
         Ok(())
     })
 }

@@ -27,9 +27,10 @@ pub struct rego_timeline {
     pub policy_source: u32,
     /// The number of the attempt whose result was returned, or `REGO_NONE`.
     pub answer: u32,
-    /// How many attempts there were.
+    /// How many attempts were launched.
     pub attempts: u32,
-    /// How many notes of what happened there was no room for.
+    /// How many notes there was no room for: of hedges that were not launched, time and again. Of
+    /// attempts none is left out.
     pub notes_dropped: u32,
     /// When the call began.
     pub started: rego_time,
@@ -126,7 +127,7 @@ pub unsafe extern "C" fn rego_call_timeline(
 
 /// Tells the attempts of a call that was begun with `REGO_BEGIN_KEEP` and is done, in launch order,
 /// at most `capacity`, into an array whose elements have `record_size` bytes:
-/// `sizeof(rego_attempt_record)`. How many attempts there were goes to `count_out`, whether there
+/// `sizeof(rego_attempt_record)`. How many attempts were launched goes to `count_out`, whether there
 /// was room for them or not. `records` may be NULL if `capacity` is 0.
 ///
 /// `REGO_STATUS_STALE` of any other call.
@@ -223,7 +224,7 @@ fn of(timeline: &Timeline) -> rego_timeline {
         verdict: call.verdict as u32,
         policy_source: call.policy_source as u32,
         answer: call.answer.map_or(REGO_NONE, |attempt| attempt.get().into()),
-        attempts: timeline.attempts().len().try_into().unwrap_or(u32::MAX),
+        attempts: call.attempts,
         notes_dropped: timeline.notes_dropped,
         started: call.started.as_nanos(),
         first_started: call.first_started.as_nanos(),

@@ -28,7 +28,11 @@ impl Call {
         // The call's own word outranks its policy's, but what was refused stays off.
         let refused = !with.terms.policy.hedge.enabled;
         if refused || with.rules.idempotent != Idempotent::Yes {
-            return self.skip_hedge(with, HedgeReason::NotIdempotent);
+            // It holds for the whole call, and is told once.
+            if self.legs.retry_index() == 0 {
+                self.skip_hedge(with, HedgeReason::NotIdempotent);
+            }
+            return;
         }
         self.wake = self.now + self.hedge_delay(with);
     }

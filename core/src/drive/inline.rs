@@ -15,7 +15,6 @@ use crate::{
     call::{Call, Launch, Reserved, Rules, Step, With},
     clock::Nanos,
     completion::Completion,
-    listener::Warning,
     notes::{AttemptId, AttemptSet, Notes, Timeline},
     outcome::Outcome,
     site::{Site, Terms},
@@ -222,8 +221,10 @@ fn with<'a>(
     notes: &'a mut Notes,
 ) -> With<'a> {
     let shard = Shard::current();
-    if terms.asks_to_hedge {
-        cannot_hedge(host, site, terms, options, started);
+    // One that was taken back before it began, as a race may have been, makes no attempt that could be
+    // hedged.
+    if terms.asks_to_hedge && !options.is_cancelled() {
+        host.cannot_hedge(site, terms, shard, started);
     }
     With {
         site,
@@ -238,19 +239,6 @@ fn with<'a>(
         notes,
         facts: None,
         abandoned: AttemptSet::EMPTY,
-    }
-}
-
-/// No call on its caller's thread is hedged. One that was taken back before it began, as a race may
-/// have been, makes no attempt that could be.
-#[cold]
-fn cannot_hedge(host: &Host, site: &Site, terms: &Terms, options: &Options, now: Nanos) {
-    if options.is_cancelled() {
-        return;
-    }
-    site.counters.could_not_hedge(Shard::current());
-    if terms.policy.hedge.enabled {
-        host.warn(site, now, Warning::NoExecutor);
     }
 }
 

@@ -27,6 +27,7 @@ mod stand_aside;
 mod step;
 #[cfg(test)]
 mod tests;
+mod unhedged;
 
 pub use crate::flight::Stale;
 pub use action::Action;
@@ -54,6 +55,7 @@ use crate::{
     site::Site,
     slab::Slab,
     sync::{Arc as Shared, AtomicU32, Ordering, Shard},
+    verdict::HedgeReason,
 };
 
 /// How many calls an engine has in the air at most, unless told otherwise; further ones pass
@@ -140,7 +142,7 @@ impl Manual {
         begin: &Begin,
         step: &mut Step,
     ) -> CallId {
-        self.begin_for(site, begin, None, step)
+        self.begin_for(site, begin, None, None, step)
     }
 
     /// Begins a call, of an event loop perhaps, whose thread this is then.
@@ -150,6 +152,7 @@ impl Manual {
         site: &Shared<Site>,
         begin: &Begin,
         agenda: Option<&Arc<Agenda>>,
+        no_hedging: Option<HedgeReason>,
         step: &mut Step,
     ) -> CallId {
         step.clear();
@@ -163,7 +166,7 @@ impl Manual {
             rules: Rules {
                 idempotent: begin.idempotent_by(&terms.policy),
                 retries: true,
-                no_hedging: None,
+                no_hedging,
             },
             cookie: begin.cookie,
             keep: begin.keep,

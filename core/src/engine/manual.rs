@@ -1,7 +1,11 @@
 //! The way to the calls that their host drives.
 
 use super::{CallSite, Engine};
-use crate::drive::manual::{Begin, CallId, Loop, Manual, Step};
+use crate::{
+    clock::Nanos,
+    drive::manual::{Begin, CallId, Loop, Manual, Step},
+    policy::Idempotent,
+};
 
 impl Engine {
     /// The engine's calls that are driven by their host. Every one of an engine is the same: ids
@@ -28,6 +32,20 @@ impl Manual {
     #[inline]
     pub fn begin_into(&self, site: &CallSite, begin: &Begin, step: &mut Step) -> CallId {
         self.begin_at_into(&site.site, begin, step)
+    }
+
+    /// Begins a call whose host cannot hedge it. If its policy would, that is counted, and told once
+    /// for its key, as of [`CallSite::run`].
+    #[doc(hidden)]
+    pub fn begin_unhedged(&self, site: &CallSite, begin: &Begin) -> (CallId, Step) {
+        self.begin_unhedged_at(&site.site, begin)
+    }
+
+    /// The host's timer refuses, so nobody fires the hedges of a call that said this of idempotency.
+    /// If there would be any, that is counted, and told once for its key.
+    #[doc(hidden)]
+    pub fn miss_timer(&self, (call, site): (CallId, &CallSite), said: Idempotent, now: Nanos) {
+        self.miss_timer_at((call, &site.site), said, now);
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-/// The most attempts one call can make: 10 retry groups of a primary and 3 hedges.
+/// The most retry groups of one call.
+pub(super) const MAX_GROUPS: usize = 10;
+
+/// The most attempts one call can make: each group has a primary and 3 hedges.
 pub(crate) const MAX_ATTEMPTS: u8 = 40;
 
 /// The number of an attempt within its call: in launch order from 0, never reused.

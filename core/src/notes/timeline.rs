@@ -29,7 +29,7 @@ pub struct Timeline {
     pub attributes: Vec<Attribute>,
     /// What happened, in order.
     pub notes: Vec<Note>,
-    /// How many notes there was no room for.
+    /// How many notes there was no room for: of hedges and retries that were not made, time and again.
     pub notes_dropped: u32,
 }
 
@@ -144,7 +144,7 @@ impl Timeline {
         Self { call, attributes, notes: notes.as_slice().to_vec(), notes_dropped: notes.dropped() }
     }
 
-    /// The attempts, in launch order.
+    /// The attempts, in launch order: all that were launched.
     #[must_use]
     pub fn attempts(&self) -> Vec<AttemptRecord> {
         let mut reader = Reader { attempts: Vec::new(), waited_until: None, paid: None };

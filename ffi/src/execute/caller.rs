@@ -2,10 +2,7 @@
 
 use std::{sync::PoisonError, time::Duration};
 
-use rego::{
-    CallSite,
-    manual::{Begin, Step},
-};
+use rego::manual::{Begin, Step};
 
 use super::{
     rego_run_task,
@@ -27,13 +24,13 @@ enum Next {
 
 impl Share {
     /// Executes the call and waits for its end, as far as it does not run it itself.
-    pub(super) fn execute(self, site: &CallSite, begin: Begin) -> Checked<rego_result> {
+    pub(super) fn execute(self, begin: Begin) -> Checked<rego_result> {
         if self.work.given.on_begin.is_some() {
             self.name()?;
             let public = self.state().public;
             self.work.begin(public);
         }
-        let step = self.begin(site, begin);
+        let step = self.begin(begin);
         self.carry_out(&step);
         let result = loop {
             match self.next() {
@@ -47,12 +44,12 @@ impl Share {
     }
 
     /// Sees the call off: it is told when it is done.
-    pub(super) fn submit(self, site: &CallSite, begin: Begin) -> Checked<u64> {
+    pub(super) fn submit(self, begin: Begin) -> Checked<u64> {
         self.name()?;
         let public = self.state().public;
         self.work.begin(public);
         self.hush();
-        let step = self.begin(site, begin);
+        let step = self.begin(begin);
         self.carry_out(&step);
         if self.speak() {
             return Ok(public);
@@ -88,8 +85,13 @@ impl Share {
         }
     }
 
-    fn begin(&self, site: &CallSite, begin: Begin) -> Step {
-        let (call, step) = self.engine.manual.begin(site, begin);
+    fn begin(&self, begin: Begin) -> Step {
+        let (manual, site) = (&self.engine.manual, &self.site);
+        let (call, step) = match self.mode {
+            // An operation in place cannot be overtaken.
+            Mode::Inline => manual.begin_unhedged(site, &begin),
+            Mode::InlineFirst | Mode::Detached | Mode::Submitted => manual.begin(site, begin),
+        };
         let cancelled = {
             let mut state = self.state();
             state.call = call;
@@ -140,7 +142,7 @@ impl Share {
                 let start = state.hand.remove(0);
                 state.busy = true;
                 let at = state.wake_at;
-                let arm = self.mode == Mode::InlineFirst && at != u64::MAX && state.arm(at);
+                let arm = self.wants_timer(&state) && at != u64::MAX && state.arm(at);
                 drop(state);
                 if arm {
                     self.set_timer(at);

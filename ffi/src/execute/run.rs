@@ -7,7 +7,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rego::{
-    Class, Completion, Nanos, Outcome, Reason,
+    CallSite, Class, Completion, Nanos, Outcome, Reason,
     manual::{Action, AttemptRef, Step},
 };
 
@@ -28,6 +28,7 @@ pub(super) struct Run {
     pub(super) work: Work,
     pub(super) executor: Executor,
     pub(super) engine: Arc<rego_engine>,
+    pub(super) site: CallSite,
     pub(super) mode: Mode,
     state: Mutex<State>,
     /// Rings whenever somebody may wait for what has changed.
@@ -41,7 +42,8 @@ pub(super) enum Mode {
     Inline,
     /// The caller runs all but hedges; the host's timer looks after the call meanwhile.
     InlineFirst,
-    /// The executor runs all attempts; the caller is the timer.
+    /// The executor runs all attempts but the primaries that it refuses; the caller runs those, and
+    /// is the timer.
     Detached,
     /// The executor runs all attempts, the host's timer is the timer, and nobody waits.
     Submitted,
@@ -50,12 +52,12 @@ pub(super) enum Mode {
 impl Run {
     pub(super) fn new(
         engine: Arc<rego_engine>,
-        work: Work,
-        executor: Executor,
+        site: CallSite,
+        (work, executor): (Work, Executor),
         mode: Mode,
     ) -> Self {
         let (state, bell) = (Mutex::new(State::new()), Condvar::new());
-        Self { work, executor, engine, mode, state, bell }
+        Self { work, executor, engine, site, mode, state, bell }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -136,26 +138,44 @@ impl Share {
     }
 
     fn start(&self, start: Start) {
-        let here = match self.mode {
-            Mode::Inline | Mode::InlineFirst => start.info.hedge_index == 0,
-            Mode::Detached | Mode::Submitted => false,
-        };
-        if here {
-            self.state().hand.push(start);
-            self.bell.notify_all();
+        let (attempt, primary) = (start.attempt, start.info.hedge_index == 0);
+        if primary && matches!(self.mode, Mode::Inline | Mode::InlineFirst) {
+            if !self.leave_to_caller(start) {
+                self.reject(attempt);
+            }
             return;
         }
-        let attempt = start.attempt;
-        self.state().seats.push(Seat { attempt, phase: Phase::Queued });
+        {
+            let mut state = self.state();
+            state.hedged |= !primary;
+            state.seats.push(Seat { attempt, phase: Phase::Queued });
+        }
         if let Ok(step) = self.engine.manual.queued(attempt, self.time()) {
             self.carry_out(&step);
         }
-        let Some(task) = TASKS.insert(Task::Attempt(self.clone(), start)) else {
-            return self.reject(attempt);
-        };
-        if !self.executor.spawn(Some(rego_run_task), task) && TASKS.take(task).is_some() {
+        // One that the host has run, or runs, is not refused, whatever is answered.
+        let refused = TASKS.insert(Task::Attempt(self.clone(), start)).is_none_or(|task| {
+            !self.executor.spawn(Some(rego_run_task), task) && TASKS.take(task).is_some()
+        });
+        // A primary that nobody takes is run by the caller, who waits for it.
+        let run_here = primary && self.mode == Mode::Detached;
+        if refused && !(run_here && self.leave_to_caller(start)) {
             self.reject(attempt);
         }
+    }
+
+    /// Has the caller run an attempt. Whether it is there to do so: with the call done it may be gone.
+    fn leave_to_caller(&self, start: Start) -> bool {
+        let waits = {
+            let mut state = self.state();
+            let waits = state.done.is_none();
+            if waits {
+                state.hand.push(start);
+            }
+            waits
+        };
+        self.bell.notify_all();
+        waits
     }
 
     fn reject(&self, attempt: AttemptRef) {
@@ -301,10 +321,12 @@ impl Share {
         }
     }
 
-    fn wants_timer(&self, state: &State) -> bool {
+    pub(super) fn wants_timer(&self, state: &State) -> bool {
         match self.mode {
-            Mode::Inline | Mode::Detached => false,
+            Mode::Inline => false,
             Mode::InlineFirst => state.busy,
+            // It is, if the executor has refused what it runs.
+            Mode::Detached => state.busy && self.executor.has_timer(),
             Mode::Submitted => true,
         }
     }
@@ -319,21 +341,30 @@ impl Share {
             }
             self.executor.schedule(at, Some(rego_run_task), task) || TASKS.take(task).is_none()
         });
-        if set {
-            return;
+        if !set {
+            self.miss_timer();
         }
-        let stranded = {
+    }
+
+    /// The host's timer has refused.
+    fn miss_timer(&self) {
+        let (call, hedged, stranded) = {
             let mut state = self.state();
             state.armed = u64::MAX;
+            let hedged = std::mem::replace(&mut state.hedged, true);
             if self.mode == Mode::Submitted {
                 // Nobody else looks then, so the next event is to ask for a timer again.
                 state.wake_at = u64::MAX;
             }
-            self.mode == Mode::Submitted && state.seats.is_empty() && state.done.is_none()
+            let nobody = self.mode == Mode::Submitted && state.seats.is_empty();
+            (state.call, hedged, nobody && state.done.is_none())
         };
+        if !hedged {
+            let said = self.work.idempotent();
+            self.engine.manual.miss_timer((call, &self.site), said, self.time());
+        }
         if stranded {
             // Nothing runs and nobody would come back: better an end than none.
-            let call = self.state().call;
             let _over = self.engine.manual.cancel(call);
             self.look();
         }

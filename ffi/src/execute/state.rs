@@ -20,6 +20,8 @@ pub(super) struct State {
     /// The caller runs one.
     pub(super) busy: bool,
     pub(super) seats: Vec<Seat>,
+    /// A hedge was launched, or it was told that there is nobody to fire one.
+    pub(super) hedged: bool,
     /// Attempts that have come back while the call goes on.
     pub(super) ended: Vec<Ended>,
     pub(super) done: Option<rego_result>,
@@ -72,6 +74,7 @@ impl State {
             hand: Vec::new(),
             busy: false,
             seats: Vec::new(),
+            hedged: false,
             ended: Vec::new(),
             done: None,
             hushed: 0,

@@ -117,7 +117,7 @@ pub type rego_done_fn =
 pub type rego_run_fn = Option<unsafe extern "C" fn(task: u64)>;
 
 /// Has `run(task)` called once, by another thread, soon; answers 0. Or not at all, and answers
-/// anything else.
+/// anything else: what becomes of the attempt, `rego_execute` and `rego_submit` say.
 pub type rego_spawn_fn =
     Option<unsafe extern "C" fn(userdata: *mut c_void, run: rego_run_fn, task: u64) -> i32>;
 

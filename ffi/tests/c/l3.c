@@ -125,6 +125,7 @@ static void set_up(int threads) {
   rego_options options = REGO_OPTIONS_INIT;
   rego_str text = {policies, sizeof policies - 1};
   options.now = pool_now();
+  options.max_events = 256;
   OK(rego_engine_new(&options, &engine, NULL));
   OK(rego_engine_load_policies(engine, text, NULL));
   pool = pool_new(threads);
@@ -261,6 +262,10 @@ static int32_t refuse_all(void *userdata, rego_run_fn run, uint64_t task) {
   (void)userdata, (void)run, (void)task;
   return 1;
 }
+static int32_t refuse_later(void *userdata, rego_time at, rego_run_fn run, uint64_t task) {
+  (void)at;
+  return refuse_all(userdata, run, task);
+}
 static int32_t here(void *userdata, rego_run_fn run, uint64_t task) {
   (void)userdata;
   run(task);
@@ -278,7 +283,8 @@ static void strange_executors_do_no_harm(void) {
   rego_call call = 0;
   executor.spawn = refuse_all;
   OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &executor, &result));
-  CHECK(result.verdict == REGO_VERDICT_EXECUTOR_REJECTED && log.attempts == 0 && log.drops == 1);
+  CHECK(result.verdict == REGO_VERDICT_SUCCESS && log.attempts == 1 && log.drops == 1);
+  CHECK(log.on_caller == 1);
   executor.spawn = refuse;
   work = work_of(&lied);
   OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &executor, &result));
@@ -298,6 +304,168 @@ static void strange_executors_do_no_harm(void) {
     rego_run_task(forged * UINT64_C(0x9E3779B97F4A7C15));
     rego_run_task(forged << 32 | UINT64_C(1) << 31 | 1);
   }
+  tear_down();
+}
+
+static void cancel_at_once(void *userdata, rego_call call);
+
+/* Takes none but every third, or those after so many. */
+static int spawned, every, after;
+static int32_t refuse_some(void *userdata, rego_run_fn run, uint64_t task) {
+  const int n = ADD(spawned);
+  if (every ? n % every != 0 : n <= after) {
+    return -1;
+  }
+  return pool_spawn(userdata, run, task);
+}
+static int32_t take_first(void *userdata, rego_run_fn run, uint64_t task) {
+  return ADD(spawned) > 1 ? 7 : pool_spawn(userdata, run, task);
+}
+
+/* A primary that the executor refuses is run by the caller, whichever thread launches it. */
+static void refused_primaries_run_here(void) {
+  set_up(2);
+  rego_executor threads = pool_executor(pool);
+  rego_result result = REGO_RESULT_INIT;
+  /* Retries, launched by a thread of the pool; without a timer of the host's. */
+  struct log retried = {.failing = 2};
+  rego_work work = work_of(&retried);
+  threads.spawn = take_first;
+  threads.schedule = NULL;
+  spawned = 0;
+  OK(rego_execute(engine, key_of("svc.Patient"), 0, &work, &threads, &result));
+  CHECK(result.verdict == REGO_VERDICT_SUCCESS && result.attempts == 3 && result.answer == 2);
+  CHECK(result.result == 102 && retried.on_caller == 2 && retried.attempts == 3);
+  WAIT_FOR(retried.drops, 1);
+  /* With one, what the caller runs is hedged all the same, and asked to stop. */
+  threads = pool_executor(pool);
+  threads.spawn = refuse_some;
+  for (int wait = 0; wait < 2; wait++) {
+    struct log slow = {.slow = 1};
+    work = work_of(&slow);
+    work.flags = wait ? REGO_EXECUTE_WAIT_LOSERS : 0;
+    spawned = every = 0;
+    after = 1;
+    OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &threads, &result));
+    CHECK(result.verdict == REGO_VERDICT_SUCCESS && result.answer == 1 && result.result == 101);
+    CHECK(slow.on_caller == 1 && slow.hedges == 1 && slow.told == 1 && slow.attempts == 2);
+    WAIT_FOR(slow.drops, 1);
+    CHECK(slow.discards == 1);
+  }
+  /* The call's deadline is told, too, and a cancel from elsewhere. */
+  struct log late = {.slow = 1};
+  work = work_of(&late);
+  after = 1 << 30;
+  OK(rego_execute(engine, key_of("svc.Hedged"), pool_now() + 20000000, &work, &threads, &result));
+  CHECK(result.verdict == REGO_VERDICT_DEADLINE_EXCEEDED && late.told == 1 && late.drops == 1);
+  CHECK(late.hedges == 0 && late.attempts == 1);
+  struct log taken_back = {.slow = 1};
+  work = work_of(&taken_back);
+  work.on_begin = cancel_at_once;
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &threads, &result));
+  CHECK(result.verdict == REGO_VERDICT_CANCELLED && taken_back.drops == 1);
+  /* A submitted call has no such thread. */
+  struct log sent = {0};
+  work = work_of(&sent);
+  spawned = 0;
+  after = 1;
+  OK(rego_submit(engine, key_of("svc.Hedged"), 0, &work, &threads, &result.call));
+  WAIT_FOR(sent.drops, 1);
+  CHECK(sent.done == 1 && sent.attempts == 0);
+  CHECK(sent.result.verdict == REGO_VERDICT_EXECUTOR_REJECTED);
+  tear_down();
+}
+
+/* Nothing is lost, and nothing is run or dropped twice, where an executor refuses now and then. */
+static void refusals_lose_nothing(void) {
+  set_up(4);
+  rego_executor threads = pool_executor(pool);
+  rego_result result = REGO_RESULT_INIT;
+  threads.spawn = refuse_some;
+  spawned = 0;
+  every = 3;
+  for (int i = 0; i < 300; i++) {
+    const int in_time = i % 5 != 0;
+    struct log log = {.slow = !in_time, .failing = i % 3};
+    rego_work work = work_of(&log);
+    work.flags = REGO_EXECUTE_WAIT_LOSERS;
+    threads.schedule = in_time && i % 2 ? NULL : pool_schedule;
+    const rego_time deadline = in_time ? 0 : pool_now() + 8000000;
+    OK(rego_execute(engine, key_of("svc.Hedged"), deadline, &work, &threads, &result));
+    CHECK(result.verdict == REGO_VERDICT_SUCCESS ||
+          (!in_time && result.verdict == REGO_VERDICT_DEADLINE_EXCEEDED));
+    CHECK(log.drops == 1 && (uint32_t)log.attempts <= result.attempts);
+    CHECK(log.discards == log.attempts - (result.result != 0));
+  }
+  every = 0;
+  tear_down();
+}
+
+/* How many warnings there were since the last look, all of one sort, and calls that could not hedge. */
+static int warnings(uint32_t sort) {
+  rego_event told[64];
+  size_t n = 0;
+  uint64_t dropped = 0;
+  int warned = 0;
+  OK(rego_events_drain(engine, told, sizeof told[0], 64, &n, &dropped));
+  for (size_t i = 0; i < n; i++) {
+    if (told[i].kind == REGO_EVENT_WARNED) {
+      CHECK(told[i].reason == sort && strcmp(told[i].key, "svc.Hedged") == 0);
+      warned++;
+    }
+  }
+  return warned;
+}
+static int impossible(void) {
+  static char text[1 << 17];
+  static const char series[] = "rego_hedges_total{key=\"svc.Hedged\",result=\"impossible\"} ";
+  size_t len = 0;
+  OK(rego_metrics_write(engine, text, sizeof text, &len));
+  const char *line = strstr(text, series);
+  return line == NULL ? 0 : atoi(line + sizeof series - 1);
+}
+
+/* Calls that cannot be hedged are warned of once for their key, and counted. */
+static void impossible_hedges_are_told(void) {
+  set_up(2);
+  rego_executor threads = pool_executor(pool), none = REGO_EXECUTOR_INIT;
+  rego_result result = REGO_RESULT_INIT;
+  struct log log = {0}, logs_of_timers[3] = {{.heeds = 1}, {.heeds = 1}, {0}};
+  rego_work work = work_of(&log);
+  OK(rego_execute(engine, key_of("svc.Get"), 0, &work, NULL, &result));
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, NULL, &result));
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &none, &result));
+  work.idempotent = REGO_IDEMPOTENT_NO;
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &none, &result));
+  CHECK(warnings(REGO_WARNING_NO_EXECUTOR) == 1 && impossible() == 3);
+  tear_down();
+  /* A host's timer that refuses: a call is counted once, and not where it was not to be hedged. */
+  set_up(2);
+  threads = pool_executor(pool);
+  threads.schedule = refuse_later;
+  for (int i = 0; i < 2; i++) {
+    work = work_of(&logs_of_timers[i]);
+    work.flags = REGO_EXECUTE_INLINE_FIRST;
+    OK(rego_execute(engine, key_of("svc.Hedged"), pool_now() + 5000000, &work, &threads, &result));
+    OK(rego_execute(engine, key_of("svc.Get"), 0, &work, &threads, &result));
+    CHECK(logs_of_timers[i].hedges == 0);
+  }
+  CHECK(warnings(REGO_WARNING_NO_TIMER) == 1 && impossible() == 2);
+  work = work_of(&logs_of_timers[2]);
+  OK(rego_submit(engine, key_of("svc.Hedged"), 0, &work, &threads, &result.call));
+  WAIT_FOR(logs_of_timers[2].drops, 1);
+  CHECK(warnings(REGO_WARNING_NO_TIMER) == 0 && impossible() == 3);
+  tear_down();
+  /* Each call that says no is counted once, whatever it is executed by. */
+  set_up(2);
+  threads = pool_executor(pool);
+  threads.schedule = refuse_later;
+  struct log no = {.failing = 2};
+  work = work_of(&no);
+  work.idempotent = REGO_IDEMPOTENT_NO;
+  work.flags = REGO_EXECUTE_INLINE_FIRST;
+  OK(rego_execute(engine, key_of("svc.Hedged"), 0, &work, &threads, &result));
+  CHECK(no.hedges == 0 && warnings(REGO_WARNING_NO_TIMER) == 0 && impossible() == 1);
   tear_down();
 }
 
@@ -666,6 +834,9 @@ int main(void) {
   inline_first_costs_no_hand_off();
   deadlines_are_asked_for_where_there_is_a_timer();
   strange_executors_do_no_harm();
+  refused_primaries_run_here();
+  refusals_lose_nothing();
+  impossible_hedges_are_told();
   a_submitted_call_tells_its_end();
   an_executed_call_can_be_cancelled();
   what_is_too_late_to_begin_is_not_begun();

@@ -252,6 +252,58 @@ static void a_timeline_is_told_in_structs_and_json(void) {
   rego_engine_release(engine);
 }
 
+/* However many there are: 10 groups of a primary and 3 hedges, of which the last answers. */
+static void every_attempt_is_in_the_timeline(void) {
+  static const char most[] =
+      "schema = 1\n[defaults]\nidempotent = true\n[defaults.retry]\nmax_attempts = 10\n"
+      "jitter = \"none\"\nbudget = \"unlimited\"\n"
+      "[defaults.hedge]\nenabled = true\ntrigger = \"fixed\"\ndelay = \"1ms\"\nmax_hedges = 3\n"
+      "budget = \"unlimited\"\n";
+  rego_options options = REGO_OPTIONS_INIT;
+  rego_engine *engine = NULL;
+  rego_completion unavailable = REGO_COMPLETION_INIT;
+  rego_timeline timeline = REGO_TIMELINE_INIT;
+  rego_attempt_record records[64];
+  rego_attempt attempts[64];
+  rego_call call = 0;
+  rego_time now = T0;
+  size_t n = 0, launched = 0;
+  unavailable.kind = REGO_COMPLETION_HTTP;
+  unavailable.code = 503;
+  options.now = T0;
+  OK(rego_engine_new(&options, &engine, NULL));
+  OK(rego_engine_load_policies(engine, text_of(most), NULL));
+  attempts[launched++] = start(engine, "svc.Get", REGO_BEGIN_KEEP, &call);
+  for (int group = 0; group < 10; group++) {
+    const size_t primary = launched - 1;
+    for (int hedge = 0; hedge < 3; hedge++) {
+      now = step.wake_at;
+      OK(rego_call_poll(engine, call, now, &step));
+      attempts[launched++] = step.actions[0].attempt;
+    }
+    for (size_t i = primary; i < primary + 4; i++) {
+      OK(rego_attempt_finish(engine, attempts[i], now, &unavailable, &step));
+    }
+    if (group < 9) {
+      now = step.wake_at;
+      OK(rego_call_poll(engine, call, now, &step));
+      attempts[launched++] = step.actions[0].attempt;
+    }
+  }
+  CHECK(launched == 40 && step.n_actions == 1 && step.actions[0].kind == REGO_ACTION_DONE);
+  CHECK(step.actions[0].number == 40);
+  OK(rego_call_timeline(engine, call, &timeline));
+  CHECK(timeline.attempts == 40 && timeline.answer == 39 && timeline.notes_dropped == 0);
+  OK(rego_call_attempts(engine, call, records, sizeof *records, 64, &n));
+  CHECK(n == 40);
+  for (size_t i = 0; i < n; i++) {
+    CHECK(records[i].number == i && records[i].code == 503 && records[i].ended != REGO_TIME_NEVER);
+    CHECK(records[i].retry_index == i / 4 && records[i].hedge_index == i % 4);
+  }
+  OK(rego_call_end(engine, call));
+  rego_engine_release(engine);
+}
+
 static void a_release_tells_what_is_unfinished(void) {
   rego_engine *engine = engine_with(NULL, 0);
   rego_completion ok = REGO_COMPLETION_INIT;
@@ -471,6 +523,7 @@ int main(void) {
   what_a_newer_struct_hands_over_is_dropped();
   every_failure_is_explained();
   a_timeline_is_told_in_structs_and_json();
+  every_attempt_is_in_the_timeline();
   a_release_tells_what_is_unfinished();
   losers_are_reported_and_finish_late();
   a_child_has_jitter_of_its_own_and_no_calls(0);

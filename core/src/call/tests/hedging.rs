@@ -1,6 +1,7 @@
 //! Hedging: who launches when, who wins, who is asked to stop.
 
 use super::*;
+use crate::notes::{CallFacts, MAX_NOTES, Timeline};
 
 const FOREVER: Nanos = Nanos::NEVER;
 
@@ -194,6 +195,10 @@ fn a_call_that_is_not_declared_idempotent_is_not_hedged() {
         let _ = bench.start(ms(0), FOREVER, 1);
         assert_eq!(bench.time(ms(100)), Step::Wait(Nanos::from_secs(30)));
         assert_eq!(bench.skipped(), [HedgeReason::NotIdempotent]);
+        // Another group of the same call is not told of again.
+        let Step::Wait(until) = bench.outcome(0, transient(), ms(200)) else { panic!("a backoff") };
+        assert_eq!(launched(bench.time(until)), 1);
+        assert_eq!(bench.skipped(), [HedgeReason::NotIdempotent]);
     }
 }
 
@@ -216,4 +221,50 @@ fn a_hedges_time_is_counted_from_its_own_start() {
         assert_eq!(bench.time(at), Step::Wait(at + Nanos::from_secs(30)), "{late:?}");
         assert!(bench.abandoned().is_empty());
     }
+}
+
+/// Refused again and again, and then as much as can happen: every attempt is paid for, given up, and
+/// ends late. The notes have room for all but the refusals.
+#[test]
+fn of_the_longest_call_there_is_no_attempt_is_left_out() {
+    let mut policy = hedging();
+    policy.retry.max_attempts = 10;
+    policy.retry.attempt_timeout = ms(100);
+    policy.retry.overall_timeout = Nanos::from_secs(1_000);
+    policy.hedge.max_hedges = 3;
+    let mut bench = Bench::new(policy);
+    let mut step = bench.start(ms(0), FOREVER, 1);
+    for at in 0..1_000 {
+        let reason = HedgeReason::Denied;
+        bench.notes.push(Nanos::from_nanos(at), Event::HedgeSkipped { reason });
+    }
+    let dropped = bench.notes.dropped();
+    let mut now = ms(0);
+    let verdict = loop {
+        step = match step {
+            Step::Wait(until) => {
+                now = until;
+                bench.time(now)
+            }
+            Step::Launch(_) => bench.time(now),
+            Step::Done(verdict) => break verdict,
+            Step::Over => panic!("it has not been told how"),
+        };
+        for late in bench.abandoned() {
+            if let Step::Wait(_) = step {
+                step = bench.outcome(late, transient(), now);
+            } else {
+                let _ = bench.outcome(late, transient(), now);
+            }
+        }
+    };
+    assert_eq!((verdict, bench.notes.dropped()), (Verdict::MaxAttempts, dropped));
+    let mut facts = CallFacts::new("svc.Get", ms(0), now, verdict);
+    facts.attempts = 40;
+    let attempts = Timeline::new(facts, Vec::new(), &bench.notes).attempts();
+    let numbers: Vec<u8> = attempts.iter().map(|record| record.attempt.get()).collect();
+    assert_eq!(numbers, (0..40).collect::<Vec<_>>());
+    assert!(attempts.iter().all(|record| record.ended.is_some() && record.outcome.is_some()));
+    assert!(attempts[..36].iter().all(|record| record.late), "{attempts:?}");
+    assert!(bench.notes.as_slice().len() <= MAX_NOTES);
 }

@@ -131,7 +131,7 @@ impl Loop {
     pub(crate) fn begin_on(&mut self, site: &Shared<Site>, begin: Begin) -> (CallId, Step) {
         self.drop_what_is_forgotten();
         let mut step = Step::NOTHING;
-        let call = self.manual.begin_for(site, &begin, Some(&self.agenda), &mut step);
+        let call = self.manual.begin_for(site, &begin, Some(&self.agenda), None, &mut step);
         if step.more() {
             // There was no room for its timer: it is looked at again.
             step.say_more(false);

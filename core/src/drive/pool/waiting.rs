@@ -11,7 +11,6 @@ use crate::{
         plain,
         tell::Ended,
     },
-    listener::Warning,
     notes::Timeline,
     site::Site,
     sync::{Arc as Shared, Backoff, Parker, Shard},
@@ -42,8 +41,7 @@ where
     let no_timer = terms.policy.hedge.enabled
         && host.alarms.as_ref().is_some_and(|alarms| !alarms.is_running());
     if no_timer {
-        site.counters.hedge_skipped(HedgeReason::NoTimer);
-        host.warn(site, now, Warning::NoTimer);
+        host.nobody_fires_hedges(site, now);
     }
     let no_hedging = no_timer.then_some(HedgeReason::NoTimer);
     let start = Start {
