@@ -71,6 +71,9 @@ const TICK_BITS: u32 = 16;
 /// 65.5 µs: what the wheel sorts by, and when to look again while another thread drives.
 pub const TICK: Nanos = Nanos::from_nanos(1 << TICK_BITS);
 
+/// Later than any deadline, and earlier than the *min* of an intake that has none.
+const LAST: Nanos = Nanos::from_nanos(u64::MAX - 1);
+
 /// How many dead timers are nothing to worry about.
 const FEW: usize = if cfg!(rego_loom) { 0 } else { 4_096 };
 
@@ -179,8 +182,18 @@ impl Timers {
     ///
     /// `fire` may arm and cancel. If it panics, the timers that were left come with the next call.
     pub fn advance(&self, now: Nanos, fire: &mut impl FnMut(u64)) -> Nanos {
+        self.advance_by(now, self.is_crowded().then_some(Nanos::NEVER), fire)
+    }
+
+    /// As [`advance`](Self::advance), without the dead, wherever they lie: what is to come is alive, or
+    /// was just now. For whoever knows that hardly any are.
+    pub fn advance_and_sweep(&self, now: Nanos, fire: &mut impl FnMut(u64)) -> Nanos {
+        self.advance_by(now, Some(LAST), fire)
+    }
+
+    fn advance_by(&self, now: Nanos, sweeps: Option<Nanos>, fire: &mut impl FnMut(u64)) -> Nanos {
         let Some(mut turn) = Turn::take(self) else { return now + TICK };
-        turn.collect(now, self.is_crowded());
+        turn.collect(now, sweeps);
         while let Some(user) = turn.wheel(|wheel| wheel.next_due(&self.slab)) {
             fire(user);
         }
@@ -238,7 +251,7 @@ impl Timers {
             return Ok((index, entry, crowded));
         }
         if let Some(mut turn) = Turn::take(self) {
-            turn.collect(Nanos::ZERO, true);
+            turn.collect(Nanos::ZERO, Some(Nanos::NEVER));
             turn.end();
         }
         self.slab.acquire(shard).map(|(index, entry)| (index, entry, true)).ok_or(Full)
@@ -304,14 +317,15 @@ impl<'a> Turn<'a> {
         self.timers.wheel.with_mut(|wheel| f(unsafe { &mut *wheel }))
     }
 
-    /// Turns the wheel to `now` and takes in what has come to the intakes whose time it is; to all
-    /// of them, and sweeps, if there are too many dead.
-    fn collect(&mut self, now: Nanos, crowded: bool) {
+    /// Turns the wheel to `now` and takes in what has come to the intakes whose time it is; or to those
+    /// whose time comes until then, and sweeps.
+    fn collect(&mut self, now: Nanos, sweeps: Option<Nanos>) {
         let timers = self.timers;
         self.wheel(|wheel| {
             let now = wheel.turn_to(&timers.slab, now);
             // Relaxed: one that is lowered just now is seen by `publish`, at the latest.
-            let is_due = |intake: &Intake| crowded || intake.min(Ordering::Relaxed) <= now;
+            let until = sweeps.unwrap_or(now);
+            let is_due = |intake: &Intake| intake.min(Ordering::Relaxed) <= until;
             let mut due = timers.intakes.iter().filter(|intake| is_due(intake)).peekable();
             if due.peek().is_some() {
                 wheel.file_young(&timers.slab);
@@ -319,7 +333,7 @@ impl<'a> Turn<'a> {
             for intake in due {
                 wheel.take_in(&timers.slab, intake.take());
             }
-            if crowded {
+            if sweeps.is_some() {
                 wheel.sweep(&timers.slab);
             }
         });

@@ -112,7 +112,9 @@ pub unsafe extern "C" fn rego_loop_begin(
 
 /// When to process the loop, unless notified before: no later than anything that time brings; 0,
 /// which is at once, when there is something to do; `REGO_TIME_NEVER` when there is nothing to wait
-/// for, and for NULL. 0 also while a thread is processing the loop.
+/// for, as when all calls are done, and for NULL. 0 also while a thread is processing the loop.
+/// While there are calls it may be a time of one that is done, at which there is nothing to do: now
+/// and then, not once for each call.
 ///
 /// Threads: any thread, at any time.
 #[unsafe(no_mangle)]

@@ -98,6 +98,8 @@ static void what_follows_comes_out_of_the_loop(void) {
   CHECK(notified == 2 && rego_loop_next_deadline(events) == 0);
   CHECK(process(T0 + 12 * MS) == 1 && actions[0].kind == REGO_ACTION_DONE);
   CHECK(actions[0].cookie == 42 && actions[0].reason == REGO_VERDICT_SUCCESS);
+  /* Its timers are nothing to come for. */
+  CHECK(rego_loop_next_deadline(events) == REGO_TIME_NEVER);
   CHECK(rego_call_poll(engine, call, T0, &step) == REGO_STATUS_STALE);
   tear_down();
 }

@@ -75,6 +75,8 @@ pub struct Loop {
     held_back: VecDeque<Action>,
     /// The agenda knows that this is at work.
     awake: bool,
+    /// How many of its calls the host has not been told the end of.
+    in_air: usize,
     /// When the timers want to be looked at.
     next: Nanos,
     /// The latest time it was processed at.
@@ -120,6 +122,7 @@ impl Manual {
             line: Line::default(),
             held_back: VecDeque::new(),
             awake: false,
+            in_air: 0,
             next: Nanos::NEVER,
             now: Nanos::ZERO,
             forgotten: self.0.forgotten(),
@@ -132,6 +135,9 @@ impl Loop {
         self.drop_what_is_forgotten();
         let mut step = Step::NOTHING;
         let call = self.manual.begin_for(site, &begin, Some(&self.agenda), None, &mut step);
+        if !call.is_pass_through() && step.verdict().is_none() {
+            self.in_air += 1;
+        }
         if step.more() {
             // There was no room for its timer: it is looked at again.
             step.say_more(false);
@@ -204,7 +210,8 @@ impl Loop {
 
     /// When to [`process`](Self::process) again, unless notified before: no later than anything
     /// that time brings; [`Nanos::ZERO`], which is at once, when there is something to do;
-    /// [`Nanos::NEVER`] when there is nothing to wait for.
+    /// [`Nanos::NEVER`] when there is nothing to wait for, as when all calls are done. While there are
+    /// some it may be a time of one that is done, at which there is nothing to do.
     #[must_use]
     pub fn next_deadline(&self) -> Nanos {
         self.agenda.known()
@@ -223,7 +230,7 @@ impl Loop {
         if self.forgotten != forgotten {
             self.forgotten = forgotten;
             self.held_back.clear();
-            (self.step, self.handed_out) = (Step::NOTHING, 0);
+            (self.step, self.handed_out, self.in_air) = (Step::NOTHING, 0, 0);
             self.line = Line::default();
             let _not_gone_through = self.agenda.take();
         }
@@ -249,6 +256,9 @@ impl Loop {
             let mut pilot = Pilot::new(inner, slot, id, self.now).of_loop();
             let left = pilot.fly(hold, &mut self.step);
             self.manual.leave(id, slot, left);
+            if self.step.verdict().is_some() {
+                self.in_air -= 1;
+            }
             if self.step.more() {
                 self.line.append(inner, index, index);
             }
@@ -258,7 +268,7 @@ impl Loop {
     /// Puts the calls whose time has come into the line.
     fn turn_to(&mut self) {
         let (inner, line) = (&*self.manual.0, &mut self.line);
-        self.next = self.agenda.timers.advance(self.now, &mut |user| {
+        let mut fire = |user| {
             // A timer that fires is one of a call in the air: this thread alone ends calls, and
             // disarms them before.
             if let Some(id) = FlightId::from_bits(user)
@@ -266,7 +276,13 @@ impl Loop {
             {
                 line.append(inner, id.slot(), id.slot());
             }
-        });
+        };
+        let timers = &self.agenda.timers;
+        self.next = match self.in_air {
+            // All are dead, and none is to be come for.
+            0 => timers.advance_and_sweep(self.now, &mut fire),
+            _ => timers.advance(self.now, &mut fire),
+        };
     }
 
     /// Ends a call of a loop that is going.

@@ -223,3 +223,38 @@ fn a_loop_that_goes_leaves_nothing() {
         assert_empty(&work.manual);
     }
 }
+
+/// Once the host has been told the end of all calls there is no time to come at, whatever timers they
+/// have left behind, in the intakes or in the wheel.
+#[test]
+fn a_loop_without_calls_waits_for_nothing() {
+    let yard = Yard::new(hedging());
+    let manual = manual(64);
+    let mut events = manual.event_loop(|| {});
+    let mut now = ms(1);
+    for round in 0..300 {
+        let begun: Vec<_> = (0..round % 7 + 1)
+            .flat_map(|_| attempts(&events.begin_on(&yard.site, Begin::new(now)).1))
+            .collect();
+        if round % 3 == 0 {
+            // The hedges come, and with them other timers.
+            now = now.max(events.next_deadline());
+        }
+        let mut actions: Vec<_> = std::iter::from_fn(|| events.process(now)).collect();
+        for attempt in begun {
+            assert!(!events.next_deadline().is_never(), "there is a call");
+            let _elsewhere = manual.finish(attempt, now, &Completion::ok(), 0).expect("in the air");
+            actions.extend(std::iter::from_fn(|| events.process(now)));
+        }
+        for action in actions {
+            if let Action::Start { attempt, .. } = action {
+                let _late = manual.finish(attempt, now, &Completion::cancelled(), 0).expect("late");
+            }
+        }
+        assert!(events.next_deadline().is_never(), "{:?}", events.next_deadline());
+        now = now + ms(7);
+    }
+    drop(events);
+    yard.assert_quiet();
+    assert_empty(&manual);
+}
