@@ -84,6 +84,8 @@
  * instead. What rego_execute and rego_submit run on other threads does not go on in the child.
  * Where another thread was inside a function of this library at the time of the fork, the child must
  * not use that engine, nor free its loops: what the other thread held stays locked and half done.
+ * That holds of an attempt, too, which forks within rego_execute: its child calls exec or _exit, and
+ * does not return.
  *
  * UNLOADING
  *
@@ -878,9 +880,9 @@ enum rego_hedge
    */
   REGO_HEDGE_SUSPENDED_OVERLOAD = 2,
   /**
-   * The key's policy hedges, and the call says that it is not to be repeated: told once of a call.
-   * Where it is the document that hedges what it does not declare idempotent, hedging is off, and
-   * that is no event but the attribute `hedging_refused` of the calls' timelines.
+   * The key's policy asks for hedges, and does not declare its requests idempotent (see
+   * `REGO_WARNING_NOT_IDEMPOTENT`), or the call says that it is not to be repeated: told once of a
+   * call.
    */
   REGO_HEDGE_NOT_IDEMPOTENT = 3,
   /**
@@ -1534,7 +1536,8 @@ typedef struct rego_attempt_record {
    */
   uint32_t failure;
   /**
-   * The facts of its end: a `REGO_COMPLETION_*`; `REGO_NONE` if they are not known.
+   * The facts of its end: a `REGO_COMPLETION_*`; `REGO_NONE` if they are not known, as of a call's
+   * first attempt that succeeds while there is no other: nothing is written down of it.
    */
   uint32_t completion;
   /**

@@ -84,6 +84,8 @@
  * instead. What rego_execute and rego_submit run on other threads does not go on in the child.
  * Where another thread was inside a function of this library at the time of the fork, the child must
  * not use that engine, nor free its loops: what the other thread held stays locked and half done.
+ * That holds of an attempt, too, which forks within rego_execute: its child calls exec or _exit, and
+ * does not return.
  *
  * UNLOADING
  *

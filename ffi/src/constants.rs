@@ -325,9 +325,9 @@ pub enum rego_hedge {
     REGO_HEDGE_TRIGGER_NOT_FOUND = 1,
     /// Hedging is suspended: the backend is overloaded.
     REGO_HEDGE_SUSPENDED_OVERLOAD = 2,
-    /// The key's policy hedges, and the call says that it is not to be repeated: told once of a call.
-    /// Where it is the document that hedges what it does not declare idempotent, hedging is off, and
-    /// that is no event but the attribute `hedging_refused` of the calls' timelines.
+    /// The key's policy asks for hedges, and does not declare its requests idempotent (see
+    /// `REGO_WARNING_NOT_IDEMPOTENT`), or the call says that it is not to be repeated: told once of a
+    /// call.
     REGO_HEDGE_NOT_IDEMPOTENT = 3,
     /// There is no executor, or the call runs on its caller's thread alone. No event of a call but
     /// `REGO_WARNING_NO_EXECUTOR`, once for a key; each call is counted as `impossible`.

@@ -76,7 +76,8 @@ pub struct rego_attempt_record {
     pub outcome: u32,
     /// What sort of failure it was: a `REGO_FAILURE_*`.
     pub failure: u32,
-    /// The facts of its end: a `REGO_COMPLETION_*`; `REGO_NONE` if they are not known.
+    /// The facts of its end: a `REGO_COMPLETION_*`; `REGO_NONE` if they are not known, as of a call's
+    /// first attempt that succeeds while there is no other: nothing is written down of it.
     pub completion: u32,
     /// What the facts' kind says of it.
     pub code: i32,
