@@ -58,7 +58,7 @@ static void drain(struct thread *self) {
     RIGHT(self, !bad && n <= capacity);
     for (size_t i = 0; i < n && i < 8; i++) {
       const rego_event *event = &events[i].event;
-      RIGHT(self, event->kind <= REGO_EVENT_WARNED && events[i].news == 0);
+      RIGHT(self, event->kind <= REGO_EVENT_ATTEMPT_REJECTED && events[i].news == 0);
       RIGHT(self, event->struct_size == sizeof *event && memchr(event->key, 0, sizeof event->key));
     }
   }
