@@ -187,7 +187,6 @@ impl Book {
         };
         Terms {
             mode: policy.mode.stricter(self.mode),
-            asks_to_hedge: policy.hedge.enabled || policy.hedging_refused,
             policy: policy.clone(),
             source,
             classifier,

@@ -163,10 +163,7 @@ impl Options {
     /// What the call says of idempotency, else what its policy says.
     #[inline]
     fn idempotent(&self, terms: &Terms) -> Idempotent {
-        match self.idempotent {
-            Idempotent::Unset => terms.policy.idempotent,
-            said => said,
-        }
+        self.idempotent.or(terms.policy.idempotent)
     }
 }
 

@@ -58,8 +58,6 @@ pub(crate) struct Terms {
     pub(crate) policy: Policy,
     /// The stricter of the policy's mode and the engine's.
     pub(crate) mode: Mode,
-    /// The policy hedges, or would if it were declared idempotent.
-    pub(crate) asks_to_hedge: bool,
     pub(crate) source: PolicySource,
     pub(crate) classifier: classify::Named,
     /// `None`: nothing limits retries, by name.
@@ -88,6 +86,12 @@ impl Terms {
             Mode::Active => self.policy.retry.attempt_timeout,
             Mode::Observe | Mode::Off => Nanos::NEVER,
         }
+    }
+
+    /// Whether the policy hedges, or would if its requests were declared idempotent.
+    #[inline]
+    pub(crate) fn asks_to_hedge(&self) -> bool {
+        self.policy.hedge.enabled || self.policy.hedging_refused
     }
 
     /// The budgets that calls pay into, each once.

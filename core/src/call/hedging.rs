@@ -15,7 +15,7 @@ impl Call {
     #[inline]
     pub(super) fn arm_hedge(&mut self, with: &mut With<'_>) {
         self.wake = Nanos::NEVER;
-        if with.terms.asks_to_hedge {
+        if with.terms.asks_to_hedge() {
             self.arm_hedge_asked_for(with);
         }
     }

@@ -27,9 +27,8 @@ impl Legs {
     pub(super) fn start_group(&mut self, retry_index: u8, primary: AttemptId, now: Nanos) {
         debug_assert!(!self.any_alive(), "a group starts when the last has ended");
         // Of hedges there are none: where they would stand, nobody looks.
-        let Self { hedges, .. } = *self;
-        *self =
-            Self { primary: now, hedges, retry_index, first: primary.get(), count: 1, marks: 1 };
+        let first = primary.get();
+        *self = Self { primary: now, retry_index, first, count: 1, marks: 1, ..*self };
     }
 
     /// One more leg, a hedge that starts now.

@@ -73,7 +73,6 @@ impl Bench {
         let hedge_budget = Arc::new(tokens(hedges));
         let terms = Arc::new(Terms {
             mode: policy.mode,
-            asks_to_hedge: policy.hedge.enabled,
             policy,
             source: PolicySource::Static,
             classifier: Named::default(),

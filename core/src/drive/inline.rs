@@ -223,7 +223,7 @@ fn with<'a>(
     let shard = Shard::current();
     // One that was taken back before it began, as a race may have been, makes no attempt that could be
     // hedged.
-    if terms.asks_to_hedge && !options.is_cancelled() {
+    if terms.asks_to_hedge() && !options.is_cancelled() {
         host.cannot_hedge(site, terms, shard, started);
     }
     With {

@@ -25,7 +25,6 @@ impl Yard {
         let budgets = [budget(), budget()];
         let terms = Arc::new(Terms {
             mode: policy.mode,
-            asks_to_hedge: policy.hedge.enabled,
             policy,
             source: PolicySource::Static,
             classifier: Named::default(),

@@ -300,7 +300,6 @@ fn site() -> Site {
         Own { retry: budget.clone(), hedge: budget.clone() },
         Arc::new(Terms {
             mode: policy.mode,
-            asks_to_hedge: policy.hedge.enabled,
             policy,
             source: PolicySource::Static,
             classifier: Named::default(),

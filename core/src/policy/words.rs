@@ -28,6 +28,17 @@ pub enum Idempotent {
     No = 2,
 }
 
+impl Idempotent {
+    /// What a call says, or where it says nothing, what its policy does.
+    #[inline]
+    pub(crate) const fn or(self, policys: Self) -> Self {
+        match self {
+            Self::Unset => policys,
+            said => said,
+        }
+    }
+}
+
 /// How a backoff is spread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -91,10 +91,7 @@ impl Begin {
     /// Whether repeating this request is safe: what the caller says, else what the policy does.
     #[inline]
     pub(super) fn idempotent_by(&self, policy: &Policy) -> Idempotent {
-        match self.idempotent {
-            Idempotent::Unset => policy.idempotent,
-            said => said,
-        }
+        self.idempotent.or(policy.idempotent)
     }
 }
 

@@ -14,7 +14,7 @@ impl Manual {
         let mut step = Step::NOTHING;
         let call = self.begin_for(site, begin, None, Some(HedgeReason::NoExecutor), &mut step);
         let terms = site.terms();
-        if !call.is_pass_through() && terms.asks_to_hedge {
+        if !call.is_pass_through() && terms.asks_to_hedge() {
             self.0.host.cannot_hedge(site, &terms, Shard::current(), begin.now);
         }
         (call, step)
@@ -27,12 +27,9 @@ impl Manual {
         now: Nanos,
     ) {
         let terms = site.terms();
-        let idempotent = match idempotent {
-            Idempotent::Unset => terms.policy.idempotent,
-            said => said,
-        };
         // One that is not to be hedged has been counted as such.
-        let hedges = terms.policy.hedge.enabled && idempotent == Idempotent::Yes;
+        let hedges =
+            terms.policy.hedge.enabled && idempotent.or(terms.policy.idempotent) == Idempotent::Yes;
         if !call.is_pass_through() && hedges {
             self.0.host.nobody_fires_hedges(site, now);
         }

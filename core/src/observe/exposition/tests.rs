@@ -52,7 +52,6 @@ fn site(key: &str) -> Site {
     let own = Own { retry: budget(key, 1_000), hedge: budget(&format!("{key}/hedge"), 2) };
     let terms = Terms {
         mode: policy.mode,
-        asks_to_hedge: policy.hedge.enabled,
         policy,
         source: PolicySource::Static,
         classifier: Named::default(),
@@ -254,7 +253,6 @@ fn unshared(site: &Site) -> Terms {
     Terms {
         policy: terms.policy.clone(),
         mode: terms.mode,
-        asks_to_hedge: terms.asks_to_hedge,
         source: terms.source,
         classifier: Named::default(),
         retry_budget: terms.retry_budget.clone(),
