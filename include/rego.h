@@ -149,6 +149,10 @@
   {REGO_SIZE_OF(rego_options), REGO_ABI_VERSION, 0, 0, 0, 0, 0, 0, REGO_NULL, 0}
 /** A call that asks for nothing but its key's policy; say in `now` what time it is. */
 #define REGO_BEGIN_INIT {REGO_SIZE_OF(rego_begin), 0, 0, 0, 0, 0, 0}
+/** Room for standing terms. */
+#define REGO_STANDING_INIT {REGO_SIZE_OF(rego_standing), 0, 0, 0, 0, REGO_NULL, 0}
+/** No call; say in `now` what time it is. */
+#define REGO_SETTLEMENT_INIT {REGO_SIZE_OF(rego_settlement), 0, 0, REGO_NULL, 0}
 /** It worked. */
 #define REGO_COMPLETION_INIT {REGO_SIZE_OF(rego_completion), 0, 0, 0, 0, 0, 0, 0}
 /** The call is answered. */
@@ -337,6 +341,27 @@ enum rego_begin_flag
 typedef enum rego_begin_flag rego_begin_flag;
 #else
 typedef uint32_t rego_begin_flag;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What `rego_standing.flags` holds.
+ */
+enum rego_standing_flag
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * First attempts may be made before their calls begin.
+   */
+  REGO_STANDING_GRANTED = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum rego_standing_flag rego_standing_flag;
+#else
+typedef uint32_t rego_standing_flag;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -1443,6 +1468,70 @@ typedef struct rego_step {
 } rego_step;
 
 /**
+ * On what terms first attempts of a key may be made before their calls begin. Start with
+ * `REGO_STANDING_INIT`.
+ */
+typedef struct rego_standing {
+  /**
+   * `sizeof(rego_standing)`.
+   */
+  uint32_t struct_size;
+  /**
+   * `REGO_STANDING_GRANTED`, or 0: then every call is to be begun first.
+   */
+  uint32_t flags;
+  /**
+   * Which terms these are. They stand for as long as this is in `*current`.
+   */
+  uint64_t edition;
+  /**
+   * How long an attempt may run, and how long a call may take, its first attempt included;
+   * `REGO_TIME_NEVER` where there is no limit.
+   */
+  uint64_t attempt_timeout;
+  /**
+   * See `attempt_timeout`.
+   */
+  uint64_t overall_timeout;
+  /**
+   * The edition in force, for as long as the engine lives: a word that the library writes, and
+   * the host reads with an atomic load.
+   */
+  const uint64_t *current;
+  /**
+   * 0.
+   */
+  size_t reserved;
+} rego_standing;
+
+/**
+ * Calls that are over. Start with `REGO_SETTLEMENT_INIT`.
+ */
+typedef struct rego_settlement {
+  /**
+   * `sizeof(rego_settlement)`.
+   */
+  uint32_t struct_size;
+  /**
+   * By how many the calls in the air that were made on standing terms are more than when this was
+   * told last; for the gauge of that name.
+   */
+  int32_t in_flight;
+  /**
+   * What time it is.
+   */
+  rego_time now;
+  /**
+   * How long each call took: `n_lengths` of them. NULL if there are none.
+   */
+  const uint64_t *lengths;
+  /**
+   * How many.
+   */
+  size_t n_lengths;
+} rego_settlement;
+
+/**
  * The frame of a call. Begin with `REGO_TIMELINE_INIT`.
  */
 typedef struct rego_timeline {
@@ -2169,6 +2258,51 @@ REGO_NOEXCEPT;
  * Threads: any thread, at any time.
  */
 REGO_API rego_status rego_call_let_go(struct rego_engine *engine, rego_call call) REGO_NOEXCEPT;
+
+/**
+ * On what terms first attempts of a key may be made before their calls begin: for hosts to which a
+ * crossing is dear, as from a language with a runtime of its own. Ask again when `edition` is not
+ * what is in `*current` any more: after policies were loaded, say.
+ *
+ * A host makes the first attempt on these terms: until `attempt_timeout` has passed, at most, and
+ * within `overall_timeout` and the caller's own deadline. Where the attempt has worked in the call's
+ * time, and facts of its own are not to be told (`REGO_COMPLETION_OK`), the call is over, and is
+ * handed to `rego_key_settle`, with others. In any other case the call begins now: `rego_call_begin`,
+ * with the time at which the attempt was started, and at once the finish of the attempt that the step
+ * tells. What follows is as of any call. Until then the engine does not know of it: it has no id, it is not counted by
+ * `rego_engine_release`, and it has the policy that is in force when it begins. So a call that works
+ * takes part of a crossing instead of two.
+ *
+ * It is granted where nobody but the host sees a difference: not where the policy hedges, or stands
+ * aside by its mode, events are kept, a budget counts calls as they begin, or a classifier of the
+ * host's own judges successes, too.
+ *
+ * Threads: any thread, at any time.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_key_standing(struct rego_engine *engine,
+                              rego_key key,
+                              rego_time now,
+                              struct rego_standing *standing_out)
+REGO_NOEXCEPT;
+
+/**
+ * Takes in calls that were made on standing terms, and whose first attempts worked. What they leave,
+ * latencies, metrics and deposits in budgets, is not there before; so hand over those of a key before
+ * one of its calls begins in retrospect, those of all keys before metrics are read, and none later
+ * than some milliseconds after its end.
+ *
+ * `REGO_STATUS_INVALID` if there are more than a million, and nothing is taken in.
+ *
+ * Threads: any thread, at any time. Some nanoseconds for each call.
+ */
+REGO_API
+REGO_NODISCARD
+rego_status rego_key_settle(struct rego_engine *engine,
+                            rego_key key,
+                            const struct rego_settlement *settlement)
+REGO_NOEXCEPT;
 
 /**
  * Tells the frame of a call that was begun with `REGO_BEGIN_KEEP` and is done.

@@ -21,6 +21,14 @@ type call struct {
 	id   C.rego_call
 	step C.rego_step
 	done outcome
+	// What the engine calls the key, if that is remembered.
+	seen *seenKey
+	// Not nil while the call has not begun, as its first attempt is made on standing terms. Then there
+	// is when it was started, and when the call must be over.
+	pocket   *pocket
+	standing *standing
+	started  uint64
+	deadline uint64
 	// What attempts returned, and when the call began, for those who keep it.
 	errs  []failed
 	began time.Time
@@ -177,23 +185,43 @@ func (c *call) begin() error {
 	if c.eng == nil {
 		return nil
 	}
+	now := c.eng.now()
+	c.seen = c.eng.seen(c.key)
+	if !c.stand(now, c.until()) && c.beginAt(now) != C.REGO_STATUS_OK {
+		c.eng = nil
+	}
+	return nil
+}
+
+// until is the deadline of the caller, as the engine counts it.
+func (c *call) until() uint64 {
+	if at, ok := c.ctx.Deadline(); ok {
+		return c.eng.engineTime(at)
+	}
+	return never
+}
+
+// beginAt tells the engine of the call, which began at a time.
+func (c *call) beginAt(now uint64) C.rego_status {
 	var begin C.rego_begin
 	begin.struct_size = C.uint32_t(unsafe.Sizeof(begin))
-	begin.now = C.rego_time(c.eng.now())
+	begin.now = C.rego_time(now)
+	begin.deadline = C.rego_time(c.until())
 	begin.idempotent = c.opts.idempotent
 	begin.priority = c.opts.priority
 	if c.keep {
 		begin.flags = C.REGO_BEGIN_KEEP
 	}
-	if at, ok := c.ctx.Deadline(); ok {
-		begin.deadline = C.rego_time(c.eng.engineTime(at))
-	}
 	c.step.struct_size = C.uint32_t(unsafe.Sizeof(c.step))
-	s := c.eng.begin(c.eng.number(c.key), &begin, &c.id, &c.step)
-	if s != C.REGO_STATUS_OK {
-		c.eng = nil
+	return c.eng.begin(c.number(), &begin, &c.id, &c.step)
+}
+
+// number is the engine's number of the key.
+func (c *call) number() C.rego_key {
+	if c.seen != nil {
+		return C.rego_key(c.seen.number)
 	}
-	return nil
+	return c.eng.intern(c.key)
 }
 
 // verdictOfContext is how a call ends whose context has, by that.
@@ -281,6 +309,16 @@ func newAttempt(ctx context.Context, eng *engine, k *key, o *callOptions, start 
 
 // finish tells the engine of an attempt's end, and whether the call is done by it.
 func (c *call) finish(a *attemptContext, e *end, err error) bool {
+	if c.pocket != nil {
+		if c.worked(e) {
+			return true
+		}
+		if !c.beginLate(a) {
+			c.lost()
+			c.done.answer = uint64(a.number) + 1
+			return true
+		}
+	}
 	if err != nil && c.eng.cancelIfGone(c.ctx, c.id, e, &c.step) && c.isDone() {
 		late := newStep()
 		tell(c.eng, a, e, &late)
@@ -308,6 +346,9 @@ func (c *call) isDone() bool {
 // abandon finishes an attempt that does not return, and with it the call.
 func (c *call) abandon(a *attemptContext) {
 	a.returned()
+	if c.pocket != nil && !c.beginLate(a) {
+		return
+	}
 	tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, &c.step)
 	c.giveUp()
 }

@@ -79,6 +79,8 @@ func newEngine(o *executorOptions) (*engine, error) {
 }
 
 func (e *engine) load(text string) error {
+	// What has worked so far did so on the terms of before.
+	e.settleAll()
 	why := newError()
 	s := status(C.rego_engine_load_policies(e.c, borrowed(text), &why))
 	runtime.KeepAlive(e)
@@ -123,20 +125,21 @@ func (e *engine) afterFunc(wait time.Duration, f func()) Timer {
 	return e.clock.AfterFunc(wait, f)
 }
 
-// number is the engine's number of a key.
-func (e *engine) number(k *key) C.rego_key {
+// seen is what this side remembers of a key; nil if that is nothing.
+func (e *engine) seen(k *key) *seenKey {
 	if seen := k.seen.Load(); seen != nil && seen.engine == e.serial {
-		return C.rego_key(seen.number)
+		return seen
 	}
-	return e.intern(k)
-}
-
-func (e *engine) intern(k *key) C.rego_key {
 	if known, ok := e.keys.Load(k.text); ok {
 		seen := known.(*seenKey)
 		k.seen.Store(seen)
-		return C.rego_key(seen.number)
+		return seen
 	}
+	return nil
+}
+
+// intern asks for the engine's number of a key, and remembers it.
+func (e *engine) intern(k *key) C.rego_key {
 	var number C.rego_key
 	s := status(C.rego_key_intern(e.c, borrowed(k.text), &number))
 	if s != statusOK {
@@ -144,14 +147,18 @@ func (e *engine) intern(k *key) C.rego_key {
 		return 0
 	}
 	if e.keyCount.Add(1) <= e.maxKeys {
-		seen := &seenKey{engine: e.serial, number: uint64(number)}
-		e.keys.Store(k.text, seen)
-		k.seen.Store(seen)
+		// Others may have been faster: what calls leave is in one place.
+		seen, known := e.keys.LoadOrStore(k.text, &seenKey{engine: e.serial, number: uint64(number)})
+		if known {
+			e.keyCount.Add(-1)
+		}
+		k.seen.Store(seen.(*seenKey))
 	}
 	return number
 }
 
 func (e *engine) metrics() (string, error) {
+	e.settleAll()
 	for size := 4096; ; {
 		buffer := make([]byte, size)
 		var n C.size_t

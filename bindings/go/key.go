@@ -33,6 +33,13 @@ type key struct {
 
 type seenKey struct {
 	engine, number uint64
+	// On what terms its first attempts are made, once somebody has asked.
+	standing atomic.Pointer[standing]
+	// Guards what is below.
+	mu      sync.Mutex
+	pockets []pocket
+	// How many calls in the air the engine was told of.
+	told int64
 }
 
 // MaxKeyBytes is the length of the longest key there is.

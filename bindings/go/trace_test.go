@@ -121,8 +121,10 @@ func (f *front) tell(words []string) []string {
 			WithIdempotent(false).applyCall(&opts)
 		}
 		c := &call{ctx: until{context.Background(), words[4]}, exec: f.exec, key: ParseKey(words[2]).site(), opts: &opts}
-		if err := c.begin(); err != nil {
-			return []string{err.Error()}
+		// As one that begins before its first attempt is made: each event of a trace is the engine's.
+		c.eng = f.exec.engine.Load()
+		if s := status(c.beginAt(c.eng.now())); s != statusOK {
+			return []string{s.Error()}
 		}
 		f.calls = append(f.calls, c)
 		return f.answer(c)

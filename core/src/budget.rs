@@ -129,6 +129,11 @@ impl BudgetState {
         }
     }
 
+    /// Whether it has to know of calls as they begin.
+    pub fn counts_calls(&self) -> bool {
+        matches!(&*self.kind, Kind::InFlight(_))
+    }
+
     /// A call that began is over.
     #[inline]
     pub fn end(&self) {

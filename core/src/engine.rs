@@ -280,6 +280,22 @@ impl CallSite {
         self.site.terms().policy.clone()
     }
 
+    /// On which terms calls are made, as a number: another one when a policy was put in force. See
+    /// [`Manual::standing`](crate::manual::Manual::standing). One load.
+    #[inline]
+    #[must_use]
+    pub fn edition(&self) -> u64 {
+        self.site.edition()
+    }
+
+    /// Where that number lies, for as long as the engine lives: an atomic word.
+    #[cfg(not(rego_loom))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn edition_word(&self) -> *const u64 {
+        self.site.edition_word()
+    }
+
     /// Whether that policy hedges, for hosts that ask at every call.
     #[doc(hidden)]
     #[must_use]

@@ -103,7 +103,8 @@ pub use verdict::{BudgetDecision, HedgeReason, PolicySource, Verdict};
 /// Calls driven by their host: an event loop, another language. No thread, no clock, no callback.
 pub mod manual {
     pub use crate::drive::manual::{
-        Action, AttemptRef, Begin, CallId, Loop, LoopWatch, MAX_ACTIONS, Manual, Stale, Step,
+        Action, AttemptRef, Begin, CallId, Loop, LoopWatch, MAX_ACTIONS, Manual, Stale, Standing,
+        Step,
     };
 }
 

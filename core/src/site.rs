@@ -223,6 +223,12 @@ impl Site {
         self.edition.load(Ordering::Acquire)
     }
 
+    /// Where that lies, for hosts that look themselves.
+    #[cfg(not(rego_loom))]
+    pub(crate) fn edition_word(&self) -> *const u64 {
+        self.edition.as_ptr()
+    }
+
     /// A driver that hands attempts off takes a call into the air, until what is returned is
     /// dropped.
     #[inline]
@@ -252,6 +258,29 @@ impl Site {
 
     pub(crate) fn in_flight(&self) -> u32 {
         self.in_flight.get()
+    }
+
+    /// So many more are in the air, of which a host knows that counts them itself.
+    pub(crate) fn more_in_flight(&self, shard: Shard, more: i32) {
+        self.in_flight.change(shard, more);
+    }
+
+    /// A call that had begun is over: its first attempt answered it after this long, and there was no
+    /// other. One bucket, one deposit, no note.
+    #[inline(always)]
+    pub(crate) fn won_alone(&self, terms: &Terms, shard: Shard, length: Nanos) {
+        // Before it is told: what reports know of has been paid in.
+        terms.deposit(shard);
+        self.latency.record(shard, length);
+        terms.end();
+    }
+
+    /// The engine has panicked.
+    #[cold]
+    pub(crate) fn panicked(&self, now: Nanos) {
+        self.trust.panicked(now);
+        // Release: as `install`. What stands on trust is to be asked for again.
+        self.edition.fetch_add(1, Ordering::Release);
     }
 
     pub(crate) fn abandoned(&self) -> u32 {

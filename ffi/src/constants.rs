@@ -54,6 +54,14 @@ pub enum rego_step_flag {
     REGO_STEP_ELSEWHERE = 2,
 }
 
+/// What `rego_standing.flags` holds.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug)]
+pub enum rego_standing_flag {
+    /// First attempts may be made before their calls begin.
+    REGO_STANDING_GRANTED = 1,
+}
+
 /// What `rego_begin.flags` may hold.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]

@@ -19,6 +19,7 @@ use crate::{
     events::rego_event,
     execute::{rego_attempt_info, rego_executor, rego_result, rego_work},
     facts::{rego_completion, rego_outcome},
+    standing::{rego_settlement, rego_standing},
     step::{rego_action, rego_step},
     timeline::{rego_attempt_record, rego_timeline},
 };
@@ -54,6 +55,10 @@ fn assertions() -> Result<String, std::fmt::Error> {
             classifiers, n_classifiers,
         }
         rego_begin { struct_size, flags, now, deadline, cookie, idempotent, priority }
+        rego_standing {
+            struct_size, flags, edition, attempt_timeout, overall_timeout, current, reserved,
+        }
+        rego_settlement { struct_size, in_flight, now, lengths, n_lengths }
         rego_completion { struct_size, kind, code, flags, method, reserved, retry_after, result }
         rego_outcome { struct_size, kind, failure, reserved, backoff, result }
         rego_action {
@@ -118,6 +123,8 @@ fn what_is_read_has_its_first_size_while_there_is_one_version() {
         first::<rego_options>(),
         first::<rego_error>(),
         first::<rego_begin>(),
+        first::<rego_standing>(),
+        first::<rego_settlement>(),
         first::<rego_completion>(),
         first::<rego_outcome>(),
         first::<rego_step>(),

@@ -41,6 +41,7 @@ pub mod error;
 
 pub mod call;
 pub mod facts;
+pub mod standing;
 pub mod step;
 pub mod timeline;
 

@@ -17,13 +17,10 @@ impl Call {
     #[inline(always)]
     pub(super) fn win_alone(&mut self, with: &mut With<'_>, now: Nanos) {
         self.see(now);
-        // Before it is told: what reports know of has been paid in.
-        self.deposit(with);
-        with.site.latency.record(with.shard, self.now - self.legs.primary_started());
+        with.site.won_alone(with.terms, with.shard, self.now - self.legs.primary_started());
         self.legs.end_first_alone();
         self.unfinished = Unfinished::default();
         self.answer = AttemptId::FIRST.get();
-        with.terms.end();
         self.state = State::Over(Verdict::Success);
     }
 

@@ -24,6 +24,7 @@ mod plain;
 mod seat;
 mod slot;
 mod stand_aside;
+mod standing;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use crate::flight::Stale;
 pub use action::Action;
 pub use event_loop::{Loop, LoopWatch};
 pub use id::{AttemptRef, CallId};
+pub use standing::Standing;
 pub use step::{Begin, MAX_ACTIONS, Step};
 
 use std::{fmt, panic, sync::Arc};

@@ -3,7 +3,7 @@
 use super::{CallSite, Engine};
 use crate::{
     clock::Nanos,
-    drive::manual::{Begin, CallId, Loop, Manual, Step},
+    drive::manual::{Begin, CallId, Loop, Manual, Standing, Step},
     policy::Idempotent,
 };
 
@@ -32,6 +32,65 @@ impl Manual {
     #[inline]
     pub fn begin_into(&self, site: &CallSite, begin: &Begin, step: &mut Step) -> CallId {
         self.begin_at_into(&site.site, begin, step)
+    }
+
+    /// On what terms first attempts of a call site may be made before their calls begin: for hosts
+    /// to which the way here is dear, as from another language. They hold for as long as the site's
+    /// [`edition`](CallSite::edition) is the same, which is one load; ask again when it is not.
+    ///
+    /// A host that makes such an attempt keeps its [`attempt_timeout`](Standing::attempt_timeout), the
+    /// [`overall_timeout`](Standing::overall_timeout), and the caller's own deadline. Where the
+    /// attempt worked in the call's time, without facts of its own ([`Completion::ok`](crate::Completion::ok)), the call is
+    /// over, and is to be [settled](Self::settle). In any other case it begins now, with
+    /// [`Begin::now`] the time at which its attempt was started, and the attempt is finished at once:
+    /// nothing is different from a call that was begun before, but that nobody could see it in the
+    /// air, cancel it by its id, or shut it down, and that it has the policy of its end.
+    ///
+    /// Thread-safe; some loads.
+    ///
+    /// ```
+    /// use rego::{Completion, Engine, Nanos, manual::{Action, Begin}};
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// let (manual, site) = (engine.manual(), engine.site("svc.Get"));
+    /// let terms = manual.standing(&site, Nanos::from_millis(1));
+    /// assert!(terms.granted);
+    ///
+    /// // Before each call:
+    /// assert_eq!(site.edition(), terms.edition);
+    /// let (started, ended) = (Nanos::from_millis(1), Nanos::from_millis(3));
+    ///
+    /// // One works, and is settled: by itself, or with others.
+    /// manual.settle(&site, [ended - started], 0);
+    ///
+    /// // Another does not, and begins in retrospect.
+    /// let (call, step) = manual.begin(&site, Begin::new(started));
+    /// let Some(Action::Start { attempt, .. }) = step.actions().next() else { unreachable!() };
+    /// let step = manual.finish(attempt, ended, &Completion::http(503), 0)?;
+    /// assert!(step.wake_at > ended, "a retry waits");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn standing(&self, site: &CallSite, now: Nanos) -> Standing {
+        self.standing_at(&site.site, now)
+    }
+
+    /// Takes in calls that were made on [standing](Self::standing) terms and whose first attempt
+    /// worked: how long each of them took. What such calls leave (latencies, metrics, deposits in
+    /// budgets) is not there before; settle those of a site before one of its calls begins in
+    /// retrospect, and those of all before [metrics](Engine::metrics) are read.
+    ///
+    /// `in_flight` is by how many the calls in the air that were made on standing terms are more than
+    /// when this was told last: for the gauge of that name.
+    ///
+    /// Thread-safe; some nanoseconds for each, no allocation.
+    pub fn settle(
+        &self,
+        site: &CallSite,
+        lengths: impl IntoIterator<Item = Nanos>,
+        in_flight: i32,
+    ) {
+        self.settle_at(&site.site, lengths, in_flight);
     }
 
     /// Begins a call whose host cannot hedge it. If its policy would, that is counted, and told once

@@ -31,6 +31,12 @@ impl Gauge {
         self.0[shard.index()].fetch_sub(1, Ordering::Relaxed);
     }
 
+    #[inline]
+    pub(super) fn change(&self, shard: Shard, by: i32) {
+        // Relaxed: a gauge; nothing is published by it.
+        self.0[shard.index()].fetch_add(by.cast_unsigned(), Ordering::Relaxed);
+    }
+
     /// How many there are: exact while nobody counts; else off by those that come and go while it is
     /// added up, and never below 0.
     pub(super) fn get(&self) -> u32 {

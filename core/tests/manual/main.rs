@@ -3,6 +3,7 @@
 
 mod edges;
 mod event_loop;
+mod standing;
 mod timelines;
 
 use std::time::Duration;

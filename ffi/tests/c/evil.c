@@ -21,7 +21,7 @@ static void carefully(struct thread *self) {
     finish(self);
     return;
   }
-  switch ((random >> 8) % 24) {
+  switch ((random >> 8) % 25) {
     case 0:
     case 1:
     case 2:
@@ -48,6 +48,7 @@ static void carefully(struct thread *self) {
         write_metrics(self);
       }
       break;
+    case 22: rarely(self, 4) ? stand(self) : settle_calls(self); break;
     default: use_loop(self); break;
   }
 }

@@ -131,6 +131,51 @@ static void intern(struct thread *self) {
   }
 }
 
+/* Terms stand for a while, and calls that were made on them are settled. */
+static void stand(struct thread *self) {
+  const unsigned engine = any_engine(self);
+  rego_standing terms = REGO_STANDING_INIT;
+  uint32_t which = 0;
+  int bad = 0;
+  const rego_key key = any_key(self, engine, &which, &bad);
+  terms.struct_size = sized(self, sizeof terms, &bad);
+  const rego_time now = any_time(self, engine, &bad);
+  rego_engine *place = engine_at(self, engine, &bad);
+  if (answer(self, rego_key_standing(place, key, now, at(self, &terms, &bad))) == REGO_STATUS_OK) {
+    RIGHT(self, !bad && terms.current != NULL && (terms.flags & ~(uint32_t)REGO_STANDING_GRANTED) == 0);
+    RIGHT(self, __atomic_load_n(terms.current, __ATOMIC_ACQUIRE) >= terms.edition);
+    RIGHT(self, terms.attempt_timeout > 0 && terms.overall_timeout > 0);
+  } else {
+    RIGHT(self, bad && terms.current == NULL);
+  }
+}
+
+static void settle_calls(struct thread *self) {
+  const unsigned engine = any_engine(self);
+  uint64_t lengths[9];
+  rego_settlement calls = REGO_SETTLEMENT_INIT;
+  uint32_t which = 0;
+  int bad = 0, odd = 0;
+  for (size_t i = 0; i < 8; i++) {
+    lengths[i] = draw(self) >> draw(self) % 64;
+  }
+  calls.n_lengths = draw(self) % 9;
+  calls.lengths = array(self, lengths, calls.n_lengths, &odd);
+  bad = odd && calls.n_lengths > 0; /* else nobody looks */
+  if (rarely(self, 64)) {
+    calls.lengths = NULL;
+    calls.n_lengths = huge(self);
+    bad = 1;
+  }
+  calls.in_flight = (int32_t)(draw(self) % 5) - 2;
+  calls.now = any_time(self, engine, &bad);
+  calls.struct_size = sized(self, sizeof calls, &bad);
+  const rego_key key = any_key(self, engine, &which, &bad);
+  rego_engine *place = engine_at(self, engine, &bad);
+  const rego_settlement *from = at(self, &calls, &bad);
+  RIGHT(self, (answer(self, rego_key_settle(place, key, from)) == REGO_STATUS_OK) == !bad);
+}
+
 /* An engine that is not made: what was handed over with it is dropped. */
 static void make_no_engine(struct thread *self) {
   rego_options options = REGO_OPTIONS_INIT;

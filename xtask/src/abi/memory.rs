@@ -10,7 +10,7 @@ use crate::{
     test::build_library,
 };
 
-const TESTS: &[&str] = &["l1", "l2", "l3", "told"];
+const TESTS: &[&str] = &["l1", "l2", "l3", "standing", "told"];
 const LIBRARIES: &[&str] = &["-lpthread", "-ldl", "-lm"];
 const ADDRESS: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 

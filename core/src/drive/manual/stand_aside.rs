@@ -34,7 +34,7 @@ impl Pilot<'_> {
         }
         let counters = &self.setting.site.counters;
         counters.add(Counter::EnginePanics, 1);
-        self.setting.site.trust.panicked(self.now);
+        self.setting.site.panicked(self.now);
         if machine.is_over() {
             return; // It had ended: there is only its end to tell.
         }

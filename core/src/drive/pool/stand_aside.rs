@@ -54,7 +54,7 @@ where
         }
         let counters = &self.site.counters;
         counters.add(Counter::EnginePanics, 1);
-        self.site.trust.panicked(self.host.clock.now());
+        self.site.panicked(self.host.clock.now());
         if !std::mem::replace(&mut machine.aside, true) {
             counters.add(Counter::PassThrough, 1);
         }

@@ -124,7 +124,7 @@ fn a_site_whose_engine_panics_again_and_again_makes_plain_attempts() {
     let clock = ManualClock::auto_advance();
     let host = staffed(clock.clone().into(), None);
     let now = clock.now();
-    (0..6).for_each(|_| yard.site.trust.panicked(now));
+    (0..6).for_each(|_| yard.site.panicked(now));
     let fails = |_: &Attempt<'_>| Err::<u32, _>(io::Error::from(io::ErrorKind::ConnectionReset));
     let plain = |op| race(&host, &yard.site, &Options::default(), op, None);
 
