@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"runtime"
+	"sync"
 	"time"
 	"unsafe"
 )
@@ -19,16 +20,16 @@ type call struct {
 	opts *callOptions
 	keep bool
 	id   C.rego_call
-	step C.rego_step
+	// What the engine said last; nil before it has said anything.
+	step *C.rego_step
 	done outcome
 	// What the engine calls the key, if that is remembered.
 	seen *seenKey
 	// Not nil while the call has not begun, as its first attempt is made on standing terms. Then there
-	// is when it was started, and when the call must be over.
-	pocket   *pocket
-	standing *standing
-	started  uint64
-	deadline uint64
+	// is when it was started, when it must be over, and when the call must be.
+	pocket                  *pocket
+	standing                *standing
+	started, over, deadline uint64
 	// What attempts returned, and when the call began, for those who keep it.
 	errs  []failed
 	began time.Time
@@ -74,7 +75,29 @@ func run[T any, O operation[T]](ctx context.Context, exec *Executor, key Key, op
 	if tl != nil {
 		return record[T](&c, op, tl)
 	}
-	return drive[T](&c, op)
+	value, err := drive[T](&c, op)
+	c.leaveStep()
+	return value, err
+}
+
+// steps are there for calls that begin: one is too large to be wiped for each call.
+var steps = sync.Pool{New: func() any {
+	step := newStep()
+	return &step
+}}
+
+// takeStep makes sure that there is a step to be told.
+func (c *call) takeStep() {
+	if c.step == nil {
+		c.step = steps.Get().(*C.rego_step)
+	}
+}
+
+func (c *call) leaveStep() {
+	if c.step != nil {
+		steps.Put(c.step)
+		c.step = nil
+	}
 }
 
 // record drives a call whose timeline somebody wants. However this goroutine leaves, the engine is
@@ -212,8 +235,8 @@ func (c *call) beginAt(now uint64) C.rego_status {
 	if c.keep {
 		begin.flags = C.REGO_BEGIN_KEEP
 	}
-	c.step.struct_size = C.uint32_t(unsafe.Sizeof(c.step))
-	return c.eng.begin(c.number(), &begin, &c.id, &c.step)
+	c.takeStep()
+	return c.eng.begin(c.number(), &begin, &c.id, c.step)
 }
 
 // number is the engine's number of the key.
@@ -235,6 +258,9 @@ func (c *call) verdictOfContext() Verdict {
 // next brings the call to its next attempt, whose start is the step's first action then, through
 // the wait before it. False if the call is done.
 func (c *call) next() bool {
+	if c.pocket != nil {
+		return true
+	}
 	for {
 		for i := range min(int(c.step.n_actions), len(c.step.actions)) {
 			action := &c.step.actions[i]
@@ -252,7 +278,7 @@ func (c *call) next() bool {
 		if c.step.flags == 0 {
 			c.wait(uint64(c.step.wake_at))
 		}
-		if !c.eng.poll(c.id, &c.step) {
+		if !c.eng.poll(c.id, c.step) {
 			c.lost()
 			return false
 		}
@@ -278,18 +304,22 @@ func (c *call) wait(at uint64) {
 	select {
 	case <-woken:
 	case <-c.ctx.Done():
-		c.eng.cancelIfGone(c.ctx, c.id, &end{}, &c.step)
+		c.eng.cancelIfGone(c.ctx, c.id, &end{}, c.step)
 	}
 	over = true
 }
 
 // mayOverlap tells whether the attempt about to start may have to share its time with another.
 func (c *call) mayOverlap() bool {
-	return c.opts.detached || c.step.wake_at < c.step.actions[0].deadline
+	return c.pocket == nil && (c.opts.detached || c.step.wake_at < c.step.actions[0].deadline)
 }
 
-// launch makes the context of the attempt that an action of the step starts.
+// launch makes the context of the attempt that an action of the step starts, or that standing terms
+// do.
 func (c *call) launch(nth int) *attemptContext {
+	if c.pocket != nil {
+		return &attemptContext{parent: c.ctx, eng: c.eng, key: c.key, deadline: c.over, liftable: c.opts.liftable}
+	}
 	return newAttempt(c.ctx, c.eng, c.key, c.opts, &c.step.actions[nth])
 }
 
@@ -319,12 +349,12 @@ func (c *call) finish(a *attemptContext, e *end, err error) bool {
 			return true
 		}
 	}
-	if err != nil && c.eng.cancelIfGone(c.ctx, c.id, e, &c.step) && c.isDone() {
+	if err != nil && c.eng.cancelIfGone(c.ctx, c.id, e, c.step) && c.isDone() {
 		late := newStep()
 		tell(c.eng, a, e, &late)
 		return true
 	}
-	if !tell(c.eng, a, e, &c.step) {
+	if !tell(c.eng, a, e, c.step) {
 		c.lost()
 		c.done.answer = uint64(a.number) + 1
 		return true
@@ -349,14 +379,14 @@ func (c *call) abandon(a *attemptContext) {
 	if c.pocket != nil && !c.beginLate(a) {
 		return
 	}
-	tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, &c.step)
+	tell(c.eng, a, &end{facts: Completion{Kind: KindPanic}}, c.step)
 	c.giveUp()
 }
 
 // giveUp ends a call that this goroutine does not drive on.
 func (c *call) giveUp() {
 	if c.eng.cancel(c.id) {
-		c.eng.poll(c.id, &c.step)
+		c.eng.poll(c.id, c.step)
 	}
 	runtime.KeepAlive(c.eng)
 }

@@ -72,7 +72,7 @@ func fly[T any, O operation[T]](c *call, op O, earlier []result[T]) (T, error) {
 	for _, r := range earlier {
 		f.results = append(f.results, landing[T]{result: r})
 	}
-	f.act(&c.step)
+	f.act(c.step)
 	f.drive()
 	landed = true
 

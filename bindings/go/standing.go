@@ -48,13 +48,15 @@ type standing struct {
 // spread over the pockets of a key; one whose pocket is in use at the moment takes the next.
 type pocket struct {
 	began atomic.Int64
-	// Guards what is below. n is read without it.
+	// Something is here: set and reset with mu held.
+	some atomic.Bool
+	// Guards what is below.
 	mu    sync.Mutex
 	ended int64
 	// When the first of those that are here ended.
 	since uint64
-	n     atomic.Int32
-	_     [28]byte
+	n     int
+	_     [16]byte
 	// How long calls took: n of them.
 	lengths [pocketful]uint64
 }
@@ -106,8 +108,8 @@ func (st *standing) pocket(c *call) *pocket {
 	return &st.pockets[int(at>>32)&(len(st.pockets)-1)]
 }
 
-// stand makes the first attempt of a call on standing terms, if there are any and it is in time: its
-// start is the step's first action then. until is the deadline of the caller.
+// stand lets the first attempt of a call be made on standing terms, if there are any and it is in
+// time. until is the deadline of the caller.
 func (c *call) stand(now, until uint64) bool {
 	if c.seen == nil || c.keep || c.opts.detached {
 		return false
@@ -122,9 +124,7 @@ func (c *call) stand(now, until uint64) bool {
 	}
 	c.standing, c.pocket, c.started, c.deadline = st, st.pocket(c), now, deadline
 	c.pocket.began.Add(1)
-	over := C.rego_time(min(deadline, after(now, st.attempt)))
-	c.step.n_actions, c.step.wake_at = 1, over
-	c.step.actions[0].kind, c.step.actions[0].deadline = actionStart, over
+	c.over = min(deadline, after(now, st.attempt))
 	return true
 }
 
@@ -153,13 +153,13 @@ func (c *call) worked(e *end) bool {
 		p = c.standing.next(p)
 	}
 	p.ended++
-	n := p.n.Load()
-	if n == 0 {
+	if p.n == 0 {
 		p.since = now
+		p.some.Store(true)
 	}
-	p.lengths[n] = now - min(c.started, now)
-	p.n.Store(n + 1)
-	if n+1 == pocketful || now > after(p.since, settleAfter) {
+	p.lengths[p.n] = now - min(c.started, now)
+	p.n++
+	if p.n == pocketful || now > after(p.since, settleAfter) {
 		p.settle(c.eng, c.seen, now)
 	}
 	p.mu.Unlock()
@@ -191,8 +191,9 @@ func (c *call) beginLate(a *attemptContext) bool {
 
 // settle tells of what is in a pocket; mu is held.
 func (p *pocket) settle(e *engine, k *seenKey, now uint64) {
-	C.crossing_settle(e.address(), C.rego_key(k.number), C.rego_time(now), 0, (*C.uint64_t)(&p.lengths[0]), C.size_t(p.n.Load()))
-	p.n.Store(0)
+	C.crossing_settle(e.address(), C.rego_key(k.number), C.rego_time(now), 0, (*C.uint64_t)(&p.lengths[0]), C.size_t(p.n))
+	p.n = 0
+	p.some.Store(false)
 	runtime.KeepAlive(e)
 }
 
@@ -204,11 +205,11 @@ func (e *engine) settle(k *seenKey) {
 	}
 	for i := range st.pockets {
 		p := &st.pockets[i]
-		if p.n.Load() == 0 {
+		if !p.some.Load() {
 			continue
 		}
 		p.mu.Lock()
-		if p.n.Load() > 0 {
+		if p.n > 0 {
 			p.settle(e, k, e.now())
 		}
 		p.mu.Unlock()

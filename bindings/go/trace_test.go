@@ -144,7 +144,7 @@ func (f *front) tell(words []string) []string {
 	case "poll":
 		f.at(words[2])
 		c := f.calls[number(words[1])]
-		if !c.eng.poll(c.id, &c.step) {
+		if !c.eng.poll(c.id, c.step) {
 			return []string{stale}
 		}
 		return f.answer(c)
@@ -164,7 +164,7 @@ func (f *front) finish(name string, e *end) []string {
 	a := f.attempts[name]
 	of, _, _ := strings.Cut(name, ".")
 	c := f.calls[number(of)]
-	if !tell(c.eng, a, e, &c.step) {
+	if !tell(c.eng, a, e, c.step) {
 		return []string{stale}
 	}
 	return f.answer(c)
