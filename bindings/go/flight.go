@@ -31,6 +31,8 @@ type flight struct {
 	mu sync.Mutex
 	// The attempts that may still be cancelled.
 	live []*attemptContext
+	// Room for a primary and a hedge.
+	few [2]*attemptContext
 	// A primary attempt that the caller's goroutine is to run.
 	next *attemptContext
 	// The one that it is running.

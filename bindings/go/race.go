@@ -13,6 +13,8 @@ type race[T any, O operation[T]] struct {
 	op O
 	// Results that nobody has taken yet; guarded by mu.
 	results []landing[T]
+	// Room for the first of them.
+	first [1]landing[T]
 }
 
 // landing is what became of an attempt.
@@ -30,20 +32,21 @@ type thrown struct {
 	stack  []byte
 }
 
-// call calls an operation, whichever way it leaves. What is set aside for one that ends its goroutine
-// is taken back where it does not.
+// call calls an operation, whichever way it leaves.
 func (l *landing[T]) call(ctx context.Context, op func(context.Context) (T, error)) {
-	l.thrown = &thrown{exited: true}
+	returned := false
 	defer func() {
-		if l.thrown == nil {
+		if returned {
 			return
 		}
 		if value := recover(); value != nil {
-			*l.thrown = thrown{value: value, stack: debug.Stack()}
+			l.thrown = &thrown{value: value, stack: debug.Stack()}
+		} else {
+			l.thrown = &thrown{exited: true}
 		}
 	}()
 	l.value, l.err = op(ctx)
-	l.thrown = nil
+	returned = true
 }
 
 // fly runs a call that has begun and whose next attempt is the first action of its step.
@@ -55,7 +58,7 @@ func fly[T any, O operation[T]](c *call, op O, earlier []result[T]) (T, error) {
 		},
 		op: op,
 	}
-	f.runner = f
+	f.runner, f.live, f.results = f, f.few[:0], f.first[:0]
 	landed := false
 	defer func() {
 		if !landed {
@@ -92,7 +95,8 @@ func (f *race[T, O]) take() []landing[T] {
 // answer is what the call returns, of the results there were when it was done. A panic goes on here,
 // unless another attempt has answered the call.
 func (f *race[T, O]) answer(c *call, landings []landing[T]) (T, error) {
-	var results []result[T]
+	var few [2]result[T]
+	results := few[:0]
 	var panicked *landing[T]
 	for i := range landings {
 		l := &landings[i]
