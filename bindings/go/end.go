@@ -52,6 +52,9 @@ func judge(exec *Executor, a *attemptContext, classify Classifier, value any, er
 
 // tell tells the engine of an attempt's end. False if it knows nothing of the attempt.
 func tell(eng *engine, a *attemptContext, e *end, step *C.rego_step) bool {
+	if *e != (end{}) {
+		eng.settle()
+	}
 	now := C.rego_time(eng.now())
 	var s C.rego_status
 	switch {
@@ -155,6 +158,7 @@ func (e *engine) cancelIfGone(ctx context.Context, id C.rego_call, by *end, step
 // poll says what time it is, and asks what there is to do. False if the engine knows nothing of the
 // call.
 func (e *engine) poll(id C.rego_call, step *C.rego_step) bool {
+	e.settle()
 	return C.rego_call_poll(e.c, id, C.rego_time(e.now()), step) == C.REGO_STATUS_OK
 }
 

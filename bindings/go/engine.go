@@ -36,6 +36,10 @@ type engine struct {
 	keys     sync.Map
 	keyCount atomic.Int64
 	maxKeys  int64
+	// The number of the key that others share for which there is no room.
+	other C.rego_key
+	// Keys of calls that have worked and were not told yet.
+	unsettled unsettled
 }
 
 const (
@@ -73,6 +77,10 @@ func newEngine(o *executorOptions) (*engine, error) {
 	why := newError()
 	if s := status(C.rego_engine_new(&options, &e.c, &why)); s != statusOK {
 		return nil, fmt.Errorf("rego: no engine: %w", explained(s, &why))
+	}
+	if s := status(C.rego_key_intern(e.c, borrowed(otherKey.text), &e.other)); s != statusOK {
+		C.rego_engine_release(e.c)
+		return nil, fmt.Errorf("rego: no engine: %w", s)
 	}
 	runtime.AddCleanup(e, func(c *C.rego_engine) { C.rego_engine_release(c) }, e.c)
 	return e, nil
@@ -140,6 +148,7 @@ func (e *engine) seen(k *key) *seenKey {
 
 // intern asks for the engine's number of a key, and remembers it.
 func (e *engine) intern(k *key) C.rego_key {
+	e.tellTime()
 	var number C.rego_key
 	s := status(C.rego_key_intern(e.c, borrowed(k.text), &number))
 	if s != statusOK {

@@ -35,6 +35,8 @@ type seenKey struct {
 	engine, number uint64
 	// On what terms its first attempts are made, once somebody has asked.
 	standing atomic.Pointer[standing]
+	// It is among the engine's unsettled ones.
+	unsettled atomic.Bool
 	// Guards what is below.
 	mu      sync.Mutex
 	pockets []pocket

@@ -69,6 +69,32 @@ const (
 	maxPockets  = 64
 )
 
+// unsettled is the keys that have something in their pockets.
+type unsettled struct {
+	some atomic.Bool
+	mu   sync.Mutex
+	keys []*seenKey
+}
+
+func (u *unsettled) add(k *seenKey) {
+	if k.unsettled.Swap(true) {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.keys = append(u.keys, k)
+	u.some.Store(true)
+}
+
+func (u *unsettled) take() []*seenKey {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	keys := u.keys
+	u.keys = nil
+	u.some.Store(false)
+	return keys
+}
+
 // standing is the terms of a key, as of now.
 func (e *engine) standing(k *seenKey, now uint64) *standing {
 	if st := k.standing.Load(); st != nil && atomic.LoadUint64(st.current) == st.edition {
@@ -156,6 +182,7 @@ func (c *call) worked(e *end) bool {
 	if p.n == 0 {
 		p.since = now
 		p.some.Store(true)
+		c.eng.unsettled.add(c.seen)
 	}
 	p.lengths[p.n] = now - min(c.started, now)
 	p.n++
@@ -180,8 +207,6 @@ func (c *call) beginLate(a *attemptContext) bool {
 	p.mu.Lock()
 	p.ended++
 	p.mu.Unlock()
-	// What was there before this call failed has been paid in.
-	c.eng.settle(c.seen)
 	if c.beginAt(c.started) != C.REGO_STATUS_OK || c.step.n_actions == 0 || c.step.actions[0].kind != actionStart {
 		return false
 	}
@@ -197,14 +222,23 @@ func (p *pocket) settle(e *engine, k *seenKey, now uint64) {
 	runtime.KeepAlive(e)
 }
 
-// settle tells of the calls of a key that have worked so far.
-func (e *engine) settle(k *seenKey) {
-	st := k.standing.Load()
-	if st == nil {
+// settle tells of all calls that have worked so far, on whatever key: before anything is told by which
+// a budget may be drawn from. So what is drawn is what would be if each call had begun first.
+func (e *engine) settle() {
+	if !e.unsettled.some.Load() {
 		return
 	}
-	for i := range st.pockets {
-		p := &st.pockets[i]
+	for _, k := range e.unsettled.take() {
+		// Before its pockets are looked at: what comes later brings it here again.
+		k.unsettled.Store(false)
+		e.settleKey(k)
+	}
+}
+
+func (e *engine) settleKey(k *seenKey) {
+	pockets := k.standing.Load().pockets
+	for i := range pockets {
+		p := &pockets[i]
 		if !p.some.Load() {
 			continue
 		}
@@ -216,12 +250,12 @@ func (e *engine) settle(k *seenKey) {
 	}
 }
 
-// settleAll tells of all calls that have worked so far, and how many are in the air.
+// settleAll tells of all calls that have worked so far, how many are in the air, and what time it is.
 func (e *engine) settleAll() {
+	e.tellTime()
+	e.settle()
 	e.keys.Range(func(_, known any) bool {
-		k := known.(*seenKey)
-		e.settle(k)
-		e.tellInFlight(k)
+		e.tellInFlight(known.(*seenKey))
 		return true
 	})
 }
@@ -236,9 +270,16 @@ func (e *engine) tellInFlight(k *seenKey) {
 		more += p.began.Load() - p.ended
 		p.mu.Unlock()
 	}
-	change := C.int32_t(more - k.told)
-	k.told = more
-	// Also where nothing has changed: the engine has the time that it is told.
-	C.crossing_settle(e.address(), C.rego_key(k.number), C.rego_time(e.now()), change, nil, 0)
+	if change := C.int32_t(more - k.told); change != 0 {
+		k.told = more
+		C.crossing_settle(e.address(), C.rego_key(k.number), C.rego_time(e.now()), change, nil, 0)
+		runtime.KeepAlive(e)
+	}
+}
+
+// tellTime tells the engine what time it is, before it does what it is not told the time of: it has the
+// latest that it was told.
+func (e *engine) tellTime() {
+	C.crossing_settle(e.address(), e.other, C.rego_time(e.now()), 0, nil, 0)
 	runtime.KeepAlive(e)
 }

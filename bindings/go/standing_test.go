@@ -48,7 +48,14 @@ overall_timeout = "120ms"
 budget = "shared"
 [policies."svc.Calls".retry]
 budget = "paid_by_calls"
+attempt_timeout = "500ms"
+overall_timeout = "90ms"
 max_attempts = 3
+initial_backoff = "10ms"
+jitter = "none"
+[policies."svc.Rare".retry]
+budget = "shared"
+max_attempts = 2
 initial_backoff = "10ms"
 jitter = "none"
 [policies."svc.Throttled".retry]
@@ -71,7 +78,7 @@ func played(t *testing.T, seed uint64, opts ...rego.Option) (seen []string) {
 	}
 	defer exec.Close()
 	draw := rand.New(rand.NewPCG(seed, 1))
-	keys := []rego.Key{get, rego.ParseKey("svc.Calls"), rego.ParseKey("svc.Throttled")}
+	keys := []rego.Key{get, rego.ParseKey("svc.Calls"), rego.ParseKey("svc.Throttled"), rego.ParseKey("svc.Rare")}
 	for range 200 {
 		key, began := keys[draw.IntN(len(keys))], time.Now()
 		ctx, cancel := context.Background(), func() {}
@@ -124,7 +131,8 @@ func played(t *testing.T, seed uint64, opts ...rego.Option) (seen []string) {
 			time.Sleep(time.Duration(draw.IntN(400)) * time.Millisecond)
 		}
 		if draw.IntN(64) == 0 {
-			if err := exec.LoadPolicies(standingPolicies); err != nil {
+			others := strings.Replace(standingPolicies, "ratio = 0.3", "ratio = 0."+strconv.Itoa(1+draw.IntN(9)), 1)
+			if err := exec.LoadPolicies(others); err != nil {
 				t.Fatal(err)
 			}
 		}
