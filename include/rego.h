@@ -26,7 +26,8 @@
  *
  * There are three ways to make a call. rego_call_*: the host runs attempts and says what time it is,
  * and is told what to do next; nothing is called back. rego_loop_*: the same for many calls on one
- * event loop, whose timers the library keeps. rego_execute and rego_submit, which are such a host
+ * event loop, whose timers the library keeps. A host to which crossings are dear may make first
+ * attempts before their calls begin: see rego_key_standing. rego_execute and rego_submit, which are such a host
  * themselves: the library has attempts run by callbacks, on the calling thread or on threads that
  * the host supplies.
  *
@@ -2269,9 +2270,9 @@ REGO_API rego_status rego_call_let_go(struct rego_engine *engine, rego_call call
  * time, and facts of its own are not to be told (`REGO_COMPLETION_OK`), the call is over, and is
  * handed to `rego_key_settle`, with others. In any other case the call begins now: `rego_call_begin`,
  * with the time at which the attempt was started, and at once the finish of the attempt that the step
- * tells. What follows is as of any call. Until then the engine does not know of it: it has no id, it is not counted by
- * `rego_engine_release`, and it has the policy that is in force when it begins. So a call that works
- * takes part of a crossing instead of two.
+ * tells. What follows is as of any call. Until then the engine does not know of it: it has no id, it
+ * is not counted by `rego_engine_release`, and it has the policy that is in force when it begins. So
+ * a call that works takes a small part of a crossing instead of two.
  *
  * It is granted where nobody but the host sees a difference: not where the policy hedges, or stands
  * aside by its mode, events are kept, a budget counts calls as they begin, or a classifier of the

@@ -68,7 +68,9 @@ func (r *result[T]) drop(exec *Executor, o *callOptions) {
 
 // run is the call, whichever way it goes.
 func run[T any, O operation[T]](ctx context.Context, exec *Executor, key Key, op O, opts []CallOption, tl *Timeline) (T, error) {
-	c := call{ctx: ctx, exec: exec, key: key.site(), opts: &exec.call, keep: tl != nil}
+	// Field by field: a literal would be made elsewhere, and copied.
+	var c call
+	c.ctx, c.exec, c.key, c.opts, c.keep = ctx, exec, key.site(), &exec.call, tl != nil
 	if len(opts) > 0 {
 		c.opts = withOptions(exec.call, opts)
 	}

@@ -15,6 +15,8 @@ type end struct {
 	facts   Completion
 	outcome Outcome
 	decided bool
+	// It worked, and there is nothing more to tell.
+	plain bool
 	// There was nothing to send: a hedge is skipped then, and a retry leaves the call with the
 	// results it has.
 	unsent bool
@@ -29,6 +31,8 @@ func endOf[T any](exec *Executor, o *callOptions, a *attemptContext, value T, er
 		*e = judge(exec, a, o.classify, boxed(value), err)
 	} else if err != nil {
 		*e = judge(exec, a, ofError, nil, err)
+	} else {
+		e.plain = true
 	}
 }
 
@@ -52,7 +56,7 @@ func judge(exec *Executor, a *attemptContext, classify Classifier, value any, er
 
 // tell tells the engine of an attempt's end. False if it knows nothing of the attempt.
 func tell(eng *engine, a *attemptContext, e *end, step *C.rego_step) bool {
-	if *e != (end{}) {
+	if !e.plain {
 		eng.settle()
 	}
 	now := C.rego_time(eng.now())

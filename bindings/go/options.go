@@ -99,7 +99,8 @@ func WithMaxKeys(keys int) Option {
 }
 
 // WithEvents keeps the last events for [Executor.DrainEvents] and [Executor.LogEvents], 1 to 2^20,
-// rounded up to a power of two. Without it nobody writes any.
+// rounded up to a power of two. Without it nobody writes any, and calls that work at once take less
+// than half the time.
 func WithEvents(events int) Option {
 	return bounded("events", events, 1<<20, func(o *executorOptions, n uint32) { o.maxEvents = n })
 }

@@ -39,8 +39,8 @@ type standing struct {
 	granted bool
 	// How long an attempt may run, and how long a call may take.
 	attempt, overall uint64
-	// Those of the key. There are some if it was ever granted: as many as goroutines run at once,
-	// and a power of two.
+	// Those of the key. There are some if it was ever granted: several for each goroutine that can
+	// run at once, as it is left to chance who takes which, and a power of two.
 	pockets []pocket
 }
 
@@ -120,8 +120,8 @@ func (e *engine) ask(k *seenKey, now uint64) *standing {
 		overall: uint64(told.overall_timeout),
 	}
 	if st.granted && k.pockets == nil {
-		procs := uint(max(min(runtime.GOMAXPROCS(0), maxPockets), 1))
-		k.pockets = make([]pocket, 1<<bits.Len(procs-1))
+		most := uint(min(4*runtime.GOMAXPROCS(0), maxPockets))
+		k.pockets = make([]pocket, 1<<bits.Len(most-1))
 	}
 	st.pockets = k.pockets
 	k.standing.Store(st)
@@ -163,7 +163,7 @@ func after(now, wait uint64) uint64 {
 
 // worked ends a call that was made on standing terms, if its attempt worked in the call's time.
 func (c *call) worked(e *end) bool {
-	if *e != (end{}) {
+	if !e.plain {
 		return false
 	}
 	now := c.eng.now()

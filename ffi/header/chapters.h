@@ -26,7 +26,8 @@
  *
  * There are three ways to make a call. rego_call_*: the host runs attempts and says what time it is,
  * and is told what to do next; nothing is called back. rego_loop_*: the same for many calls on one
- * event loop, whose timers the library keeps. rego_execute and rego_submit, which are such a host
+ * event loop, whose timers the library keeps. A host to which crossings are dear may make first
+ * attempts before their calls begin: see rego_key_standing. rego_execute and rego_submit, which are such a host
  * themselves: the library has attempts run by callbacks, on the calling thread or on threads that
  * the host supplies.
  *

@@ -70,9 +70,9 @@ unsafe impl Sized32 for rego_settlement {
 /// time, and facts of its own are not to be told (`REGO_COMPLETION_OK`), the call is over, and is
 /// handed to `rego_key_settle`, with others. In any other case the call begins now: `rego_call_begin`,
 /// with the time at which the attempt was started, and at once the finish of the attempt that the step
-/// tells. What follows is as of any call. Until then the engine does not know of it: it has no id, it is not counted by
-/// `rego_engine_release`, and it has the policy that is in force when it begins. So a call that works
-/// takes part of a crossing instead of two.
+/// tells. What follows is as of any call. Until then the engine does not know of it: it has no id, it
+/// is not counted by `rego_engine_release`, and it has the policy that is in force when it begins. So
+/// a call that works takes a small part of a crossing instead of two.
 ///
 /// It is granted where nobody but the host sees a difference: not where the policy hedges, or stands
 /// aside by its mode, events are kept, a budget counts calls as they begin, or a classifier of the

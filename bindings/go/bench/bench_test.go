@@ -43,8 +43,8 @@ var (
 	hedged = rego.ParseKey("bench.Hedged")
 )
 
-func executor(b testing.TB) *rego.Executor {
-	exec, err := rego.NewExecutor(rego.WithPolicies(policies))
+func executor(b testing.TB, opts ...rego.Option) *rego.Executor {
+	exec, err := rego.NewExecutor(append(opts, rego.WithPolicies(policies))...)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -80,6 +80,10 @@ var lanes = []lane{
 			_, err := rego.DoWithTimelineWith(ctx, exec, plain, nothing)
 			return err
 		}
+	}},
+	{"DoWithEvents", func(b testing.TB) func() error {
+		exec, ctx := executor(b, rego.WithEvents(64)), context.Background()
+		return func() error { return rego.DoWith(ctx, exec, plain, nothing) }
 	}},
 	{"DoHedgeArmed", regoDo(hedged)},
 	{"DoDetached", func(b testing.TB) func() error {
