@@ -357,6 +357,10 @@ enum rego_standing_flag
    * First attempts may be made before their calls begin.
    */
   REGO_STANDING_GRANTED = 1,
+  /**
+   * Calls of other keys may pay into the same budgets, or draw from them.
+   */
+  REGO_STANDING_SHARED = 2,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -1478,7 +1482,8 @@ typedef struct rego_standing {
    */
   uint32_t struct_size;
   /**
-   * `REGO_STANDING_GRANTED`, or 0: then every call is to be begun first.
+   * Any of `REGO_STANDING_GRANTED`, without which every call is to be begun first, and
+   * `REGO_STANDING_SHARED`.
    */
   uint32_t flags;
   /**
@@ -2290,9 +2295,13 @@ REGO_NOEXCEPT;
 
 /**
  * Takes in calls that were made on standing terms, and whose first attempts worked. What they leave,
- * latencies, metrics and deposits in budgets, is not there before; so hand over those of a key before
- * one of its calls begins in retrospect, those of all keys before metrics are read, and none later
- * than some milliseconds after its end.
+ * latencies, metrics and deposits in budgets, is not there before. So hand over those of a key, and of
+ * all keys with `REGO_STANDING_SHARED`, before an attempt of the key is finished otherwise than by
+ * `REGO_COMPLETION_OK`, and before one of its calls is polled; and those of all keys before policies
+ * are loaded and metrics are read. The latest of them at the latest when there are many.
+ *
+ * Tell `in_flight` at the same times, where calls of the key are made that may give attempts up: how
+ * many of those may run on hangs on how many calls are in the air.
  *
  * `REGO_STATUS_INVALID` if there are more than a million, and nothing is taken in.
  *

@@ -23,12 +23,11 @@ type call struct {
 	// What the engine said last; nil before it has said anything.
 	step *C.rego_step
 	done outcome
-	// What the engine calls the key, if that is remembered.
-	seen *seenKey
+	// What is remembered of the key, if anything is.
+	site *site
 	// Not nil while the call has not begun, as its first attempt is made on standing terms. Then there
 	// is when it was started, when it must be over, and when the call must be.
 	pocket                  *pocket
-	standing                *standing
 	started, over, deadline uint64
 	// What attempts returned, and when the call began, for those who keep it.
 	errs  []failed
@@ -211,7 +210,7 @@ func (c *call) begin() error {
 		return nil
 	}
 	now := c.eng.now()
-	c.seen = c.eng.seen(c.key)
+	c.site = c.eng.site(c.key)
 	if !c.stand(now, c.until()) && c.beginAt(now) != C.REGO_STATUS_OK {
 		c.eng = nil
 	}
@@ -243,8 +242,8 @@ func (c *call) beginAt(now uint64) C.rego_status {
 
 // number is the engine's number of the key.
 func (c *call) number() C.rego_key {
-	if c.seen != nil {
-		return C.rego_key(c.seen.number)
+	if c.site != nil {
+		return C.rego_key(c.site.number)
 	}
 	return c.eng.intern(c.key)
 }
@@ -280,7 +279,7 @@ func (c *call) next() bool {
 		if c.step.flags == 0 {
 			c.wait(uint64(c.step.wake_at))
 		}
-		if !c.eng.poll(c.id, c.step) {
+		if !c.eng.poll(c.key, c.id, c.step) {
 			c.lost()
 			return false
 		}
@@ -306,7 +305,7 @@ func (c *call) wait(at uint64) {
 	select {
 	case <-woken:
 	case <-c.ctx.Done():
-		c.eng.cancelIfGone(c.ctx, c.id, &end{}, c.step)
+		c.eng.cancelIfGone(c.ctx, c.key, c.id, &end{}, c.step)
 	}
 	over = true
 }
@@ -351,7 +350,7 @@ func (c *call) finish(a *attemptContext, e *end, err error) bool {
 			return true
 		}
 	}
-	if err != nil && c.eng.cancelIfGone(c.ctx, c.id, e, c.step) && c.isDone() {
+	if err != nil && c.eng.cancelIfGone(c.ctx, c.key, c.id, e, c.step) && c.isDone() {
 		late := newStep()
 		tell(c.eng, a, e, &late)
 		return true
@@ -388,7 +387,7 @@ func (c *call) abandon(a *attemptContext) {
 // giveUp ends a call that this goroutine does not drive on.
 func (c *call) giveUp() {
 	if c.eng.cancel(c.id) {
-		c.eng.poll(c.id, c.step)
+		c.eng.poll(c.key, c.id, c.step)
 	}
 	runtime.KeepAlive(c.eng)
 }

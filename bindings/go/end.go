@@ -57,7 +57,7 @@ func judge(exec *Executor, a *attemptContext, classify Classifier, value any, er
 // tell tells the engine of an attempt's end. False if it knows nothing of the attempt.
 func tell(eng *engine, a *attemptContext, e *end, step *C.rego_step) bool {
 	if !e.plain {
-		eng.settle()
+		eng.settle(a.key)
 	}
 	now := C.rego_time(eng.now())
 	var s C.rego_status
@@ -144,7 +144,7 @@ func durationOf(nanos uint64) time.Duration {
 // cancelIfGone cancels a call whose caller's context has ended; but for a deadline, which the call
 // has itself. Where the attempt's end is the cancel's doing, the call must hear of the cancel first:
 // true if it has, by a poll into step.
-func (e *engine) cancelIfGone(ctx context.Context, id C.rego_call, by *end, step *C.rego_step) bool {
+func (e *engine) cancelIfGone(ctx context.Context, k *key, id C.rego_call, by *end, step *C.rego_step) bool {
 	err := ctx.Err()
 	if err == nil {
 		return false
@@ -156,13 +156,13 @@ func (e *engine) cancelIfGone(ctx context.Context, id C.rego_call, by *end, step
 	if by.decided || by.facts.Kind != KindCancelled {
 		return false
 	}
-	return e.poll(id, step)
+	return e.poll(k, id, step)
 }
 
 // poll says what time it is, and asks what there is to do. False if the engine knows nothing of the
 // call.
-func (e *engine) poll(id C.rego_call, step *C.rego_step) bool {
-	e.settle()
+func (e *engine) poll(k *key, id C.rego_call, step *C.rego_step) bool {
+	e.settle(k)
 	return C.rego_call_poll(e.c, id, C.rego_time(e.now()), step) == C.REGO_STATUS_OK
 }
 

@@ -29,25 +29,26 @@ type engine struct {
 	base time.Time
 	// Nil for the system's.
 	clock Clock
-	// Tells this engine's numbers of keys from those of others.
-	serial uint64
-	// Numbers of keys by text: at most as many as the engine tells apart, further ones are asked
-	// for again.
-	keys     sync.Map
-	keyCount atomic.Int64
-	maxKeys  int64
+	// Sites by the text of their keys: at most as many as the engine tells apart, further ones are
+	// asked for again. And by the places of their keys, for those that have one.
+	sites     sync.Map
+	siteCount atomic.Int64
+	maxKeys   int64
+	placed    [maxParsed / len(shelf{})]atomic.Pointer[shelf]
 	// The number of the key that others share for which there is no room.
 	other C.rego_key
-	// Keys of calls that have worked and were not told yet.
-	unsettled unsettled
+	// Sites that may pay into budgets of others. Only ever more; changed by who holds the lock.
+	shared  atomic.Pointer[[]*site]
+	sharing sync.Mutex
 }
+
+// shelf is a part of a table that is made when it is needed.
+type shelf [256]atomic.Pointer[site]
 
 const (
 	never       = uint64(C.REGO_TIME_NEVER)
 	defaultKeys = 1024
 )
-
-var engines atomic.Uint64
 
 // The library's answer where it did not do what it was asked.
 type status C.rego_status
@@ -59,7 +60,7 @@ func (s status) Error() string {
 }
 
 func newEngine(o *executorOptions) (*engine, error) {
-	e := &engine{clock: o.clock, serial: engines.Add(1), maxKeys: defaultKeys}
+	e := &engine{clock: o.clock, maxKeys: defaultKeys}
 	if o.maxKeys != 0 {
 		e.maxKeys = int64(o.maxKeys)
 	}
@@ -133,36 +134,57 @@ func (e *engine) afterFunc(wait time.Duration, f func()) Timer {
 	return e.clock.AfterFunc(wait, f)
 }
 
-// seen is what this side remembers of a key; nil if that is nothing.
-func (e *engine) seen(k *key) *seenKey {
-	if seen := k.seen.Load(); seen != nil && seen.engine == e.serial {
-		return seen
+// site is what this side remembers of a key; nil if that is nothing.
+func (e *engine) site(k *key) *site {
+	if k.place > 0 {
+		if shelf := e.placed[(k.place-1)/256].Load(); shelf != nil {
+			if s := shelf[(k.place-1)%256].Load(); s != nil {
+				return s
+			}
+		}
 	}
-	if known, ok := e.keys.Load(k.text); ok {
-		seen := known.(*seenKey)
-		k.seen.Store(seen)
-		return seen
+	known, ok := e.sites.Load(k.text)
+	if !ok {
+		return nil
 	}
-	return nil
+	s := known.(*site)
+	e.put(k, s)
+	return s
+}
+
+// put puts a site where its key finds it at once.
+func (e *engine) put(k *key, s *site) {
+	if k.place == 0 {
+		return
+	}
+	place := &e.placed[(k.place-1)/256]
+	if place.Load() == nil {
+		place.CompareAndSwap(nil, new(shelf))
+	}
+	place.Load()[(k.place-1)%256].Store(s)
 }
 
 // intern asks for the engine's number of a key, and remembers it.
 func (e *engine) intern(k *key) C.rego_key {
-	e.tellTime()
+	full := e.siteCount.Load() >= e.maxKeys
+	if !full {
+		e.tellTime()
+	}
 	var number C.rego_key
 	s := status(C.rego_key_intern(e.c, borrowed(k.text), &number))
 	if s != statusOK {
 		// Parsed as the engine parses, so only a defect leads here: 0 is stale, and passes through.
 		return 0
 	}
-	if e.keyCount.Add(1) <= e.maxKeys {
-		// Others may have been faster: what calls leave is in one place.
-		seen, known := e.keys.LoadOrStore(k.text, &seenKey{engine: e.serial, number: uint64(number)})
-		if known {
-			e.keyCount.Add(-1)
-		}
-		k.seen.Store(seen.(*seenKey))
+	if full && number == e.other {
+		return number
 	}
+	// Others may have been faster: what calls leave is in one place.
+	known, loaded := e.sites.LoadOrStore(k.text, newSite(number))
+	if !loaded && number != e.other {
+		e.siteCount.Add(1)
+	}
+	e.put(k, known.(*site))
 	return number
 }
 

@@ -71,7 +71,7 @@ func (f *flight) drive() {
 			case <-callerDone:
 				callerDone = nil
 				step := newStep()
-				f.eng.cancelIfGone(f.ctx, f.id, &end{}, &step)
+				f.eng.cancelIfGone(f.ctx, f.key, f.id, &end{}, &step)
 				f.poll()
 			}
 		}
@@ -93,7 +93,7 @@ func (f *flight) act(step *C.rego_step) {
 		if step.flags&C.REGO_STEP_MORE == 0 {
 			return
 		}
-		if !f.eng.poll(f.id, step) {
+		if !f.eng.poll(f.key, f.id, step) {
 			return
 		}
 	}
@@ -248,7 +248,7 @@ func (f *flight) tick() {
 
 func (f *flight) poll() {
 	step := newStep()
-	if f.eng.poll(f.id, &step) {
+	if f.eng.poll(f.key, f.id, &step) {
 		f.act(&step)
 	}
 }

@@ -27,21 +27,8 @@ type key struct {
 	err    error
 	// It is not remembered.
 	passing bool
-	// The number that the engine which used it last has for it.
-	seen atomic.Pointer[seenKey]
-}
-
-type seenKey struct {
-	engine, number uint64
-	// On what terms its first attempts are made, once somebody has asked.
-	standing atomic.Pointer[standing]
-	// It is among the engine's unsettled ones.
-	unsettled atomic.Bool
-	// Guards what is below.
-	mu      sync.Mutex
-	pockets []pocket
-	// How many calls in the air the engine was told of.
-	told int64
+	// Its place in the tables of engines, counted from 1; 0 if it has none.
+	place uint32
 }
 
 // MaxKeyBytes is the length of the longest key there is.
@@ -56,6 +43,7 @@ var (
 
 	parsed      sync.Map
 	parsedCount atomic.Int64
+	places      atomic.Uint32
 	// The site that calls share whose key the engine has no room for, or is invalid.
 	otherKey = ParseKey("other").k
 	noKey    = &key{err: fmt.Errorf("%w: it is empty", ErrInvalidKey)}
@@ -90,6 +78,9 @@ func parseNew(text string) Key {
 		return Key{text: unique.Make(name)}
 	}
 	k := newKey(strings.Clone(name))
+	if place := places.Add(1); place <= maxParsed {
+		k.place = place
+	}
 	// By its canonical text first, so that spellings of one key are one key.
 	first, loaded := parsed.LoadOrStore(k.text, k)
 	if !loaded {

@@ -81,13 +81,15 @@ func WithPolicies(text string) Option {
 }
 
 // WithSeed makes all random draws hang on the seed: the same calls in the same order get the same
-// jitter. 0 for draws that nobody can foretell, which is the default.
+// jitter. A call that works at once draws none, unless it is begun before its attempt ([WithEvents]):
+// then later ones get another. 0 for draws that nobody can foretell, which is the default.
 func WithSeed(seed uint64) Option {
 	return executorOption(func(o *executorOptions) { o.seed = seed })
 }
 
 // WithMaxLiveCalls bounds the calls in the air, 1 to 2^24-1; further ones pass through, each as one
-// plain attempt. About 2 KiB each. The default is 65,536.
+// plain attempt. About 2 KiB each. The default is 65,536. A call whose first attempt runs and can not
+// be hedged takes no room, unless it is begun before its attempt ([WithEvents]).
 func WithMaxLiveCalls(calls int) Option {
 	return bounded("max live calls", calls, 1<<24-1, func(o *executorOptions, n uint32) { o.maxLiveCalls = n })
 }

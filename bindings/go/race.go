@@ -51,6 +51,9 @@ func (l *landing[T]) call(ctx context.Context, op func(context.Context) (T, erro
 
 // fly runs a call that has begun and whose next attempt is the first action of its step.
 func fly[T any, O operation[T]](c *call, op O, earlier []result[T]) (T, error) {
+	if c.site != nil && !c.site.flew.Load() {
+		c.site.flew.Store(true)
+	}
 	f := &race[T, O]{
 		flight: flight{
 			ctx: c.ctx, exec: c.exec, eng: c.eng, key: c.key, opts: c.opts, id: c.id,
@@ -156,7 +159,7 @@ func (f *race[T, O]) land(a *attemptContext, l *landing[T], e *end) {
 	}
 	f.mu.Unlock()
 	step := newStep()
-	if l.err != nil && f.eng.cancelIfGone(f.ctx, f.id, e, &step) {
+	if l.err != nil && f.eng.cancelIfGone(f.ctx, f.key, f.id, e, &step) {
 		f.act(&step)
 	}
 	if !tell(f.eng, a, e, &step) {

@@ -25,6 +25,7 @@ import "C"
 import (
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,13 +40,30 @@ type standing struct {
 	granted bool
 	// How long an attempt may run, and how long a call may take.
 	attempt, overall uint64
-	// Those of the key. There are some if it was ever granted: several for each goroutine that can
-	// run at once, as it is left to chance who takes which, and a power of two.
-	pockets []pocket
 }
 
-// pocket has what calls left that worked and were not told yet, and counts calls. Goroutines are
-// spread over the pockets of a key; one whose pocket is in use at the moment takes the next.
+// site is what this side remembers of a key of an engine. No code of the user's runs while one of its
+// locks is held.
+type site struct {
+	number uint64
+	// On what terms its first attempts are made, once somebody has asked.
+	standing atomic.Pointer[standing]
+	// Calls of it that could give attempts up were made.
+	flew atomic.Bool
+	// Several for each goroutine that can run at once, as it is left to chance who takes which, and a
+	// power of two; each is made when it is needed.
+	pockets []atomic.Pointer[pocket]
+	// Something is in a pocket; somebody is telling of it; and who does has the turn.
+	some, telling atomic.Bool
+	turn          sync.Mutex
+	// Guards what is below, and the change of terms.
+	mu sync.Mutex
+	// How many calls in the air the engine was told of.
+	told int64
+}
+
+// pocket has what calls left that worked and were not told yet, and counts calls. One whose pocket is
+// in use at the moment takes the next.
 type pocket struct {
 	began atomic.Int64
 	// Something is here: set and reset with mu held.
@@ -69,47 +87,26 @@ const (
 	maxPockets  = 64
 )
 
-// unsettled is the keys that have something in their pockets.
-type unsettled struct {
-	some atomic.Bool
-	mu   sync.Mutex
-	keys []*seenKey
-}
-
-func (u *unsettled) add(k *seenKey) {
-	if k.unsettled.Swap(true) {
-		return
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.keys = append(u.keys, k)
-	u.some.Store(true)
-}
-
-func (u *unsettled) take() []*seenKey {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	keys := u.keys
-	u.keys = nil
-	u.some.Store(false)
-	return keys
+func newSite(number C.rego_key) *site {
+	most := uint(min(4*runtime.GOMAXPROCS(0), maxPockets))
+	return &site{number: uint64(number), pockets: make([]atomic.Pointer[pocket], 1<<bits.Len(most-1))}
 }
 
 // standing is the terms of a key, as of now.
-func (e *engine) standing(k *seenKey, now uint64) *standing {
-	if st := k.standing.Load(); st != nil && atomic.LoadUint64(st.current) == st.edition {
+func (e *engine) standing(s *site, now uint64) *standing {
+	if st := s.standing.Load(); st != nil && atomic.LoadUint64(st.current) == st.edition {
 		return st
 	}
-	return e.ask(k, now)
+	return e.ask(s, now)
 }
 
 // ask asks the engine for the terms of a key.
-func (e *engine) ask(k *seenKey, now uint64) *standing {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (e *engine) ask(s *site, now uint64) *standing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var told C.rego_standing
 	told.struct_size = C.uint32_t(unsafe.Sizeof(told))
-	if C.rego_key_standing(e.c, C.rego_key(k.number), C.rego_time(now), &told) != C.REGO_STATUS_OK {
+	if C.rego_key_standing(e.c, C.rego_key(s.number), C.rego_time(now), &told) != C.REGO_STATUS_OK {
 		return &standing{}
 	}
 	st := &standing{
@@ -119,28 +116,50 @@ func (e *engine) ask(k *seenKey, now uint64) *standing {
 		attempt: uint64(told.attempt_timeout),
 		overall: uint64(told.overall_timeout),
 	}
-	if st.granted && k.pockets == nil {
-		most := uint(min(4*runtime.GOMAXPROCS(0), maxPockets))
-		k.pockets = make([]pocket, 1<<bits.Len(most-1))
+	if told.flags&C.REGO_STANDING_SHARED != 0 {
+		// Before any call is made on these terms.
+		e.share(s)
 	}
-	st.pockets = k.pockets
-	k.standing.Store(st)
+	s.standing.Store(st)
 	return st
 }
 
+// share puts a site among those that may pay into budgets of others.
+func (e *engine) share(s *site) {
+	e.sharing.Lock()
+	defer e.sharing.Unlock()
+	var all []*site
+	if known := e.shared.Load(); known != nil {
+		all = *known
+	}
+	if !slices.Contains(all, s) {
+		all = append(slices.Clone(all), s)
+		e.shared.Store(&all)
+	}
+}
+
 // pocket is a goroutine's, which is told by where its stack lies.
-func (st *standing) pocket(c *call) *pocket {
+func (s *site) pocket(c *call) *pocket {
 	at := uint64(uintptr(unsafe.Pointer(c))>>11) * 0x9e37_79b9_7f4a_7c15
-	return &st.pockets[int(at>>32)&(len(st.pockets)-1)]
+	return s.pocketAt(int(at >> 32))
+}
+
+func (s *site) pocketAt(nth int) *pocket {
+	place := &s.pockets[nth&(len(s.pockets)-1)]
+	if p := place.Load(); p != nil {
+		return p
+	}
+	place.CompareAndSwap(nil, &pocket{})
+	return place.Load()
 }
 
 // stand lets the first attempt of a call be made on standing terms, if there are any and it is in
 // time. until is the deadline of the caller.
 func (c *call) stand(now, until uint64) bool {
-	if c.seen == nil || c.keep || c.opts.detached {
+	if c.site == nil || c.keep || c.opts.detached {
 		return false
 	}
-	st := c.eng.standing(c.seen, now)
+	st := c.eng.standing(c.site, now)
 	if !st.granted {
 		return false
 	}
@@ -148,7 +167,7 @@ func (c *call) stand(now, until uint64) bool {
 	if now >= deadline {
 		return false
 	}
-	c.standing, c.pocket, c.started, c.deadline = st, st.pocket(c), now, deadline
+	c.pocket, c.started, c.deadline = c.site.pocket(c), now, deadline
 	c.pocket.began.Add(1)
 	c.over = min(deadline, after(now, st.attempt))
 	return true
@@ -171,32 +190,37 @@ func (c *call) worked(e *end) bool {
 		return false
 	}
 	p := c.pocket
-	for tried := 1; !p.mu.TryLock(); tried++ {
-		if tried >= len(c.standing.pockets) {
+	for next := 1; !p.mu.TryLock(); next++ {
+		if next > len(c.site.pockets) {
 			p.mu.Lock()
 			break
 		}
-		p = c.standing.next(p)
+		p = c.site.pocketAt(next)
 	}
 	p.ended++
 	if p.n == 0 {
 		p.since = now
 		p.some.Store(true)
-		c.eng.unsettled.add(c.seen)
+		if !c.site.some.Load() {
+			c.site.some.Store(true)
+		}
 	}
 	p.lengths[p.n] = now - min(c.started, now)
 	p.n++
 	if p.n == pocketful || now > after(p.since, settleAfter) {
-		p.settle(c.eng, c.seen, now)
+		c.eng.crossToSettle(c.site, now, p.lengths[:p.n])
+		p.empty()
 	}
 	p.mu.Unlock()
 	c.done = outcome{verdict: VerdictSuccess, attempts: 1, answer: 1}
 	return true
 }
 
-func (st *standing) next(p *pocket) *pocket {
-	at := (uintptr(unsafe.Pointer(p)) - uintptr(unsafe.Pointer(&st.pockets[0]))) / unsafe.Sizeof(*p)
-	return &st.pockets[(int(at)+1)&(len(st.pockets)-1)]
+// empty is for a pocket of which all was told, or will be before the turn of who does is over; mu is
+// held.
+func (p *pocket) empty() {
+	p.n = 0
+	p.some.Store(false)
 }
 
 // beginLate begins a call in retrospect whose first attempt was made on standing terms, and is over.
@@ -214,65 +238,91 @@ func (c *call) beginLate(a *attemptContext) bool {
 	return true
 }
 
-// settle tells of what is in a pocket; mu is held.
-func (p *pocket) settle(e *engine, k *seenKey, now uint64) {
-	C.crossing_settle(e.address(), C.rego_key(k.number), C.rego_time(now), 0, (*C.uint64_t)(&p.lengths[0]), C.size_t(p.n))
-	p.n = 0
-	p.some.Store(false)
+func (e *engine) crossToSettle(s *site, now uint64, lengths []uint64) {
+	C.crossing_settle(e.address(), C.rego_key(s.number), C.rego_time(now), 0,
+		(*C.uint64_t)(unsafe.SliceData(lengths)), C.size_t(len(lengths)))
 	runtime.KeepAlive(e)
 }
 
-// settle tells of all calls that have worked so far, on whatever key: before anything is told by which
-// a budget may be drawn from. So what is drawn is what would be if each call had begun first.
-func (e *engine) settle() {
-	if !e.unsettled.some.Load() {
-		return
+// settle is before anything is told of a call of a key by which a budget may be drawn from: it tells of
+// all calls that have worked so far and may have paid into that. So what is drawn is what would be if
+// each call had begun first. And the engine hears how many calls are in the air, if the key's attempts
+// could have been given up: how many of those there may be hangs on it.
+func (e *engine) settle(k *key) {
+	if s := e.site(k); s != nil {
+		s.settle(e)
+		if s.flew.Load() {
+			s.tellInFlight(e)
+		}
 	}
-	for _, k := range e.unsettled.take() {
-		// Before its pockets are looked at: what comes later brings it here again.
-		k.unsettled.Store(false)
-		e.settleKey(k)
+	if shared := e.shared.Load(); shared != nil {
+		for _, s := range *shared {
+			s.settle(e)
+		}
 	}
 }
 
-func (e *engine) settleKey(k *seenKey) {
-	pockets := k.standing.Load().pockets
-	for i := range pockets {
-		p := &pockets[i]
-		if !p.some.Load() {
+// settle tells of all calls of the site that have worked so far, or waits for whoever is doing so.
+func (s *site) settle(e *engine) {
+	// In this order: who has taken something says before that it is telling.
+	if !s.some.Load() && !s.telling.Load() {
+		return
+	}
+	// The clock may be the user's: it is read before anything is half done.
+	now := e.now()
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.telling.Store(true)
+	// Before the pockets are looked at: what comes later sets it again.
+	s.some.Store(false)
+	var all [4 * pocketful]uint64
+	n := 0
+	for i := range s.pockets {
+		p := s.pockets[i].Load()
+		if p == nil || !p.some.Load() {
 			continue
 		}
 		p.mu.Lock()
-		if p.n > 0 {
-			p.settle(e, k, e.now())
-		}
+		n += copy(all[n:], p.lengths[:p.n])
+		p.empty()
 		p.mu.Unlock()
+		if n > len(all)-pocketful {
+			e.crossToSettle(s, now, all[:n])
+			n = 0
+		}
 	}
+	if n > 0 {
+		e.crossToSettle(s, now, all[:n])
+	}
+	s.telling.Store(false)
 }
 
 // settleAll tells of all calls that have worked so far, how many are in the air, and what time it is.
 func (e *engine) settleAll() {
 	e.tellTime()
-	e.settle()
-	e.keys.Range(func(_, known any) bool {
-		e.tellInFlight(known.(*seenKey))
+	e.sites.Range(func(_, known any) bool {
+		s := known.(*site)
+		s.settle(e)
+		s.tellInFlight(e)
 		return true
 	})
 }
 
-func (e *engine) tellInFlight(k *seenKey) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (s *site) tellInFlight(e *engine) {
+	now := e.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var more int64
-	for i := range k.pockets {
-		p := &k.pockets[i]
-		p.mu.Lock()
-		more += p.began.Load() - p.ended
-		p.mu.Unlock()
+	for i := range s.pockets {
+		if p := s.pockets[i].Load(); p != nil {
+			p.mu.Lock()
+			more += p.began.Load() - p.ended
+			p.mu.Unlock()
+		}
 	}
-	if change := C.int32_t(more - k.told); change != 0 {
-		k.told = more
-		C.crossing_settle(e.address(), C.rego_key(k.number), C.rego_time(e.now()), change, nil, 0)
+	if change := C.int32_t(more - s.told); change != 0 {
+		s.told = more
+		C.crossing_settle(e.address(), C.rego_key(s.number), C.rego_time(now), change, nil, 0)
 		runtime.KeepAlive(e)
 	}
 }

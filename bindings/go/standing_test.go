@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -322,4 +323,270 @@ func TestTwoExecutorsKeepOneKeyApart(t *testing.T) {
 	if a, b := metric(t, one, calledGet), metric(t, other, calledGet); a != 15 || b != 5 {
 		t.Errorf("%d and %d calls, not 15 and 5", a, b)
 	}
+}
+
+func TestAKeyIsTheExecutorsOwnForAsManyAsItTellsApart(t *testing.T) {
+	for keys := range 3 {
+		exec := newExecutor(t, rego.WithMaxKeys(keys+1))
+		for nth := range keys + 2 {
+			key := rego.ParseKey("svc.Few" + strconv.Itoa(nth))
+			for range 2 {
+				_ = rego.DoWith(context.Background(), exec, key, func(context.Context) error { return nil })
+			}
+			own := metric(t, exec, `rego_calls_total{key="`+key.String()+`",outcome="success",via="first"}`)
+			if want := 2; nth <= keys && own != want || nth > keys && own != 0 {
+				t.Errorf("of %d keys, key %d has %d calls of its own", keys+1, nth, own)
+			}
+		}
+	}
+}
+
+// nthClock does something once, at one of its next readings.
+type nthClock struct {
+	in   atomic.Int64
+	does atomic.Pointer[func()]
+}
+
+func (c *nthClock) at(nth int64, does func()) {
+	c.does.Store(&does)
+	c.in.Store(nth)
+}
+
+func (c *nthClock) Now() time.Time {
+	if c.in.Add(-1) == 0 {
+		(*c.does.Load())()
+	}
+	return time.Now()
+}
+
+func (c *nthClock) AfterFunc(wait time.Duration, f func()) rego.Timer { return time.AfterFunc(wait, f) }
+
+const sharingPolicies = `
+schema = 1
+[budgets.shared]
+kind = "ratio"
+ratio = 1.0
+start = 4
+cap = 100
+min_per_sec = 0.0
+[defaults.retry]
+max_attempts = 2
+initial_backoff = "1ms"
+jitter = "none"
+budget = "shared"
+`
+
+func works(t *testing.T, exec *rego.Executor, key rego.Key) {
+	t.Helper()
+	if err := rego.DoWith(context.Background(), exec, key, func(context.Context) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func failsOnce(exec *rego.Executor, key rego.Key) error {
+	failed := false
+	return rego.DoWith(context.Background(), exec, key, func(context.Context) error {
+		if !failed {
+			failed = true
+			return errBad
+		}
+		return nil
+	})
+}
+
+// What one goroutine is telling of pays for what another one wants, and so does its own.
+func TestWhatHasWorkedPaysForWhatFailsAfterIt(t *testing.T) {
+	exec, err := rego.NewExecutor(rego.WithPolicies(sharingPolicies))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exec.Close()
+	keys := make([]rego.Key, 100)
+	for i := range keys {
+		keys[i] = rego.ParseKey("shared.K" + strconv.Itoa(i))
+		works(t, exec, keys[i])
+	}
+	const callers = 8
+	for range 100 {
+		for failsOnce(exec, keys[0]) == nil { // until nothing is left
+		}
+		var ready, done sync.WaitGroup
+		start := make(chan struct{})
+		for caller := range callers {
+			ready.Add(1)
+			done.Add(1)
+			go func() {
+				defer done.Done()
+				for _, key := range keys[caller*12 : caller*12+12] {
+					works(t, exec, key)
+				}
+				ready.Done()
+				<-start
+				if err := failsOnce(exec, keys[caller]); err != nil {
+					t.Error("twelve retries were earned, and one is refused: ", err)
+				}
+			}()
+		}
+		ready.Wait()
+		close(start)
+		done.Wait()
+	}
+}
+
+func TestAGoroutineThatIsStoppedWithholdsNoOthersDeposits(t *testing.T) {
+	clock := &nthClock{}
+	exec, err := rego.NewExecutor(rego.WithPolicies(sharingPolicies), rego.WithClock(clock))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exec.Close()
+	a, b := rego.ParseKey("shared.A"), rego.ParseKey("shared.B")
+	works(t, exec, a)
+	works(t, exec, b)
+	for failsOnce(exec, a) == nil {
+	}
+	for range 2 {
+		works(t, exec, a)
+		works(t, exec, b)
+	}
+	for nth := range int64(4) {
+		works(t, exec, a)
+		works(t, exec, b)
+		stopped, goOn := make(chan struct{}), make(chan struct{})
+		clock.at(nth+2, func() { close(stopped); <-goOn })
+		done := make(chan error, 1)
+		go func() { done <- failsOnce(exec, a) }()
+		<-stopped
+		if err := failsOnce(exec, b); err != nil {
+			t.Errorf("stopped at reading %d: what was earned does not pay: %v", nth+2, err)
+		}
+		close(goOn)
+		<-done
+	}
+}
+
+func TestAClockThatPanicsCostsOneCallAndNoOther(t *testing.T) {
+	for nth := range int64(5) {
+		clock := &nthClock{}
+		exec, err := rego.NewExecutor(rego.WithPolicies(sharingPolicies), rego.WithClock(clock))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := rego.ParseKey("shared.A"), rego.ParseKey("shared.B")
+		for range 3 {
+			works(t, exec, a)
+			works(t, exec, b)
+		}
+		clock.at(nth+1, func() { panic("the clock") })
+		func() {
+			defer func() { _ = recover() }()
+			_ = failsOnce(exec, a)
+		}()
+		clock.at(nth+1, func() { panic("the clock") })
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = exec.Metrics()
+		}()
+		clock.in.Store(0)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 40 {
+				works(t, exec, a)
+				works(t, exec, b)
+			}
+			_ = failsOnce(exec, a)
+		}()
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("it hangs after a panic at reading %d", nth+1)
+		}
+		if n := metric(t, exec, `rego_calls_total{key="shared.B",outcome="success",via="first"}`); n != 43 {
+			t.Errorf("%d calls of 43 are told", n)
+		}
+		nothingInFlight(t, exec, b)
+		_ = exec.Close()
+	}
+}
+
+// Extra attempts are made while abandoned ones are few beside the calls in the air, whoever has begun
+// those.
+func TestCallsThatHaveNotBegunCountForTheAbandonedLimit(t *testing.T) {
+	exec, err := rego.NewExecutor(rego.WithPolicies(`
+schema = 1
+[defaults.retry]
+max_attempts = 2
+initial_backoff = "1ms"
+jitter = "none"
+attempt_timeout = "20ms"
+overall_timeout = "60s"
+budget = "unlimited"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exec.Close()
+	const plain, detached = 1000, 30
+	works(t, exec, get)
+	hold := make(chan struct{})
+	var in, out, late sync.WaitGroup
+	for range plain {
+		in.Add(1)
+		out.Add(1)
+		go func() {
+			defer out.Done()
+			_ = rego.DoWith(context.Background(), exec, get, func(context.Context) error { in.Done(); <-hold; return nil })
+		}()
+	}
+	in.Wait()
+	for range detached {
+		late.Add(1)
+		go func() {
+			defer late.Done()
+			var n atomic.Int32
+			err := rego.DoWith(context.Background(), exec, get, func(context.Context) error {
+				if n.Add(1) == 1 {
+					<-hold
+				}
+				return nil
+			}, rego.WithDetached())
+			if err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	late.Wait()
+	close(hold)
+	out.Wait()
+	nothingInFlight(t, exec, get)
+}
+
+func TestAClosedExecutorLeavesNothing(t *testing.T) {
+	heap := func() int64 {
+		var of runtime.MemStats
+		for range 4 {
+			runtime.GC()
+			time.Sleep(10 * time.Millisecond)
+		}
+		runtime.ReadMemStats(&of)
+		return int64(of.HeapAlloc)
+	}
+	keys := make([]rego.Key, 500)
+	for i := range keys {
+		keys[i] = rego.ParseKey("svc.Heap" + strconv.Itoa(i))
+	}
+	before := heap()
+	for range 4 {
+		exec := newExecutor(t)
+		for _, key := range keys {
+			works(t, exec, key)
+			works(t, exec, key)
+		}
+		_ = exec.Close()
+	}
+	if left := heap() - before; left > 200_000 {
+		t.Errorf("%d bytes are left", left)
+	}
+	runtime.KeepAlive(keys)
 }

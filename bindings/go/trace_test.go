@@ -144,7 +144,7 @@ func (f *front) tell(words []string) []string {
 	case "poll":
 		f.at(words[2])
 		c := f.calls[number(words[1])]
-		if !c.eng.poll(c.id, c.step) {
+		if !c.eng.poll(c.key, c.id, c.step) {
 			return []string{stale}
 		}
 		return f.answer(c)

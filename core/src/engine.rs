@@ -280,7 +280,8 @@ impl CallSite {
         self.site.terms().policy.clone()
     }
 
-    /// On which terms calls are made, as a number: another one when a policy was put in force. See
+    /// On which terms calls are made, as a number: another one when a policy was put in force, or the
+    /// engine has panicked. See
     /// [`Manual::standing`](crate::manual::Manual::standing). One load.
     #[inline]
     #[must_use]

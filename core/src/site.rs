@@ -13,6 +13,8 @@ use gauge::Gauge;
 use refresh::Refresher;
 use trust::Trust;
 
+use std::ptr;
+
 use crate::{
     budget::{BudgetState, Condition, Health},
     classify,
@@ -34,8 +36,8 @@ pub(crate) struct Site {
     name: Box<str>,
     own: Own,
     terms: Swap<Terms>,
-    /// How often they were replaced: raised afterwards, so whoever has seen an edition and then
-    /// taken terms has these or later ones.
+    /// How often they were replaced, or the engine has panicked: raised afterwards, so whoever has
+    /// seen an edition and then taken terms has these or later ones.
     edition: AtomicU64,
     pub(crate) latency: Latency,
     pub(crate) counters: Counters,
@@ -76,6 +78,13 @@ pub(crate) struct Airborne<'a>(&'a Site, Shard);
 pub(crate) struct Own {
     pub(crate) retry: Arc<BudgetState>,
     pub(crate) hedge: Arc<BudgetState>,
+}
+
+impl Own {
+    /// Whether this is one of them.
+    pub(crate) fn has(&self, budget: &BudgetState) -> bool {
+        [&self.retry, &self.hedge].iter().any(|own| ptr::eq(&***own, budget))
+    }
 }
 
 impl Terms {

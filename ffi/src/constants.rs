@@ -60,6 +60,8 @@ pub enum rego_step_flag {
 pub enum rego_standing_flag {
     /// First attempts may be made before their calls begin.
     REGO_STANDING_GRANTED = 1,
+    /// Calls of other keys may pay into the same budgets, or draw from them.
+    REGO_STANDING_SHARED = 2,
 }
 
 /// What `rego_begin.flags` may hold.

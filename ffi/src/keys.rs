@@ -51,6 +51,9 @@ impl Keys {
 
     /// The number of a key; the same for the same name, at any time.
     pub(crate) fn intern(&self, engine: &Engine, key: &Key) -> u64 {
+        if key.as_str() == rego::OTHER {
+            return self.bits(OVERFLOW);
+        }
         // Nothing in here is half done when it panics.
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = places.get(key.as_str()) {
@@ -104,6 +107,15 @@ mod tests {
         assert_eq!(c, d);
         assert_eq!(keys.get(c).map(CallSite::key), Some(rego::OTHER));
         assert_eq!(intern(&engine, &keys, "a"), a);
+    }
+
+    #[test]
+    fn the_key_that_others_share_takes_nobodys_place() {
+        let (engine, keys) = keys(1);
+        let other = intern(&engine, &keys, rego::OTHER);
+        let a = intern(&engine, &keys, "a");
+        assert_eq!(keys.get(a).map(CallSite::key), Some("a"));
+        assert_eq!(intern(&engine, &keys, "b"), other);
     }
 
     #[test]

@@ -5,7 +5,11 @@ use std::slice;
 use rego::Nanos;
 
 use crate::{
-    constants::{rego_key, rego_standing_flag, rego_time},
+    constants::{
+        rego_key,
+        rego_standing_flag::{self, REGO_STANDING_GRANTED, REGO_STANDING_SHARED},
+        rego_time,
+    },
     crossing::{Checked, Out, Sized32, read, shared, time},
     engine::rego_engine,
     status::rego_status::{self, REGO_STATUS_INVALID, REGO_STATUS_NULL, REGO_STATUS_STALE},
@@ -18,7 +22,8 @@ use crate::{
 pub struct rego_standing {
     /// `sizeof(rego_standing)`.
     pub struct_size: u32,
-    /// `REGO_STANDING_GRANTED`, or 0: then every call is to be begun first.
+    /// Any of `REGO_STANDING_GRANTED`, without which every call is to be begun first, and
+    /// `REGO_STANDING_SHARED`.
     pub flags: u32,
     /// Which terms these are. They stand for as long as this is in `*current`.
     pub edition: u64,
@@ -97,7 +102,9 @@ pub unsafe extern "C" fn rego_key_standing(
         engine.told.hear(now);
         let standing = engine.manual.standing(site, now);
         standing_out.with(|out| {
-            out.flags = if standing.granted { GRANTED } else { 0 };
+            let flag = |is_set, flag: rego_standing_flag| if is_set { flag as u32 } else { 0 };
+            out.flags = flag(standing.granted, REGO_STANDING_GRANTED)
+                | flag(standing.shared, REGO_STANDING_SHARED);
             out.edition = standing.edition;
             out.attempt_timeout = standing.attempt_timeout.as_nanos();
             out.overall_timeout = standing.overall_timeout.as_nanos();
@@ -109,9 +116,13 @@ pub unsafe extern "C" fn rego_key_standing(
 }
 
 /// Takes in calls that were made on standing terms, and whose first attempts worked. What they leave,
-/// latencies, metrics and deposits in budgets, is not there before; so hand over those of a key before
-/// one of its calls begins in retrospect, those of all keys before metrics are read, and none later
-/// than some milliseconds after its end.
+/// latencies, metrics and deposits in budgets, is not there before. So hand over those of a key, and of
+/// all keys with `REGO_STANDING_SHARED`, before an attempt of the key is finished otherwise than by
+/// `REGO_COMPLETION_OK`, and before one of its calls is polled; and those of all keys before policies
+/// are loaded and metrics are read. The latest of them at the latest when there are many.
+///
+/// Tell `in_flight` at the same times, where calls of the key are made that may give attempts up: how
+/// many of those may run on hangs on how many calls are in the air.
 ///
 /// `REGO_STATUS_INVALID` if there are more than a million, and nothing is taken in.
 ///
@@ -138,8 +149,6 @@ pub unsafe extern "C" fn rego_key_settle(
         Ok(())
     })
 }
-
-const GRANTED: u32 = rego_standing_flag::REGO_STANDING_GRANTED as u32;
 
 /// More than this is a number that was never initialised.
 const MANY: usize = 1_000_000;

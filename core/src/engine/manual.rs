@@ -77,11 +77,13 @@ impl Manual {
 
     /// Takes in calls that were made on [standing](Self::standing) terms and whose first attempt
     /// worked: how long each of them took. What such calls leave (latencies, metrics, deposits in
-    /// budgets) is not there before; settle those of a site before one of its calls begins in
-    /// retrospect, and those of all before [metrics](Engine::metrics) are read.
+    /// budgets) is not there before. So settle those of a site, and of all sites whose budgets are
+    /// [shared](Standing::shared), before an attempt of the site is finished otherwise than by
+    /// [`Completion::ok`](crate::Completion::ok), and before one of its calls is polled; and those of all
+    /// sites before policies are put in force and [metrics](Engine::metrics) are read.
     ///
     /// `in_flight` is by how many the calls in the air that were made on standing terms are more than
-    /// when this was told last: for the gauge of that name.
+    /// when this was told last. How many attempts that were given up may run on hangs on it.
     ///
     /// Thread-safe; some nanoseconds for each, no allocation.
     pub fn settle(

@@ -96,3 +96,9 @@ counted! {
     /// A word.
     AtomicUsize of usize { fetch_add fetch_sub fetch_or fetch_and fetch_max fetch_min }
 }
+
+impl AtomicU64 {
+    pub(crate) const fn as_ptr(&self) -> *mut u64 {
+        self.0.as_ptr()
+    }
+}

@@ -23,6 +23,10 @@ fn the_terms_are_those_of_the_policy() {
     let terms = standing(&engine(timed));
     assert!(terms.granted);
     assert_eq!((terms.attempt_timeout, terms.overall_timeout), (ms(300), ms(700)));
+    assert!(!terms.shared, "nobody else pays into it");
+    let named = Policy::builder().retry_budget("extra").build().unwrap();
+    let shares = |builder: EngineBuilder| builder.budget("extra", Budget::ratio(0.1));
+    assert!(with(|builder| shares(builder).policy("svc.Get", named)).shared);
 }
 
 #[test]

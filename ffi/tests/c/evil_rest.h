@@ -142,7 +142,7 @@ static void stand(struct thread *self) {
   const rego_time now = any_time(self, engine, &bad);
   rego_engine *place = engine_at(self, engine, &bad);
   if (answer(self, rego_key_standing(place, key, now, at(self, &terms, &bad))) == REGO_STATUS_OK) {
-    RIGHT(self, !bad && terms.current != NULL && (terms.flags & ~(uint32_t)REGO_STANDING_GRANTED) == 0);
+    RIGHT(self, !bad && terms.current != NULL && terms.flags <= (REGO_STANDING_GRANTED | REGO_STANDING_SHARED));
     RIGHT(self, __atomic_load_n(terms.current, __ATOMIC_ACQUIRE) >= terms.edition);
     RIGHT(self, terms.attempt_timeout > 0 && terms.overall_timeout > 0);
   } else {

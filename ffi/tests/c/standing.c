@@ -78,19 +78,19 @@ static void terms_are_those_of_the_policy_until_others_are(void) {
   rego_engine *engine = engine_with(0);
   rego_key get = key_of(engine, "svc.Get"), hedged = key_of(engine, "svc.Hedged");
   rego_standing terms = terms_of(engine, get);
-  CHECK(terms.flags == REGO_STANDING_GRANTED && stands(&terms));
+  CHECK(terms.flags == (REGO_STANDING_GRANTED | REGO_STANDING_SHARED) && stands(&terms));
   CHECK(terms.attempt_timeout == 300 * MS && terms.overall_timeout == 700 * MS);
-  CHECK(terms_of(engine, hedged).flags == 0);
+  CHECK(terms_of(engine, hedged).flags == REGO_STANDING_SHARED);
 
   static const char others[] = "schema = 1\n[defaults.retry]\nattempt_timeout = \"20ms\"\n";
   OK(rego_engine_load_policies(engine, text_of(others), NULL));
   CHECK(!stands(&terms));
   terms = terms_of(engine, get);
-  CHECK(terms.attempt_timeout == 20 * MS && stands(&terms));
+  CHECK(terms.attempt_timeout == 20 * MS && terms.flags == REGO_STANDING_GRANTED && stands(&terms));
   CHECK(rego_engine_release(engine) == 0);
 
   engine = engine_with(64);
-  CHECK(terms_of(engine, key_of(engine, "svc.Get")).flags == 0);
+  CHECK(terms_of(engine, key_of(engine, "svc.Get")).flags == REGO_STANDING_SHARED);
   CHECK(rego_engine_release(engine) == 0);
 }
 

@@ -21,6 +21,8 @@ pub struct Standing {
     /// somebody listens, a budget counts calls as they begin, or a classifier of the host's judges
     /// successes, too.
     pub granted: bool,
+    /// Whether calls of other keys may pay into the same budgets, or draw from them: it names some.
+    pub shared: bool,
     /// How long an attempt may run; [`Nanos::NEVER`] if there is no limit.
     pub attempt_timeout: Nanos,
     /// How long a call may take, its first attempt included; [`Nanos::NEVER`] if there is no limit.
@@ -43,6 +45,7 @@ impl Manual {
         Standing {
             edition: if trusted { edition } else { edition.wrapping_sub(1) },
             granted,
+            shared: terms.budgets().any(|budget| !site.own().has(budget)),
             attempt_timeout: terms.attempt_timeout(),
             overall_timeout: terms.policy.retry.overall_timeout,
         }
