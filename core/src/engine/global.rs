@@ -5,12 +5,16 @@
 use std::{error, fmt, sync::OnceLock};
 
 use super::Engine;
-use crate::drive::{Attempt, Error};
+use crate::{
+    drive::{Attempt, Error},
+    policy::Mode,
+};
 
 static ENGINE: OnceLock<Engine> = OnceLock::new();
 
 /// Runs `op` on the program's own engine: the one given to [`init`], else one with the defaults,
-/// which are safe.
+/// which are safe; where `REGO_MODE` says something unknown, one that stands aside
+/// ([`Mode::Off`]), and a line on standard error.
 ///
 /// ```
 /// let answer = rego::run("svc.Method", |_| Ok::<_, std::io::Error>(42))?;
@@ -51,9 +55,11 @@ pub fn init(engine: Engine) -> Result<(), AlreadyInitialised> {
 
 fn default_engine() -> Engine {
     Engine::builder().build().unwrap_or_else(|error| {
-        // Only the environment can be wrong here, and a wrong variable must not be the outage.
-        eprintln!("rego: {error}; going on without it");
-        Engine::builder().ignore_environment().build().expect("the defaults are good")
+        // Only the environment can be wrong here. It must not be the outage; and somebody wanted the
+        // engine to stand aside, most likely.
+        eprintln!("rego: {error}; the engine stands aside, and each call is one plain attempt");
+        let aside = Engine::builder().ignore_environment().mode(Mode::Off);
+        aside.build().expect("the defaults are good")
     })
 }
 

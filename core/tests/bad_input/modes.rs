@@ -38,12 +38,14 @@ fn the_variable_overrides_the_builder() {
         (
             "sometimes",
             "error: REGO_MODE=\"sometimes\": it takes active, observe or off",
-            "rego: REGO_MODE=\"sometimes\": it takes active, observe or off; going on without it",
+            "attempts: 1",
         ),
     ] {
         let said = child(test, value);
         assert!(said.contains(mode), "{value}: {said}");
         assert!(said.contains(attempts), "{value}: {said}");
+        let told = "rego: REGO_MODE=\"sometimes\": it takes active, observe or off; the engine stands aside";
+        assert_eq!(said.contains(told), value == "sometimes", "{value}: {said}");
     }
 }
 
