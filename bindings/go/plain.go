@@ -1,5 +1,7 @@
 package rego
 
+import "context"
+
 // passThrough is one plain attempt, past an engine that cannot take it.
 func passThrough[T any, O operation[T]](c *call, op O) (T, error) {
 	if c.opts.detached {
@@ -54,5 +56,9 @@ func (c *call) passed(err error) error {
 		return nil
 	}
 	c.done.verdict = VerdictPassThrough
+	if c.ctx.Err() == context.DeadlineExceeded {
+		// As of any call: what fails past the deadline is the deadline's.
+		c.done.verdict = VerdictDeadlineExceeded
+	}
 	return c.conclude(err, true)
 }

@@ -171,3 +171,31 @@ func TestAResponsePastTheEngineThatNobodyGetsIsClosed(t *testing.T) {
 		t.Error("the late response was not closed")
 	}
 }
+
+func TestAFailureAfterTheDeadlineIsTheDeadlinesPastTheEngineToo(t *testing.T) {
+	exec, _ := past(t)
+	for name, opts := range map[string][]rego.CallOption{"inline": nil, "detached": {rego.WithDetached()}} {
+		for _, late := range []bool{false, true} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			if late {
+				ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
+			}
+			err := rego.DoWith(ctx, exec, get, func(ctx context.Context) error {
+				if late {
+					<-ctx.Done()
+				}
+				return io.ErrUnexpectedEOF
+			}, opts...)
+			cancel()
+			if errors.Is(err, rego.ErrDeadlineExceeded) != late {
+				t.Errorf("%s, late %v: %v", name, late, err)
+			}
+			if e := verdictOf(t, err); !late && (e.Verdict != rego.VerdictPassThrough || e.Last != io.ErrUnexpectedEOF) {
+				t.Errorf("%s: %+v", name, e)
+			}
+			if name == "inline" && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("late %v: the last real error is lost: %v", late, err)
+			}
+		}
+	}
+}
