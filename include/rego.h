@@ -2276,8 +2276,9 @@ REGO_API rego_status rego_call_let_go(struct rego_engine *engine, rego_call call
  * handed to `rego_key_settle`, with others. In any other case the call begins now: `rego_call_begin`,
  * with the time at which the attempt was started, and at once the finish of the attempt that the step
  * tells. What follows is as of any call. Until then the engine does not know of it: it has no id, it
- * is not counted by `rego_engine_release`, and it has the policy that is in force when it begins. So
- * a call that works takes a small part of a crossing instead of two.
+ * is not counted by `rego_engine_release`, takes no room of `max_live_calls`, and it has the policy
+ * that is in force when it begins. So a call that works takes a small part of a crossing instead of
+ * two.
  *
  * It is granted where nobody but the host sees a difference: not where the policy hedges, or stands
  * aside by its mode, events are kept, a budget counts calls as they begin, or a classifier of the
@@ -2298,7 +2299,8 @@ REGO_NOEXCEPT;
  * latencies, metrics and deposits in budgets, is not there before. So hand over those of a key, and of
  * all keys with `REGO_STANDING_SHARED`, before an attempt of the key is finished otherwise than by
  * `REGO_COMPLETION_OK`, and before one of its calls is polled; and those of all keys before policies
- * are loaded and metrics are read. The latest of them at the latest when there are many.
+ * are loaded and metrics are read. And do not keep them for longer than some milliseconds while calls
+ * go on: latencies count from when they are handed over.
  *
  * Tell `in_flight` at the same times, where calls of the key are made that may give attempts up: how
  * many of those may run on hangs on how many calls are in the air.

@@ -76,8 +76,9 @@ unsafe impl Sized32 for rego_settlement {
 /// handed to `rego_key_settle`, with others. In any other case the call begins now: `rego_call_begin`,
 /// with the time at which the attempt was started, and at once the finish of the attempt that the step
 /// tells. What follows is as of any call. Until then the engine does not know of it: it has no id, it
-/// is not counted by `rego_engine_release`, and it has the policy that is in force when it begins. So
-/// a call that works takes a small part of a crossing instead of two.
+/// is not counted by `rego_engine_release`, takes no room of `max_live_calls`, and it has the policy
+/// that is in force when it begins. So a call that works takes a small part of a crossing instead of
+/// two.
 ///
 /// It is granted where nobody but the host sees a difference: not where the policy hedges, or stands
 /// aside by its mode, events are kept, a budget counts calls as they begin, or a classifier of the
@@ -119,7 +120,8 @@ pub unsafe extern "C" fn rego_key_standing(
 /// latencies, metrics and deposits in budgets, is not there before. So hand over those of a key, and of
 /// all keys with `REGO_STANDING_SHARED`, before an attempt of the key is finished otherwise than by
 /// `REGO_COMPLETION_OK`, and before one of its calls is polled; and those of all keys before policies
-/// are loaded and metrics are read. The latest of them at the latest when there are many.
+/// are loaded and metrics are read. And do not keep them for longer than some milliseconds while calls
+/// go on: latencies count from when they are handed over.
 ///
 /// Tell `in_flight` at the same times, where calls of the key are made that may give attempts up: how
 /// many of those may run on hangs on how many calls are in the air.
