@@ -149,7 +149,7 @@
 #define REGO_OPTIONS_INIT                                                                      \
   {REGO_SIZE_OF(rego_options), REGO_ABI_VERSION, 0, 0, 0, 0, 0, 0, REGO_NULL, 0}
 /** A call that asks for nothing but its key's policy; say in `now` what time it is. */
-#define REGO_BEGIN_INIT {REGO_SIZE_OF(rego_begin), 0, 0, 0, 0, 0, 0}
+#define REGO_BEGIN_INIT {REGO_SIZE_OF(rego_begin), 0, 0, 0, 0, 0, 0, 0}
 /** Room for standing terms. */
 #define REGO_STANDING_INIT {REGO_SIZE_OF(rego_standing), 0, 0, 0, 0, REGO_NULL, 0}
 /** No call; say in `now` what time it is. */
@@ -1364,6 +1364,11 @@ typedef struct rego_begin {
    * How much the call matters, 0 to 255. Carried along; nothing hangs on it yet.
    */
   uint32_t priority;
+  /**
+   * `rego_standing.edition`, of a call whose first attempt was made on standing terms before this; 0
+   * of any other.
+   */
+  uint64_t edition;
 } rego_begin;
 
 /**
@@ -1487,7 +1492,7 @@ typedef struct rego_standing {
    */
   uint32_t flags;
   /**
-   * Which terms these are. They stand for as long as this is in `*current`.
+   * Which terms these are; never 0. They stand for as long as this is in `*current`.
    */
   uint64_t edition;
   /**
@@ -2274,11 +2279,13 @@ REGO_API rego_status rego_call_let_go(struct rego_engine *engine, rego_call call
  * within `overall_timeout` and the caller's own deadline. Where the attempt has worked in the call's
  * time, and facts of its own are not to be told (`REGO_COMPLETION_OK`), the call is over, and is
  * handed to `rego_key_settle`, with others. In any other case the call begins now: `rego_call_begin`,
- * with the time at which the attempt was started, and at once the finish of the attempt that the step
- * tells. What follows is as of any call. Until then the engine does not know of it: it has no id, it
- * is not counted by `rego_engine_release`, takes no room of `max_live_calls`, and it has the policy
- * that is in force when it begins. So a call that works takes a small part of a crossing instead of
- * two.
+ * with the time at which the attempt was started and the edition of its terms, and at once the finish
+ * of the attempt that the step tells. What follows is as of any call. Until then the engine does not
+ * know of it: it has no id, it is not counted by `rego_engine_release`, and takes no room of
+ * `max_live_calls`. So a call that works takes a small part of a crossing instead of two.
+ *
+ * The library remembers the terms of eight editions. A call that begins when as many others have come
+ * into force has the policy of that time.
  *
  * It is granted where nobody but the host sees a difference: not where the policy hedges, or stands
  * aside by its mode, events are kept, a budget counts calls as they begin, or a classifier of the

@@ -26,9 +26,9 @@ type call struct {
 	// What is remembered of the key, if anything is.
 	site *site
 	// Not nil while the call has not begun, as its first attempt is made on standing terms. Then there
-	// is when it was started, when it must be over, and when the call must be.
-	pocket                  *pocket
-	started, over, deadline uint64
+	// is which these are, when it was started, when it must be over, and when the call must be.
+	pocket                           *pocket
+	edition, started, over, deadline uint64
 	// What attempts returned, and when the call began, for those who keep it.
 	errs  []failed
 	began time.Time
@@ -233,6 +233,7 @@ func (c *call) beginAt(now uint64) C.rego_status {
 	begin.deadline = C.rego_time(c.until())
 	begin.idempotent = c.opts.idempotent
 	begin.priority = c.opts.priority
+	begin.edition = C.uint64_t(c.edition)
 	if c.keep {
 		begin.flags = C.REGO_BEGIN_KEEP
 	}

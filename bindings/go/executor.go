@@ -70,8 +70,7 @@ func NewDefaultExecutor() *Executor {
 
 // LoadPolicies puts policies in force, in place of those before: all of them, or none, with a
 // [*PolicyError]. TOML, or JSON if the text begins with "{". Calls in the air keep the policy they
-// began with, but for those whose first attempt still runs and could not be hedged: where it fails, they go
-// on by the policy that is in force then. Budgets that keep their name and kind keep their balance.
+// began with; budgets that keep their name and kind keep their balance.
 func (e *Executor) LoadPolicies(text string) error {
 	eng := e.engine.Load()
 	if eng == nil {

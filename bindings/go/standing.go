@@ -167,7 +167,7 @@ func (c *call) stand(now, until uint64) bool {
 	if now >= deadline {
 		return false
 	}
-	c.pocket, c.started, c.deadline = c.site.pocket(c), now, deadline
+	c.pocket, c.edition, c.started, c.deadline = c.site.pocket(c), st.edition, now, deadline
 	c.pocket.began.Add(1)
 	c.over = min(deadline, after(now, st.attempt))
 	return true

@@ -117,6 +117,13 @@ func played(t *testing.T, seed uint64, opts ...rego.Option) (seen []string) {
 					return 5, ctx.Err()
 				case 7:
 					a.Report(rego.Completion{})
+				case 8:
+					// The call keeps the policy that it began with.
+					others := strings.ReplaceAll(standingPolicies, "max_attempts = 3", "max_attempts = "+strconv.Itoa(1+draw.IntN(4)))
+					if err := exec.LoadPolicies(others); err != nil {
+						t.Error(err)
+					}
+					return 7, errBad
 				}
 				return 6, nil
 			})

@@ -27,6 +27,9 @@ use crate::{
     verdict::PolicySource,
 };
 
+/// Of how many editions terms are remembered that calls may still begin on.
+const LENT: usize = 8;
+
 /// Abandoned attempts that still run: always allowed up to this many.
 const ABANDONED_ALLOWED: u32 = 8;
 
@@ -39,6 +42,8 @@ pub(crate) struct Site {
     /// How often they were replaced, or the engine has panicked: raised afterwards, so whoever has
     /// seen an edition and then taken terms has these or later ones.
     edition: AtomicU64,
+    /// Terms on which first attempts are made before their calls begin, by edition, the latest last.
+    lent: Mutex<Vec<(u64, Arc<Terms>)>>,
     pub(crate) latency: Latency,
     pub(crate) counters: Counters,
     pub(crate) trust: Trust,
@@ -181,7 +186,8 @@ impl Site {
             name: name.into(),
             own,
             terms: Swap::new(terms),
-            edition: AtomicU64::new(0),
+            edition: AtomicU64::new(1),
+            lent: Mutex::default(),
             latency: Latency::new(Sharding::PerThread),
             counters: Counters::default(),
             trust: Trust::default(),
@@ -230,6 +236,30 @@ impl Site {
     pub(crate) fn edition(&self) -> u64 {
         // Acquire: pairs with `install`.
         self.edition.load(Ordering::Acquire)
+    }
+
+    /// Remembers the terms of an edition, for calls that are to begin on them when they may be replaced.
+    #[cold]
+    pub(crate) fn lend(&self, edition: u64, terms: &Arc<Terms>) {
+        let mut lent = self.lent.lock();
+        if lent.iter().all(|(known, _)| *known != edition) {
+            if lent.len() == LENT {
+                lent.remove(0);
+            }
+            lent.push((edition, Arc::clone(terms)));
+        }
+    }
+
+    /// The terms of an edition that was lent; those of now, and their edition, if it is not known, or
+    /// not any more.
+    #[cold]
+    pub(crate) fn terms_lent(&self, edition: u64) -> (u64, Arc<Terms>) {
+        let lent = self.lent.lock();
+        let found = lent.iter().find(|(known, _)| *known == edition);
+        found.map_or_else(
+            || (self.edition(), self.shared_terms()),
+            |(_, terms)| (edition, terms.clone()),
+        )
     }
 
     /// Where that lies, for hosts that look themselves.

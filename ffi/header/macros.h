@@ -47,7 +47,7 @@
 #define REGO_OPTIONS_INIT                                                                      \
   {REGO_SIZE_OF(rego_options), REGO_ABI_VERSION, 0, 0, 0, 0, 0, 0, REGO_NULL, 0}
 /** A call that asks for nothing but its key's policy; say in `now` what time it is. */
-#define REGO_BEGIN_INIT {REGO_SIZE_OF(rego_begin), 0, 0, 0, 0, 0, 0}
+#define REGO_BEGIN_INIT {REGO_SIZE_OF(rego_begin), 0, 0, 0, 0, 0, 0, 0}
 /** Room for standing terms. */
 #define REGO_STANDING_INIT {REGO_SIZE_OF(rego_standing), 0, 0, 0, 0, REGO_NULL, 0}
 /** No call; say in `now` what time it is. */

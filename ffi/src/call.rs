@@ -35,11 +35,14 @@ pub struct rego_begin {
     pub idempotent: u32,
     /// How much the call matters, 0 to 255. Carried along; nothing hangs on it yet.
     pub priority: u32,
+    /// `rego_standing.edition`, of a call whose first attempt was made on standing terms before this; 0
+    /// of any other.
+    pub edition: u64,
 }
 
 // SAFETY: because it is numbers without padding, of which the first is its size.
 unsafe impl Sized32 for rego_begin {
-    const FIRST: usize = 40;
+    const FIRST: usize = 48;
 }
 
 impl rego_begin {
@@ -56,6 +59,7 @@ impl rego_begin {
         };
         begin.priority = u8::try_from(self.priority).map_err(|_| REGO_STATUS_INVALID)?;
         begin.keep = self.flags & KEEP != 0;
+        begin.edition = self.edition;
         Ok(begin)
     }
 }

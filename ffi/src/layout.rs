@@ -54,7 +54,7 @@ fn assertions() -> Result<String, std::fmt::Error> {
             struct_size, abi_version, seed, now, max_live_calls, max_keys, max_events, reserved,
             classifiers, n_classifiers,
         }
-        rego_begin { struct_size, flags, now, deadline, cookie, idempotent, priority }
+        rego_begin { struct_size, flags, now, deadline, cookie, idempotent, priority, edition }
         rego_standing {
             struct_size, flags, edition, attempt_timeout, overall_timeout, current, reserved,
         }

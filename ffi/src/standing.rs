@@ -25,7 +25,7 @@ pub struct rego_standing {
     /// Any of `REGO_STANDING_GRANTED`, without which every call is to be begun first, and
     /// `REGO_STANDING_SHARED`.
     pub flags: u32,
-    /// Which terms these are. They stand for as long as this is in `*current`.
+    /// Which terms these are; never 0. They stand for as long as this is in `*current`.
     pub edition: u64,
     /// How long an attempt may run, and how long a call may take, its first attempt included;
     /// `REGO_TIME_NEVER` where there is no limit.
@@ -74,11 +74,13 @@ unsafe impl Sized32 for rego_settlement {
 /// within `overall_timeout` and the caller's own deadline. Where the attempt has worked in the call's
 /// time, and facts of its own are not to be told (`REGO_COMPLETION_OK`), the call is over, and is
 /// handed to `rego_key_settle`, with others. In any other case the call begins now: `rego_call_begin`,
-/// with the time at which the attempt was started, and at once the finish of the attempt that the step
-/// tells. What follows is as of any call. Until then the engine does not know of it: it has no id, it
-/// is not counted by `rego_engine_release`, takes no room of `max_live_calls`, and it has the policy
-/// that is in force when it begins. So a call that works takes a small part of a crossing instead of
-/// two.
+/// with the time at which the attempt was started and the edition of its terms, and at once the finish
+/// of the attempt that the step tells. What follows is as of any call. Until then the engine does not
+/// know of it: it has no id, it is not counted by `rego_engine_release`, and takes no room of
+/// `max_live_calls`. So a call that works takes a small part of a crossing instead of two.
+///
+/// The library remembers the terms of eight editions. A call that begins when as many others have come
+/// into force has the policy of that time.
 ///
 /// It is granted where nobody but the host sees a difference: not where the policy hedges, or stands
 /// aside by its mode, events are kept, a budget counts calls as they begin, or a classifier of the

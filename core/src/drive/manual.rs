@@ -164,7 +164,7 @@ impl Manual {
         let Some((index, slot)) = self.0.slab.acquire(Shard::current()) else {
             return self.find_no_room(site, begin, step);
         };
-        slot.set(site, begin.now, |terms| Wanted {
+        slot.set(site, begin, |terms| Wanted {
             rules: Rules {
                 idempotent: begin.idempotent_by(&terms.policy),
                 retries: true,

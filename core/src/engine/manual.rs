@@ -42,9 +42,11 @@ impl Manual {
     /// [`overall_timeout`](Standing::overall_timeout), and the caller's own deadline. Where the
     /// attempt worked in the call's time, without facts of its own ([`Completion::ok`](crate::Completion::ok)), the call is
     /// over, and is to be [settled](Self::settle). In any other case it begins now, with
-    /// [`Begin::now`] the time at which its attempt was started, and the attempt is finished at once:
-    /// nothing is different from a call that was begun before, but that nobody could see it in the
-    /// air, cancel it by its id, or shut it down, and that it has the policy of its end.
+    /// [`Begin::now`] the time at which its attempt was started and the [edition](Begin::edition) of its
+    /// terms, and the attempt is finished at once: nothing is different from a call that was begun
+    /// before, but that nobody could see it in the air, cancel it by its id, or shut it down. Terms are
+    /// remembered for eight editions; after as many reloads, the call has the terms that are in force
+    /// when it begins.
     ///
     /// Thread-safe; some loads.
     ///
@@ -64,7 +66,7 @@ impl Manual {
     /// manual.settle(&site, [ended - started], 0);
     ///
     /// // Another does not, and begins in retrospect.
-    /// let (call, step) = manual.begin(&site, Begin::new(started));
+    /// let (call, step) = manual.begin(&site, Begin::new(started).edition(terms.edition));
     /// let Some(Action::Start { attempt, .. }) = step.actions().next() else { unreachable!() };
     /// let step = manual.finish(attempt, ended, &Completion::http(503), 0)?;
     /// assert!(step.wake_at > ended, "a retry waits");

@@ -74,6 +74,42 @@ fn terms_stand_until_others_are_in_force() {
     assert!(!terms.granted && terms.edition == site.edition());
 }
 
+/// How many attempts a call makes that begins now, on the terms of an edition, and never works.
+fn attempts(engine: &Engine, edition: u64) -> u32 {
+    let (manual, site) = (engine.manual(), engine.site("svc.Get"));
+    let (call, mut step) = manual.begin(&site, Begin::new(T0).edition(edition));
+    let mut now = T0;
+    loop {
+        match step.actions().last() {
+            Some(Action::Start { attempt, .. }) => {
+                step = manual.finish(attempt, now, &Completion::http(503), 0).unwrap();
+            }
+            Some(Action::Done { attempts, .. }) => return attempts,
+            Some(Action::Cancel { .. }) => unreachable!("nobody says that its time is up"),
+            None => {
+                now = step.wake_at;
+                step = manual.poll(call, now).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_that_begins_in_retrospect_keeps_the_policy_on_which_it_was_made() {
+    let engine = engine(policy().max_attempts(5));
+    let lent = standing(&engine).edition;
+    for nth in 1..=9 {
+        engine.set_policy("svc.Get", policy().max_attempts(2).build().unwrap()).unwrap();
+        let now = standing(&engine).edition;
+        for edition in [0, now, now + 1, lent + 1_000, u64::MAX] {
+            assert_eq!(attempts(&engine, edition), 2, "those of now, for {edition}");
+        }
+        // Eight are remembered, that of now among them.
+        assert_eq!(attempts(&engine, lent), if nth < 8 { 5 } else { 2 }, "after {nth}");
+        assert_eq!(attempts(&engine, 0), 2, "a slot takes nothing over");
+    }
+}
+
 #[test]
 fn calls_in_the_air_are_counted_as_the_host_says() {
     let engine = engine(policy());

@@ -25,6 +25,7 @@ static rego_begin any_begin(struct thread *self, unsigned engine, struct record 
   it->kept = begin.flags;
   begin.idempotent = (uint32_t)(draw(self) % 3);
   begin.priority = (uint32_t)(draw(self) % 256);
+  begin.edition = rarely(self, 8) ? draw(self) >> draw(self) % 64 : 0;
   switch (draw(self) % 256) {
     case 0: begin.flags |= 2; *bad = 1; break;
     case 1: begin.idempotent = 3; *bad = 1; break;

@@ -131,6 +131,24 @@ static void what_is_settled_pays_for_a_call_that_begins_in_retrospect(void) {
   CHECK(rego_engine_release(engine) == 0);
 }
 
+static void a_call_keeps_the_policy_on_which_its_attempt_was_made(void) {
+  static const char others[] = "schema = 1\n[defaults.retry]\nattempt_timeout = \"20ms\"\n";
+  rego_engine *engine = engine_with(0);
+  rego_key get = key_of(engine, "svc.Get");
+  rego_standing terms = terms_of(engine, get);
+  OK(rego_engine_load_policies(engine, text_of(others), NULL));
+  for (int late = 0; late < 2; late++) {
+    rego_begin begin = REGO_BEGIN_INIT;
+    rego_step step = REGO_STEP_INIT;
+    rego_call call = 0;
+    begin.now = T0;
+    begin.edition = late ? terms.edition : 0;
+    OK(rego_call_begin(engine, get, &begin, &call, &step));
+    CHECK(step.actions[0].deadline == T0 + (late ? 300 : 20) * MS);
+  }
+  CHECK(rego_engine_release(engine) == 2);
+}
+
 static void arguments_are_checked(void) {
   rego_engine *engine = engine_with(0);
   rego_key get = key_of(engine, "svc.Get");
@@ -216,6 +234,7 @@ int main(void) {
   unsetenv("REGO_MODE");
   terms_are_those_of_the_policy_until_others_are();
   what_is_settled_pays_for_a_call_that_begins_in_retrospect();
+  a_call_keeps_the_policy_on_which_its_attempt_was_made();
   arguments_are_checked();
   threads_settle_while_policies_come_and_go();
   return failures == 0 ? 0 : 1;

@@ -15,6 +15,7 @@ use super::{
     agenda::{Armed, SharedAgenda},
     pins::Pins,
     seat::{QUEUED, STARTED, Seat},
+    step::Begin,
 };
 use crate::{
     call::{Call, Rules},
@@ -124,13 +125,10 @@ impl Slot {
     /// Sets the stage for a call. Only for the thread that has just taken the slot out of the
     /// slab.
     #[inline]
-    pub(super) fn set(
-        &self,
-        site: &Arc<Site>,
-        started: Nanos,
-        make: impl FnOnce(&Terms) -> Wanted,
-    ) {
-        let edition = site.edition();
+    pub(super) fn set(&self, site: &Arc<Site>, begin: &Begin, make: impl FnOnce(&Terms) -> Wanted) {
+        let started = begin.now;
+        let current = site.edition();
+        let edition = if begin.edition == 0 { current } else { begin.edition };
         self.setting.with_mut(|cell| {
             // SAFETY: because a slot out of the slab is the caller's alone.
             match unsafe { &mut *cell } {
@@ -140,7 +138,12 @@ impl Slot {
                     same.started = started;
                 }
                 other => {
-                    let (site, terms) = (Arc::clone(site), site.shared_terms());
+                    let (edition, terms) = if edition == current {
+                        (edition, site.shared_terms())
+                    } else {
+                        site.terms_lent(edition)
+                    };
+                    let site = Arc::clone(site);
                     let Wanted { rules, cookie, keep } = make(&terms);
                     *other = Some(Setting { site, terms, edition, rules, cookie, keep, started });
                 }

@@ -14,7 +14,7 @@ use crate::{clock::Nanos, policy::Mode, site::Site, sync::Shard};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Standing {
-    /// Which terms these are. They stand for as long as this is
+    /// Which terms these are; never 0. They stand for as long as this is
     /// [`CallSite::edition`](crate::CallSite::edition).
     pub edition: u64,
     /// Whether they may. If not, every call is to be begun first: its policy hedges or stands aside,
@@ -33,7 +33,7 @@ impl Manual {
     pub(crate) fn standing_at(&self, site: &Site, now: Nanos) -> Standing {
         // First: the terms are of this edition, or later ones, and then it is not for long.
         let edition = site.edition();
-        let terms = site.terms();
+        let terms = site.shared_terms();
         // Trust comes back by time alone, of which no edition tells: ask again.
         let trusted = !site.trust.is_lost(now);
         let granted = terms.mode == Mode::Active
@@ -42,6 +42,9 @@ impl Manual {
             && !terms.budgets().any(|budget| budget.counts_calls())
             && self.0.host.listener.is_none()
             && trusted;
+        if granted {
+            site.lend(edition, &terms);
+        }
         Standing {
             edition: if trusted { edition } else { edition.wrapping_sub(1) },
             granted,

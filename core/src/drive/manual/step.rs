@@ -35,6 +35,9 @@ pub struct Begin {
     pub idempotent: Idempotent,
     /// How much the call matters. Carried along; nothing hangs on it yet.
     pub priority: u8,
+    /// The [edition](super::Standing::edition) of the standing terms on which its first attempt was made
+    /// before it begins; 0 if it was not, or for the terms of now.
+    pub edition: u64,
     /// The call outlives its `Done`: it is there to be read until [`Manual::end`](super::Manual::end).
     pub keep: bool,
 }
@@ -49,6 +52,7 @@ impl Begin {
             cookie: 0,
             idempotent: Idempotent::Unset,
             priority: 0,
+            edition: 0,
             keep: false,
         }
     }
@@ -78,6 +82,13 @@ impl Begin {
     #[must_use]
     pub const fn priority(mut self, priority: u8) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// On the standing terms of this edition, also where others are in force meanwhile.
+    #[must_use]
+    pub const fn edition(mut self, edition: u64) -> Self {
+        self.edition = edition;
         self
     }
 
