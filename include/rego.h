@@ -35,7 +35,8 @@
  *
  * The library starts no thread. What belongs to the first two layers reads no clock, and waits for no
  * other thread in a call's way, but that a begin with hedging now and then sums up its key's
- * latencies, for which it takes a lock that nobody holds for longer than that. rego_execute waits,
+ * latencies, for which it takes a lock that nobody holds for longer than that, and that a begin on an
+ * edition that is not in force any more looks for its terms under one. rego_execute waits,
  * that is what it is for. Every function says who may call it; where it says "any thread, at any
  * time", also several at once on the same engine, the same call, the same attempt. Where two threads come with news of one call, one of them drives it and gets the actions, the other a step with
  * REGO_STEP_ELSEWHERE. What a thread passes for a function to write to is that thread's alone
@@ -2291,7 +2292,7 @@ REGO_API rego_status rego_call_let_go(struct rego_engine *engine, rego_call call
  * aside by its mode, events are kept, a budget counts calls as they begin, or a classifier of the
  * host's own judges successes, too.
  *
- * Threads: any thread, at any time.
+ * Threads: any thread, at any time. Takes a lock, for a moment: for once in each edition.
  */
 REGO_API
 REGO_NODISCARD

@@ -6,9 +6,7 @@ import "C"
 import (
 	"context"
 	"runtime"
-	"sync"
 	"time"
-	"unsafe"
 )
 
 // call is one call of the engine, driven by one goroutine at a time: what [run] has on its stack.
@@ -79,26 +77,6 @@ func run[T any, O operation[T]](ctx context.Context, exec *Executor, key Key, op
 	value, err := drive[T](&c, op)
 	c.leaveStep()
 	return value, err
-}
-
-// steps are there for calls that begin: one is too large to be wiped for each call.
-var steps = sync.Pool{New: func() any {
-	step := newStep()
-	return &step
-}}
-
-// takeStep makes sure that there is a step to be told.
-func (c *call) takeStep() {
-	if c.step == nil {
-		c.step = steps.Get().(*C.rego_step)
-	}
-}
-
-func (c *call) leaveStep() {
-	if c.step != nil {
-		steps.Put(c.step)
-		c.step = nil
-	}
 }
 
 // record drives a call whose timeline somebody wants. However this goroutine leaves, the engine is
@@ -192,71 +170,6 @@ func withOptions(defaults callOptions, opts []CallOption) *callOptions {
 	return &defaults
 }
 
-// begin begins the call. An error is the call's; without an error and an engine it passes through.
-func (c *call) begin() error {
-	c.eng = c.exec.engine.Load()
-	if c.eng == nil && c.exec.broken == nil {
-		c.done.verdict = VerdictShutdown
-		return &Error{Key: c.key.public(), Verdict: VerdictShutdown, Last: ErrClosed}
-	}
-	if c.keep && c.eng != nil {
-		c.began = c.eng.clockNow()
-	}
-	if c.ctx.Err() != nil {
-		c.done.verdict = c.verdictOfContext()
-		return c.conclude(nil, false)
-	}
-	if c.eng == nil {
-		return nil
-	}
-	now := c.eng.now()
-	c.site = c.eng.site(c.key)
-	if !c.stand(now, c.until()) && c.beginAt(now) != C.REGO_STATUS_OK {
-		c.eng = nil
-	}
-	return nil
-}
-
-// until is the deadline of the caller, as the engine counts it.
-func (c *call) until() uint64 {
-	if at, ok := c.ctx.Deadline(); ok {
-		return c.eng.engineTime(at)
-	}
-	return never
-}
-
-// beginAt tells the engine of the call, which began at a time.
-func (c *call) beginAt(now uint64) C.rego_status {
-	var begin C.rego_begin
-	begin.struct_size = C.uint32_t(unsafe.Sizeof(begin))
-	begin.now = C.rego_time(now)
-	begin.deadline = C.rego_time(c.until())
-	begin.idempotent = c.opts.idempotent
-	begin.priority = c.opts.priority
-	begin.edition = C.uint64_t(c.edition)
-	if c.keep {
-		begin.flags = C.REGO_BEGIN_KEEP
-	}
-	c.takeStep()
-	return c.eng.begin(c.number(), &begin, &c.id, c.step)
-}
-
-// number is the engine's number of the key.
-func (c *call) number() C.rego_key {
-	if c.site != nil {
-		return C.rego_key(c.site.number)
-	}
-	return c.eng.intern(c.key)
-}
-
-// verdictOfContext is how a call ends whose context has, by that.
-func (c *call) verdictOfContext() Verdict {
-	if c.ctx.Err() == context.DeadlineExceeded {
-		return VerdictDeadlineExceeded
-	}
-	return VerdictCancelled
-}
-
 // next brings the call to its next attempt, whose start is the step's first action then, through
 // the wait before it. False if the call is done.
 func (c *call) next() bool {
@@ -341,15 +254,11 @@ func newAttempt(ctx context.Context, eng *engine, k *key, o *callOptions, start 
 
 // finish tells the engine of an attempt's end, and whether the call is done by it.
 func (c *call) finish(a *attemptContext, e *end, err error) bool {
-	if c.pocket != nil {
-		if c.worked(e) {
-			return true
-		}
-		if !c.beginLate(a) {
-			c.lost()
-			c.done.answer = uint64(a.number) + 1
-			return true
-		}
+	if c.pocket != nil && c.worked(e) {
+		return true
+	}
+	if c.pocket != nil && !c.beginLate(a) {
+		return c.lostBy(a)
 	}
 	if err != nil && c.eng.cancelIfGone(c.ctx, c.key, c.id, e, c.step) && c.isDone() {
 		late := newStep()
@@ -357,9 +266,7 @@ func (c *call) finish(a *attemptContext, e *end, err error) bool {
 		return true
 	}
 	if !tell(c.eng, a, e, c.step) {
-		c.lost()
-		c.done.answer = uint64(a.number) + 1
-		return true
+		return c.lostBy(a)
 	}
 	return c.isDone()
 }
@@ -406,6 +313,13 @@ func (c *call) end(action *C.rego_action) {
 // lost is for a call that the engine does not know any more, as after a fork.
 func (c *call) lost() {
 	c.done = outcome{verdict: VerdictPassThrough}
+}
+
+// lostBy is lost, and what the attempt returned is the call's: it is done.
+func (c *call) lostBy(a *attemptContext) bool {
+	c.lost()
+	c.done.answer = uint64(a.number) + 1
+	return true
 }
 
 // conclude is the error of a call that is done.

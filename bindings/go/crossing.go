@@ -1,6 +1,6 @@
 package rego
 
-// The two crossings of a call that succeeds at once. What they return comes back through a pointer:
+// The two crossings of a call that begins and then works at once. What they return comes back through a pointer:
 // after a C function that returns a value cgo asks whether Go's stack has moved meanwhile, which it
 // cannot have, as nothing is called back. And engines go as numbers: a pointer to what Go has no
 // definition of would be looked up each time, in case it were Go's.

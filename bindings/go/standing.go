@@ -208,7 +208,7 @@ func (c *call) worked(e *end) bool {
 	p.lengths[p.n] = now - min(c.started, now)
 	p.n++
 	if p.n == pocketful || now > after(p.since, settleAfter) {
-		c.eng.crossToSettle(c.site, now, p.lengths[:p.n])
+		c.eng.tellSettled(c.site.number, now, p.lengths[:p.n], 0)
 		p.empty()
 	}
 	p.mu.Unlock()
@@ -238,8 +238,9 @@ func (c *call) beginLate(a *attemptContext) bool {
 	return true
 }
 
-func (e *engine) crossToSettle(s *site, now uint64, lengths []uint64) {
-	C.crossing_settle(e.address(), C.rego_key(s.number), C.rego_time(now), 0,
+// tellSettled tells of calls of a key that are over, and how many more are in the air.
+func (e *engine) tellSettled(number, now uint64, lengths []uint64, inFlight int32) {
+	C.crossing_settle(e.address(), C.rego_key(number), C.rego_time(now), C.int32_t(inFlight),
 		(*C.uint64_t)(unsafe.SliceData(lengths)), C.size_t(len(lengths)))
 	runtime.KeepAlive(e)
 }
@@ -287,12 +288,12 @@ func (s *site) settle(e *engine) {
 		p.empty()
 		p.mu.Unlock()
 		if n > len(all)-pocketful {
-			e.crossToSettle(s, now, all[:n])
+			e.tellSettled(s.number, now, all[:n], 0)
 			n = 0
 		}
 	}
 	if n > 0 {
-		e.crossToSettle(s, now, all[:n])
+		e.tellSettled(s.number, now, all[:n], 0)
 	}
 	s.telling.Store(false)
 }
@@ -320,16 +321,14 @@ func (s *site) tellInFlight(e *engine) {
 			p.mu.Unlock()
 		}
 	}
-	if change := C.int32_t(more - s.told); change != 0 {
+	if change := int32(more - s.told); change != 0 {
 		s.told = more
-		C.crossing_settle(e.address(), C.rego_key(s.number), C.rego_time(now), change, nil, 0)
-		runtime.KeepAlive(e)
+		e.tellSettled(s.number, now, nil, change)
 	}
 }
 
 // tellTime tells the engine what time it is, before it does what it is not told the time of: it has the
 // latest that it was told.
 func (e *engine) tellTime() {
-	C.crossing_settle(e.address(), e.other, C.rego_time(e.now()), 0, nil, 0)
-	runtime.KeepAlive(e)
+	e.tellSettled(uint64(e.other), e.now(), nil, 0)
 }

@@ -86,7 +86,7 @@ unsafe impl Sized32 for rego_settlement {
 /// aside by its mode, events are kept, a budget counts calls as they begin, or a classifier of the
 /// host's own judges successes, too.
 ///
-/// Threads: any thread, at any time.
+/// Threads: any thread, at any time. Takes a lock, for a moment: for once in each edition.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn rego_key_standing(

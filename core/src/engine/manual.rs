@@ -48,7 +48,8 @@ impl Manual {
     /// remembered for eight editions; after as many reloads, the call has the terms that are in force
     /// when it begins.
     ///
-    /// Thread-safe; some loads.
+    /// Thread-safe. Once for each edition: it takes a lock, for a moment, as does a call that begins on
+    /// an edition that is not in force any more.
     ///
     /// ```
     /// use rego::{Completion, Engine, Nanos, manual::{Action, Begin}};
